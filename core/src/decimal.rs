@@ -1,0 +1,260 @@
+//! Exact decimals as scaled integers. The scale is fixed by what the number is: see the constants.
+//! One function rounds, one function allocates; every product is exact or an error.
+
+use crate::Error;
+
+/// Decimals of base amounts, quantities and prices, `DECIMAL(38,12)`.
+pub const AMOUNT_SCALE: u32 = 12;
+/// Decimals of rates, shares and exchange rates, `DECIMAL(18,9)`.
+pub const RATE_SCALE: u32 = 9;
+/// Decimals of posted money, `DECIMAL(18,3)`.
+pub const MONEY_SCALE: u32 = 3;
+
+/// 10 to the power of `exponent`, which is at most 38.
+#[must_use]
+pub const fn power_of_ten(exponent: u32) -> i128 {
+    10_i128.pow(exponent)
+}
+
+/// Parses a plain decimal (`-1234.50`) into an integer at `scale`. No exponent, no thousands mark,
+/// no rounding: more decimals than `scale` is an error, unless they are zeros.
+///
+/// # Errors
+/// If the text is anything else, or too large for 128 bits.
+pub fn parse(text: &str, scale: u32) -> Result<i128, Error> {
+    let bad = || Error(format!("expected a decimal number, found `{text}`"));
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        all => (false, all),
+    };
+    let point = digits.iter().position(|&byte| byte == b'.').unwrap_or(digits.len());
+    let whole = &digits[..point];
+    let fraction = digits.get(point + 1..).unwrap_or_default();
+    if whole.is_empty() && fraction.is_empty() || point + 1 == digits.len() {
+        return Err(bad());
+    }
+    let mut value: i128 = 0;
+    let mut decimals = 0;
+    for (position, &byte) in whole.iter().chain(fraction).enumerate() {
+        if !byte.is_ascii_digit() {
+            return Err(bad());
+        }
+        if position >= whole.len() {
+            if decimals == scale {
+                if byte == b'0' {
+                    continue;
+                }
+                return Err(Error(format!("expected at most {scale} decimals, found `{text}`")));
+            }
+            decimals += 1;
+        }
+        value = value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(i128::from(byte - b'0')))
+            .ok_or_else(|| Error(format!("expected a number that fits, found `{text}`")))?;
+    }
+    let value = value
+        .checked_mul(power_of_ten(scale - decimals))
+        .ok_or_else(|| Error(format!("expected a number that fits, found `{text}`")))?;
+    Ok(if negative { -value } else { value })
+}
+
+/// The plain text of an integer at `scale`, with at least `decimals` decimals and no needless zeros.
+#[must_use]
+pub fn format(value: i128, scale: u32, decimals: u32) -> String {
+    let one = power_of_ten(scale).cast_unsigned();
+    let magnitude = value.unsigned_abs();
+    let mut fraction = if scale == 0 {
+        String::new()
+    } else {
+        format!("{:0width$}", magnitude % one, width = scale as usize)
+    };
+    while fraction.len() > decimals as usize && fraction.ends_with('0') {
+        fraction.pop();
+    }
+    let sign = if value < 0 { "-" } else { "" };
+    let whole = magnitude / one;
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+/// Divides and rounds half away from zero: the one function that rounds. `divisor` is positive.
+///
+/// # Errors
+/// If `divisor` is not positive.
+pub fn round_div(value: i128, divisor: i128) -> Result<i128, Error> {
+    if divisor <= 0 {
+        return Err(Error(format!("expected a positive divisor, found {divisor}")));
+    }
+    let quotient = value / divisor;
+    let rest = (value % divisor).unsigned_abs();
+    let up = rest >= divisor.unsigned_abs() - rest;
+    Ok(if rest != 0 && up { quotient + value.signum() } else { quotient })
+}
+
+/// An exact product, or an error where 128 bits don't hold it.
+///
+/// # Errors
+/// On overflow.
+pub fn multiply(a: i128, b: i128) -> Result<i128, Error> {
+    a.checked_mul(b).ok_or_else(|| Error(format!("overflow: {a} × {b} exceeds 128 bits")))
+}
+
+/// `round(value × factor)` at money scale, to a currency's minor units. `value_scale` and
+/// `factor_scale` are the decimals of the two integers, `minor_units` those of the result's currency.
+///
+/// # Errors
+/// On overflow.
+pub fn round_product(
+    value: i128,
+    value_scale: u32,
+    factor: i128,
+    factor_scale: u32,
+    minor_units: u32,
+) -> Result<i128, Error> {
+    let exact = multiply(value, factor)?;
+    let rounded = round_div(exact, power_of_ten(value_scale + factor_scale - minor_units))?;
+    multiply(rounded, power_of_ten(MONEY_SCALE - minor_units))
+}
+
+/// `round(value × numerator ÷ denominator)` for money at money scale, to minor units.
+///
+/// # Errors
+/// On overflow, or if `denominator` is not positive.
+pub fn round_ratio(
+    value: i128,
+    numerator: i128,
+    denominator: i128,
+    minor_units: u32,
+) -> Result<i128, Error> {
+    let unit = power_of_ten(MONEY_SCALE - minor_units);
+    let exact = wide_ratio(value, numerator, multiply(denominator, unit)?)?;
+    multiply(exact, unit)
+}
+
+/// `round(a × b ÷ c)`; where `a × b` exceeds 128 bits, common factors are taken out first.
+fn wide_ratio(a: i128, b: i128, c: i128) -> Result<i128, Error> {
+    if let Some(product) = a.checked_mul(b) {
+        return round_div(product, c);
+    }
+    let shared = gcd(b.unsigned_abs(), c.unsigned_abs());
+    let shared = i128::try_from(shared).map_err(|_| Error("overflow".to_owned()))?;
+    round_div(multiply(a, b / shared)?, c / shared)
+}
+
+fn gcd(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Splits `total` (in units of `unit`) in proportion to `weights`, by largest remainder, ties by
+/// position, so that the parts re-add exactly. Weights may have any sign but must not sum to zero
+/// unless `total` is zero.
+///
+/// # Errors
+/// On overflow, or if weights sum to zero and `total` does not.
+pub fn allocate(total: i128, weights: &[i128], unit: i128) -> Result<Vec<i128>, Error> {
+    let sum = weights
+        .iter()
+        .try_fold(0_i128, |sum, &weight| sum.checked_add(weight))
+        .ok_or_else(|| Error("overflow: weights".to_owned()))?;
+    if total == 0 || sum == 0 {
+        if total != 0 {
+            return Err(Error(format!(
+                "expected weights that don't sum to zero, to split {total}"
+            )));
+        }
+        return Ok(vec![0; weights.len()]);
+    }
+    let units = total / unit;
+    let mut parts = Vec::with_capacity(weights.len());
+    let mut rests = Vec::with_capacity(weights.len());
+    for (position, &weight) in weights.iter().enumerate() {
+        let exact = multiply(units, weight)?;
+        let part = exact.div_euclid(sum.abs()) * sum.signum();
+        let rest = exact.rem_euclid(sum.abs());
+        let (part, rest) =
+            if sum < 0 && rest != 0 { (part - 1, sum.abs() - rest) } else { (part, rest) };
+        parts.push(part);
+        rests.push((rest, position));
+    }
+    let missing = units - parts.iter().sum::<i128>();
+    rests.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    let missing = usize::try_from(missing)
+        .map_err(|_| Error(format!("allocation of {total} left {missing}")))?;
+    for &(_, position) in rests.iter().take(missing) {
+        parts[position] += 1;
+    }
+    Ok(parts.into_iter().map(|part| part * unit).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_is_exact() {
+        assert_eq!(parse("12.34", 3), Ok(12_340));
+        assert_eq!(parse("-0.5", 3), Ok(-500));
+        assert_eq!(parse("+7", 3), Ok(7_000));
+        assert_eq!(parse(".5", 3), Ok(500));
+        assert_eq!(parse("1.5000", 3), Ok(1_500));
+        for bad in ["", "-", ".", "1.", "1e3", "1,000", " 1", "0x1", "1.2345", "--1", "1.2.3"] {
+            assert!(parse(bad, 3).is_err(), "`{bad}`");
+        }
+    }
+
+    #[test]
+    fn format_reads_back() {
+        assert_eq!(format(12_340, 3, 2), "12.34");
+        assert_eq!(format(-500, 3, 0), "-0.5");
+        assert_eq!(format(7_000, 3, 2), "7.00");
+        assert_eq!(format(7_000, 3, 0), "7");
+    }
+
+    #[test]
+    fn rounding_is_half_away_from_zero() {
+        let cases = [
+            (25, 10, 3),
+            (24, 10, 2),
+            (-25, 10, -3),
+            (-24, 10, -2),
+            (0, 10, 0),
+            (5, 10, 1),
+            (-5, 10, -1),
+            (7, 7, 1),
+            (3, 7, 0),
+            (4, 7, 1),
+        ];
+        for (value, divisor, expected) in cases {
+            assert_eq!(round_div(value, divisor), Ok(expected), "{value} ÷ {divisor}");
+        }
+        assert!(round_div(1, 0).is_err());
+    }
+
+    #[test]
+    fn products_are_rounded_once_to_minor_units() {
+        let base = 100_360_000_000_000; // 100.36
+        assert_eq!(round_product(base, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 2), Ok(4_010));
+        assert_eq!(round_product(base, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 0), Ok(4_000));
+        assert_eq!(round_product(base, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 3), Ok(4_014));
+        assert!(round_product(i128::MAX / 2, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 2).is_err());
+    }
+
+    #[test]
+    fn parts_re_add() {
+        assert_eq!(allocate(100, &[1, 1, 1], 1), Ok(vec![34, 33, 33]));
+        assert_eq!(allocate(1_000, &[1, 1, 1], 10), Ok(vec![340, 330, 330]));
+        assert_eq!(allocate(352_000, &[-792_000, 1_232_000], 10), Ok(vec![-633_600, 985_600]));
+        assert_eq!(allocate(-100, &[1, 1, 1], 1), Ok(vec![-33, -33, -34]));
+        assert_eq!(allocate(0, &[0, 0], 1), Ok(vec![0, 0]));
+        assert!(allocate(5, &[1, -1], 1).is_err());
+        for weights in [[3, -7, 11], [-3, 7, -11], [1, 1, -5]] {
+            for total in [-17, -1, 1, 17, 1001] {
+                assert_eq!(
+                    allocate(total, &weights, 1).map(|parts| parts.iter().sum::<i128>()),
+                    Ok(total)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The vocabulary and the exact arithmetic of `earnest`. No IO, no clock, no Polars, no DuckDB:
+//! everything here is a function of its arguments.
+
+pub mod calendar;
+pub mod currency;
+pub mod decimal;
+mod error;
+pub mod id;
+pub mod reason;
+
+pub use error::Error;

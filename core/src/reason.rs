@@ -1,0 +1,106 @@
+//! Reason codes: each with one sentence and what to do. Messages, reports and documents come from here.
+
+/// Declares the codes once: identifier, code as published, sentence, remedy.
+macro_rules! reasons {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $code:literal, $sentence:literal, $remedy:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $(#[doc = $sentence] $variant,)* }
+
+        impl $name {
+            /// All codes, in order of precedence.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The code as tables and reports show it.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $($name::$variant => $code,)* }
+            }
+
+            /// One sentence that states the broken rule.
+            #[must_use]
+            pub fn sentence(self) -> &'static str {
+                match self { $($name::$variant => $sentence,)* }
+            }
+
+            /// What to do about it.
+            #[must_use]
+            pub fn remedy(self) -> &'static str {
+                match self { $($name::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Why a transaction earned nothing, in order of precedence.
+    Reason {
+        NoProgram = "NO_PROGRAM", "No program pays the partner of this line in this role", "add the role to a program's `pays`, or leave it";
+        NoLever = "NO_LEVER", "No lever covers the product on that day", "add the product to a product group of a lever, or leave it";
+        Unmapped = "UNMAPPED", "The partner id on the line maps to no participant on that day", "add it to the participant map export";
+        MapDup = "MAPDUP", "The participant map has overlapping rows for the partner id, so both are rejected", "correct the dates in the participant map export";
+        OutOfTerm = "OUT_OF_TERM", "The transaction date lies outside every term of the program", "add a term to the program file, or leave it";
+        NoMpnAgreement = "NO_MPN_AGREEMENT", "No active partner network agreement in the month", "sign or renew the agreement";
+        NoDistributorAgreement = "NO_DISTRIBUTOR_AGREEMENT", "No valid cloud distributor agreement in the month", "sign or renew the agreement";
+        NoResellerAgreement = "NO_RESELLER_AGREEMENT", "No reseller agreement in the month", "sign or renew the agreement";
+        NoMembership = "IVDMPN", "The location is not an active member of the partner network in the month", "renew the membership";
+        NoFirstTransaction = "NO_FIRST_TRANSACTION", "No completed first transaction by the end of the month", "complete a first transaction";
+        NoCompetency = "IVDCOMP", "No location of the company holds a Silver or Gold competency in the month", "attain or renew a competency";
+        NotEnrolled = "NOT_ENROLLED", "Not enrolled with validated payout and tax profile in the month", "accept the invitation and complete both profiles";
+        NotTogether = "NOT_TOGETHER", "Each requirement held on some day of the month, but never all on one day", "see the dates of each requirement";
+        CustomerPublicSector = "CUSPUBSEC", "The customer is public sector", "supply proof of execution where the program allows it";
+        CustomerNotNew = "CUSNOTNEW", "The tenant was created outside the valid window", "nothing, the window is fixed";
+        NoSpecialization = "IVDADV", "The advanced specialization is missing", "attain the specialization";
+        NoCoSell = "IVDCOSELL", "Co-sell is not established or expired", "establish co-sell";
+        NoMpa = "IVDMPA", "The partner agreement is unsigned or expired", "sign the agreement";
+        WrongGeography = "IVDGEO", "The partner location is not eligible", "transact through an eligible location";
+        CustomerUsed = "IVDCUST", "The customer was already used for a customer-add", "nothing, it counts once";
+        CustomerIsPartner = "CUSEQPTR", "The partner sells to itself", "nothing, own use does not earn";
+        ChinaRevenue = "CHREVNONCH", "China revenue with a partner outside China", "transact through a partner in China";
+        WrongPartnerRole = "IVDPTRROLE", "Wrong partner role", "check the role on the subscription";
+        ProofNotApproved = "IVDPOE", "The proof of execution is not approved", "supply proof of execution";
+        CreditOffer = "INVTNXACO", "An Azure credit offer is active", "nothing, credits do not earn";
+        ActiveUsersNotAbove = "PAULWPHWM", "Paid active users are not above the earlier high-water mark", "grow usage";
+        MonthlyUsersNotAbove = "MAULWPHWM", "Monthly active users are not above the earlier high-water mark", "grow usage";
+        WrongCloud = "IVDCLD", "Wrong cloud", "check the customer's cloud";
+        MinimumNotMet = "MINTHNTMT", "The minimum threshold is missed", "reach the minimum";
+        MaximumTime = "MXTMCPMT", "The maximum earning time since the claim was reached", "nothing, the time is over";
+        RefundExcess = "REFUND_EXCESS", "Refunds exceed everything they can be linked to", "check the refund against its invoice";
+        NoRate = "NORATE", "No exchange rate for the currency and month", "add the rate to the exchange rate export";
+    }
+}
+
+reasons! {
+    /// Why an input record could not be staged.
+    RejectReason {
+        ShortRecord = "SHORT_RECORD", "The record has fewer fields than the header", "check the delimiter and quoting of the record";
+        LongRecord = "LONG_RECORD", "The record has more fields than the header", "check the delimiter and quoting of the record";
+        OpenQuote = "OPEN_QUOTE", "A quoted field is not closed", "close the quote or double it";
+        BadEncoding = "BAD_ENCODING", "The record has bytes that the declared encoding does not have", "declare the file's true encoding in the format";
+        Missing = "MISSING_VALUE", "A required value is missing", "fill the column in the export";
+        BadDate = "BAD_DATE", "The value is not a date of the declared pattern", "correct it, or the format's `date`";
+        BadDecimal = "BAD_DECIMAL", "The value is not a plain decimal number", "correct it, or the format's `decimal_mark` and `thousands_mark`";
+        TooManyDecimals = "TOO_MANY_DECIMALS", "The value has more decimals than the format declares", "correct it, or raise the column's `decimals`";
+        TooLarge = "TOO_LARGE", "The number is too large", "correct the value";
+        BadInteger = "BAD_INTEGER", "The value is not a whole number", "correct the value";
+        BadPeriod = "BAD_PERIOD", "The value is not a month YYYY-MM", "correct the value";
+        UnknownCurrency = "UNKNOWN_CURRENCY", "The value is not an ISO 4217 currency", "correct the currency code";
+        NotAllowed = "NOT_ALLOWED", "The value is not one of those the format allows", "correct it, or add it to the column's `allowed`";
+        DatesReversed = "DATES_REVERSED", "The range of dates ends before it starts", "correct the dates";
+        NotPositive = "NOT_POSITIVE", "The value must be positive", "correct the value";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        let codes: HashSet<_> = RejectReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), RejectReason::ALL.len());
+    }
+}

@@ -1,0 +1,12 @@
+//! The only code that writes. In: record batches of a declared table. Out: immutable Parquet files
+//! and snapshots that name them.
+
+mod digest;
+mod snapshot;
+mod store;
+mod writer;
+
+pub use digest::Digest;
+pub use snapshot::{Snapshot, TableState};
+pub use store::{Fault, Store};
+pub use writer::{DataFile, ROW_GROUP_ROWS, TableWriter, hex, sha256_of};

@@ -1,0 +1,221 @@
+//! The one Parquet writer. Files of equal content are equal bytes: fixed row-group size, codec and
+//! level, no clock and no arrow schema in the metadata; what a file is stands in its own metadata.
+
+use super::digest::Digest;
+use super::store::Store;
+use crate::error::{Error, Result};
+use crate::schema::Table;
+use arrow::array::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+/// Rows of one row group.
+pub const ROW_GROUP_ROWS: usize = 262_144;
+
+/// A file of a table, as snapshots name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Path below the warehouse's root.
+    pub path: String,
+    pub partition: String,
+    pub unit: String,
+    pub rows: u64,
+    pub bytes: u64,
+    pub sha256: String,
+    /// Digest of the content columns, see [`Digest`].
+    pub digest: String,
+}
+
+/// Writes one file of a table.
+pub struct TableWriter {
+    table: &'static Table,
+    partition: String,
+    unit: String,
+    store: Store,
+    scratch: PathBuf,
+    digest: Digest,
+    writer: Option<ArrowWriter<HashingFile>>,
+}
+
+impl TableWriter {
+    /// `partition` is a relative folder (`2026-01`), `unit` the stem of the file's name.
+    ///
+    /// # Errors
+    /// If the scratch file can't be made.
+    pub fn new(
+        store: &Store,
+        table: &'static Table,
+        partition: &str,
+        unit: &str,
+    ) -> Result<TableWriter> {
+        Ok(TableWriter {
+            table,
+            partition: partition.to_owned(),
+            unit: unit.to_owned(),
+            store: store.clone(),
+            scratch: store.scratch()?,
+            digest: Digest::default(),
+            writer: None,
+        })
+    }
+
+    /// Appends rows. Text columns may come as dictionaries with `Int32` keys, the others as declared.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        assert_eq!(
+            batch.num_columns(),
+            self.table.columns.len(),
+            "columns of `{}`",
+            self.table.name
+        );
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.digest.add(self.table, batch);
+        if self.writer.is_none() {
+            let file = self.store.operation(&self.scratch, || File::create(&self.scratch))?;
+            let options = ArrowWriterOptions::new()
+                .with_properties(properties(self.table))
+                .with_skip_arrow_metadata(true);
+            self.writer = Some(ArrowWriter::try_new_with_options(
+                HashingFile::new(file),
+                batch.schema(),
+                options,
+            )?);
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.write(batch).map_err(|error| self.broken(&error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the file under its content's name; `None` if it has no rows.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn finish(mut self) -> Result<Option<DataFile>> {
+        let Some(writer) = self.writer.take() else { return Ok(None) };
+        let file = writer.into_inner().map_err(|error| self.broken(&error.to_string()))?;
+        let (bytes, sha256) = file.finish().map_err(|error| Error::io(&self.scratch, &error))?;
+        let folder =
+            if self.partition.is_empty() { String::new() } else { format!("{}/", self.partition) };
+        let path =
+            format!("tables/{}/{folder}{}-{}.parquet", self.table.name, self.unit, &sha256[..16]);
+        if !self.store.create_from(&path, &self.scratch)? {
+            self.verify_existing(&path, &sha256)?;
+        }
+        Ok(Some(DataFile {
+            path,
+            partition: self.partition,
+            unit: self.unit,
+            rows: self.digest.rows,
+            bytes,
+            sha256,
+            digest: self.digest.to_string(),
+        }))
+    }
+
+    /// A file of that name may be left from a run that died: its bytes are compared, not trusted.
+    fn verify_existing(&self, path: &str, sha256: &str) -> Result<()> {
+        let existing = sha256_of(&self.store.path(path))?;
+        if existing == sha256 {
+            return Ok(());
+        }
+        Err(Error::broken(format!(
+            "{}: expected content {sha256}, found {existing}",
+            self.store.path(path).display()
+        ))
+        .hint("no snapshot names this file; remove it and run again"))
+    }
+
+    fn broken(&self, message: &str) -> Error {
+        Error::broken(format!("{}: {message}", self.scratch.display()))
+            .hint("see that the disk has space and run again; the last snapshot is untouched")
+    }
+}
+
+/// SHA-256 of a file's bytes, lower-case hex.
+///
+/// # Errors
+/// If it can't be read.
+pub fn sha256_of(path: &std::path::Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path).map_err(|error| Error::io(path, &error))?;
+    std::io::copy(&mut file, &mut hasher).map_err(|error| Error::io(path, &error))?;
+    Ok(hex(&hasher.finalize()))
+}
+
+/// Lower-case hex of bytes.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn properties(table: &Table) -> WriterProperties {
+    let mut metadata = vec![
+        KeyValue::new("earnest.table".to_owned(), table.name.to_owned()),
+        KeyValue::new("earnest.schema_version".to_owned(), table.version.to_string()),
+        KeyValue::new("description".to_owned(), table.description.to_owned()),
+        KeyValue::new("grain".to_owned(), table.grain.to_owned()),
+    ];
+    for column in table.columns {
+        metadata.push(KeyValue::new(format!("column.{}", column.name), column.doc.to_owned()));
+    }
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    WriterProperties::builder()
+        .set_created_by("earnest".to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(Some(metadata))
+        .build()
+}
+
+/// A file that hashes what is written to it.
+struct HashingFile {
+    file: BufWriter<File>,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl HashingFile {
+    fn new(file: File) -> HashingFile {
+        HashingFile {
+            file: BufWriter::with_capacity(1 << 20, file),
+            hasher: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    fn finish(mut self) -> std::io::Result<(u64, String)> {
+        self.file.flush()?;
+        Ok((self.bytes, hex(&self.hasher.finalize())))
+    }
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(buffer)?;
+        self.hasher.update(&buffer[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
