@@ -6,6 +6,7 @@ pub mod currency;
 pub mod decimal;
 mod error;
 pub mod id;
+pub mod program;
 pub mod reason;
 
 pub use error::Error;
