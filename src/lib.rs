@@ -3,7 +3,9 @@
 //!
 //! The modules stand in the order in which data flows.
 
+pub mod earnings;
 pub mod error;
+pub mod run;
 pub mod schema;
 pub mod warehouse;
 
