@@ -3,9 +3,7 @@
 //!
 //! The modules stand in the order in which data flows.
 
-pub mod earnings;
 pub mod error;
-pub mod run;
 pub mod schema;
 pub mod warehouse;
 
