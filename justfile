@@ -17,7 +17,7 @@ export LD_LIBRARY_PATH := if libraries == "" { DUCKDB_LIB_DIR } else { DUCKDB_LI
 # Lists the commands
 [private]
 default:
-    @just --justfile {{ quote(justfile()) }} --list --unsorted
+    @{{ quote(just_executable()) }} --justfile {{ quote(justfile()) }} --list --unsorted
 
 # Fetches the DuckDB library and the crates
 setup:
