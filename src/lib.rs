@@ -4,6 +4,7 @@
 //! The modules stand in the order in which data flows.
 
 pub mod error;
+pub mod generate;
 pub mod schema;
 pub mod warehouse;
 
