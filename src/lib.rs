@@ -5,6 +5,8 @@
 
 pub mod error;
 pub mod generate;
+pub mod ingest;
+pub mod job;
 pub mod schema;
 pub mod warehouse;
 
