@@ -10,9 +10,11 @@ use crate::ingest::{self, Ingested};
 use crate::job::Job;
 use crate::schema::{self, Table};
 use crate::warehouse::{DataFile, Fault, Snapshot, Store, TableWriter};
+use crate::check::{Finding, Status};
 use crate::{check, earnings, payments, query, report};
 use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
+use earnest_core::calendar::Period;
 use earnest_core::program::Program;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -83,18 +85,19 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
         calculate(options, &programs, store, &mut next, &mut clock)?;
         record::runs(options, store, &mut next, &ingested)?;
         let connection = query::connect(store, &next, &job.limits)?;
-        let findings = clock
-            .time("verify", || check::run_all(&connection, &programs, &[], None))
-            .and_then(check::refuse_failures)?;
+        let findings =
+            clock.time("verify", || check::run_all(&connection, &programs, &[], false))?;
+        let mut attention = ingested.attention.clone();
+        attention.extend(failures(&findings)?);
         let reports = clock
             .time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
-        drop((findings, connection));
+        drop(connection);
         if workspace.publishes {
             clock.time("publish", || next.publish(store))?;
         }
         clock.write(options)?;
         Ok(Outcome {
-            attention: ingested.attention.clone(),
+            attention,
             ingested: Counts {
                 read: ingested.read,
                 staged: ingested.staged,
@@ -108,6 +111,19 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
             workspace,
         })
     })
+}
+
+/// Failed checks: global ones stop the run, the others need attention.
+fn failures(findings: &[Finding]) -> Result<Vec<String>> {
+    let failed = findings.iter().filter(|finding| finding.status == Status::Failed);
+    let text = |finding: &Finding| format!("check `{}` failed: {}", finding.check, finding.detail);
+    let (global, others): (Vec<&Finding>, Vec<&Finding>) =
+        failed.partition(|finding| finding.global);
+    if global.is_empty() {
+        return Ok(others.into_iter().map(text).collect());
+    }
+    let texts: Vec<String> = global.into_iter().map(text).collect();
+    Err(Error::check(texts.join("\n")).hint("nothing was published; the last snapshot is untouched"))
 }
 
 /// Reads and checks every program file of the job.
@@ -186,8 +202,11 @@ fn calculate(
     let decisions = clock.time("eligibility", || {
         let first = earnings::first_transactions(&partners);
         let ends = periods.first().zip(periods.last());
-        let span = ends.map(|((first, _), (last, _))| (*first, *last));
-        eligibility::decide(programs, &dimensions, &first, span)
+        // Without any transaction there is no period to decide.
+        let none = Period::of(options.as_of);
+        let (from, to) =
+            ends.map_or((none.plus(1), none), |((first, _), (last, _))| (*first, *last));
+        eligibility::decide(programs, &dimensions, &first, from, to)
     })?;
     let earned = clock.time("earnings", || {
         earnings::earn(&earnings::Request {

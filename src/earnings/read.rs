@@ -230,7 +230,7 @@ fn passes(batch: &RecordBatch, filter: &Filter) -> Result<BooleanArray> {
     let fold = |filters: &[Filter], all: bool| -> Result<BooleanArray> {
         let masks =
             filters.iter().map(|filter| passes(batch, filter)).collect::<Result<Vec<_>>>()?;
-        let mut truth = |row: usize| {
+        let truth = |row: usize| {
             if all {
                 masks.iter().all(|mask| mask.value(row))
             } else {

@@ -49,7 +49,7 @@ pub fn reverse(
             })?;
             if reversal.excess > 0 {
                 let line = Line { base: -reversal.excess, ..line };
-                excess(&mut sink, &line, evaluated)?;
+                excess(&mut sink, &line, id, evaluated)?;
             } else {
                 let line = Line {
                     base: reversal.before - reversal.cumulated,
@@ -104,9 +104,10 @@ fn piece(
 }
 
 /// What exceeds every line the refund could be linked to: nothing to take back.
-fn excess(sink: &mut Sink, line: &Line, original: &Evaluated) -> Result<()> {
+fn excess(sink: &mut Sink, line: &Line, last: &str, original: &Evaluated) -> Result<()> {
+    let refused = Line { original_transaction_id: Some(last), ..*line };
     for outcome in &original.outcomes {
-        sink.refused(line, &outcome.subject, &[Reason::RefundExcess], Some(0))?;
+        sink.refused(&refused, &outcome.subject, &[Reason::RefundExcess], Some(0))?;
     }
     for omitted in &original.omitted {
         sink.omitted(line, omitted, original.whole())?;

@@ -1,1 +1,10 @@
+<<<<<<< HEAD
 mod tidy;
+=======
+//! The one integration binary.
+
+mod faults;
+mod golden;
+mod properties;
+mod support;
+>>>>>>> main
