@@ -1,10 +1,7 @@
-<<<<<<< HEAD
-mod tidy;
-=======
 //! The one integration binary.
 
 mod faults;
 mod golden;
 mod properties;
 mod support;
->>>>>>> main
+mod tidy;
