@@ -4,6 +4,9 @@
 //! The modules stand in the order in which data flows.
 
 pub mod error;
+pub mod generate;
+pub mod ingest;
+pub mod job;
 pub mod schema;
 pub mod warehouse;
 

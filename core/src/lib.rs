@@ -4,8 +4,11 @@
 pub mod calendar;
 pub mod currency;
 pub mod decimal;
+pub mod earning;
 mod error;
 pub mod id;
+pub mod program;
 pub mod reason;
+pub mod refund;
 
 pub use error::Error;

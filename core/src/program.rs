@@ -1,0 +1,357 @@
+//! The typed image of a program file: terms, who may take part, what earns, how it is split and
+//! paid. A file is checked on load, against itself; dates become half-open, decimals exact integers.
+
+mod load;
+mod raw;
+
+use crate::calendar::{FiscalHalf, Period};
+use chrono::NaiveDate;
+
+/// A lasting incentive program with its dated rules. It is the key of payments and balances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub program: String,
+    pub name: String,
+    /// Old names, which exports may still use.
+    pub aliases: Vec<String>,
+    /// ISO 4217 code in which measures, balances and minimums are kept.
+    pub currency: String,
+    /// Roles of a line that the program pays.
+    pub pays: Vec<Role>,
+    pub unmapped: Unmapped,
+    /// Month (1 to 12) that opens the fiscal year of the co-op fund.
+    pub fiscal_year_start: u32,
+    pub terms: Vec<Term>,
+    /// In order of precedence.
+    pub requirements: Vec<Requirement>,
+    /// In declared order.
+    pub levers: Vec<Lever>,
+    pub splits: Vec<Split>,
+    pub payment: Payment,
+    /// The file's text, part of what a run's digest covers.
+    pub text: String,
+}
+
+/// Half-open range of days; `None` is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days {
+    pub from: Option<NaiveDate>,
+    pub until: Option<NaiveDate>,
+}
+
+impl Days {
+    #[must_use]
+    pub fn contain(&self, day: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day < until)
+    }
+
+    #[must_use]
+    pub fn overlap(&self, other: &Days) -> bool {
+        let (from, until) = (self.first().max(other.first()), self.end().min(other.end()));
+        from < until
+    }
+
+    #[must_use]
+    pub fn first(&self) -> NaiveDate {
+        self.from.unwrap_or(NaiveDate::MIN)
+    }
+
+    /// First day after.
+    #[must_use]
+    pub fn end(&self) -> NaiveDate {
+        self.until.unwrap_or(NaiveDate::MAX)
+    }
+}
+
+/// What a partner is on a line, which is its partner type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Billed, with no reseller on the line.
+    Direct,
+    /// Billed, with a reseller on the line.
+    Provider,
+    /// The reseller on the line.
+    Reseller,
+}
+
+impl Role {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Direct => "direct",
+            Role::Provider => "provider",
+            Role::Reseller => "reseller",
+        }
+    }
+}
+
+/// What happens to a partner id that the participant map doesn't have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmapped {
+    /// Its lines are out of scope with `UNMAPPED`.
+    #[default]
+    OutOfScope,
+    /// It is its own participant.
+    #[serde(rename = "self")]
+    Itself,
+}
+
+/// A dated version of the program's rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    pub term: String,
+    pub days: Days,
+}
+
+/// What must hold for a participant to earn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    pub kind: RequirementKind,
+    /// Days on which it is asked for; outside them it holds.
+    pub days: Days,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequirementKind {
+    /// The location holds one of these agreement types.
+    Agreement { requirement: AgreementKind, types: Vec<String> },
+    /// The location is a member with one of these statuses.
+    Membership { statuses: Vec<String> },
+    /// The participant's first line in the program's roles lies on or before the day.
+    FirstTransaction,
+    /// Any location of the company holds one of these competencies (empty: any) at one of these levels.
+    Competency { names: Vec<String>, levels: Vec<String> },
+    /// Enrolled with validated payout and tax profile.
+    Enrollment,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgreementKind {
+    Mpn,
+    Distributor,
+    Reseller,
+}
+
+impl Requirement {
+    /// Its name in tables and program files.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.kind {
+            RequirementKind::Agreement { requirement: AgreementKind::Mpn, .. } => "mpn_agreement",
+            RequirementKind::Agreement { requirement: AgreementKind::Distributor, .. } => {
+                "cloud_distributor_agreement"
+            }
+            RequirementKind::Agreement { requirement: AgreementKind::Reseller, .. } => {
+                "reseller_agreement"
+            }
+            RequirementKind::Membership { .. } => "mpn_membership",
+            RequirementKind::FirstTransaction => "first_transaction",
+            RequirementKind::Competency { .. } => "competency",
+            RequirementKind::Enrollment => "enrollment",
+        }
+    }
+
+    /// The reason code when it is not met.
+    #[must_use]
+    pub fn reason(&self) -> crate::reason::Reason {
+        use crate::reason::Reason;
+        match self.kind {
+            RequirementKind::Agreement { requirement: AgreementKind::Mpn, .. } => {
+                Reason::NoMpnAgreement
+            }
+            RequirementKind::Agreement { requirement: AgreementKind::Distributor, .. } => {
+                Reason::NoDistributorAgreement
+            }
+            RequirementKind::Agreement { requirement: AgreementKind::Reseller, .. } => {
+                Reason::NoResellerAgreement
+            }
+            RequirementKind::Membership { .. } => Reason::NoMembership,
+            RequirementKind::FirstTransaction => Reason::NoFirstTransaction,
+            RequirementKind::Competency { .. } => Reason::NoCompetency,
+            RequirementKind::Enrollment => Reason::NotEnrolled,
+        }
+    }
+}
+
+/// One rule that makes earnings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lever {
+    pub lever: String,
+    pub name: String,
+    pub draws: DataRole,
+    pub grain: Grain,
+    pub pays_as: PaysAs,
+    pub rates: Vec<LeverRate>,
+    pub filter: Option<Filter>,
+}
+
+impl Lever {
+    /// Product groups that the lever names, in order of first mention; `*` is every product.
+    pub fn product_groups(&self) -> Vec<&str> {
+        let mut groups: Vec<&str> = Vec::new();
+        for group in self.rates.iter().flat_map(|rate| &rate.product_groups) {
+            if !groups.contains(&group.as_str()) {
+                groups.push(group);
+            }
+        }
+        groups
+    }
+}
+
+/// Which of the two exports of the same money a lever draws from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataRole {
+    Billing,
+    Detail,
+}
+
+impl DataRole {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            DataRole::Billing => "billing",
+            DataRole::Detail => "detail",
+        }
+    }
+}
+
+/// What is rounded: each line, or the sum of a customer's lines of a product group in a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grain {
+    Line,
+    CustomerProductGroupPeriod,
+}
+
+/// As what a lever's earnings are paid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaysAs {
+    /// Rebate and co-op, by the program's split.
+    #[default]
+    Split,
+    /// All of it rebate.
+    Rebate,
+    /// All of it a fee.
+    Fee,
+}
+
+/// A dated rate. Of several that match a line, the first in the file counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeverRate {
+    pub days: Days,
+    /// At rate scale.
+    pub rate: i128,
+    /// Groups it applies to; `*` is every product.
+    pub product_groups: Vec<String>,
+    /// Partner types (roles) it applies to; empty: all that the program pays.
+    pub partner_types: Vec<Role>,
+}
+
+/// How an earning is split, by date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    pub days: Days,
+    /// Share of the rebate at rate scale; co-op is the rest.
+    pub rebate: i128,
+}
+
+/// A structured condition on a transaction's columns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    AllOf(Vec<Filter>),
+    AnyOf(Vec<Filter>),
+    Not(Box<Filter>),
+    /// The text column has one of these values.
+    In {
+        column: String,
+        values: Vec<String>,
+    },
+    /// The amount column lies between these, both inclusive, at amount scale.
+    Range {
+        column: String,
+        at_least: Option<i128>,
+        at_most: Option<i128>,
+    },
+}
+
+/// Text columns of transactions that filters may name.
+pub const FILTER_TEXT_COLUMNS: &[&str] = &[
+    "source",
+    "format",
+    "customer_id",
+    "customer_country",
+    "product_id",
+    "sku_id",
+    "charge_type",
+    "term_and_billing_cycle",
+    "publisher_name",
+    "workload",
+    "transaction_currency",
+];
+
+/// Amount columns of transactions that filters may name.
+pub const FILTER_AMOUNT_COLUMNS: &[&str] = &["base", "quantity", "unit_price"];
+
+/// When and how earnings are paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// Day of the cycle's month on which payments are due.
+    pub day: u32,
+    /// Months from the earning period to its cycle.
+    pub months_after: u32,
+    /// In program currency, at money scale; a gross equal to it is paid.
+    pub minimum: i128,
+    pub fx: PaymentFx,
+}
+
+/// How orders reach the payment currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentFx {
+    /// Gross in program currency ÷ the cycle's payment rate.
+    #[default]
+    ThroughProgram,
+}
+
+impl Program {
+    /// The term on a day.
+    #[must_use]
+    pub fn term_on(&self, day: NaiveDate) -> Option<&Term> {
+        self.terms.iter().find(|term| term.days.contain(day))
+    }
+
+    /// Share of the rebate on a day, at rate scale; all of it where no split is declared.
+    #[must_use]
+    pub fn rebate_share_on(&self, day: NaiveDate) -> i128 {
+        let one = crate::decimal::power_of_ten(crate::decimal::RATE_SCALE);
+        self.splits.iter().find(|split| split.days.contain(day)).map_or(one, |split| split.rebate)
+    }
+
+    /// The cycle in which a period is due.
+    #[must_use]
+    pub fn due_cycle(&self, period: Period) -> Period {
+        period.plus(self.payment.months_after.cast_signed())
+    }
+
+    /// The day on which a cycle is due and closes.
+    #[must_use]
+    pub fn due_day(&self, cycle: Period) -> NaiveDate {
+        cycle.day(self.payment.day)
+    }
+
+    /// The fiscal half in whose fund a period's co-op lies.
+    #[must_use]
+    pub fn fund_half(&self, period: Period) -> FiscalHalf {
+        FiscalHalf::of(period, self.fiscal_year_start)
+    }
+
+    /// True if exports mean this program by that name.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.program == name || self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+}

@@ -1,0 +1,460 @@
+//! From the file as written to the typed image, with every check that needs no data.
+
+use super::raw;
+use super::{
+    AgreementKind, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever,
+    LeverRate, Payment, Program, Requirement, RequirementKind, Role, Split, Term,
+};
+use crate::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, parse, power_of_ten};
+use crate::{Error, currency};
+use chrono::{Days as Span, NaiveDate};
+use std::collections::HashMap;
+
+impl Program {
+    /// Reads and checks a program file. `file` is only named in messages.
+    ///
+    /// # Errors
+    /// With file, line, what was expected, what was found.
+    pub fn parse(file: &str, text: &str) -> Result<Program, Error> {
+        let raw: raw::Program = toml::from_str(text)
+            .map_err(|error| Error(format!("{file}: {}", error.to_string().trim_end())))?;
+        let place = Place { file, text };
+        let program = Program {
+            currency: place.currency(&raw.currency)?,
+            terms: terms(&place, &raw.term)?,
+            requirements: requirements(&place, &raw.requirement)?,
+            levers: raw.lever.iter().map(|lever| place.lever(lever)).collect::<Result<_, _>>()?,
+            splits: splits(&place, &raw.split)?,
+            payment: payment(&place, &raw)?,
+            program: raw.program.get_ref().clone(),
+            name: raw.name,
+            aliases: raw.aliases,
+            pays: raw.pays,
+            unmapped: raw.unmapped,
+            fiscal_year_start: raw.fiscal_year_start,
+            text: text.to_owned(),
+        };
+        check_program(&place, &program, &raw.program)?;
+        for (lever, written) in program.levers.iter().zip(&raw.lever) {
+            check_lever(&place, &program, lever, written)?;
+        }
+        Ok(program)
+    }
+}
+
+/// Where a message points.
+struct Place<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    fn error(&self, at: &raw::Text, message: &str) -> Error {
+        let line = self.text[..at.span().start].matches('\n').count() + 1;
+        Error(format!("{}:{line}: {message}", self.file))
+    }
+
+    fn decimal(&self, at: &raw::Text, scale: u32) -> Result<i128, Error> {
+        parse(at.get_ref(), scale).map_err(|error| self.error(at, &error.0))
+    }
+
+    /// A rate or share: 0 to 1.
+    fn share(&self, at: &raw::Text) -> Result<i128, Error> {
+        let value = self.decimal(at, RATE_SCALE)?;
+        if (0..=power_of_ten(RATE_SCALE)).contains(&value) {
+            return Ok(value);
+        }
+        let message =
+            format!("expected a rate from 0 to 1, found `{}` (`0.05` is 5 %)", at.get_ref());
+        Err(self.error(at, &message))
+    }
+
+    fn day(&self, at: &raw::Text) -> Result<NaiveDate, Error> {
+        at.get_ref().parse().map_err(|_| {
+            self.error(at, &format!("expected a day `YYYY-MM-DD`, found `{}`", at.get_ref()))
+        })
+    }
+
+    fn days(&self, from: Option<&raw::Text>, until: Option<&raw::Text>) -> Result<Days, Error> {
+        let first = from.map(|from| self.day(from)).transpose()?;
+        let last = until.map(|until| self.day(until)).transpose()?;
+        if let (Some(first), Some(last), Some(until)) = (first, last, until)
+            && last < first
+        {
+            let message = format!("expected `until` on or after `from` {first}, found `{last}`");
+            return Err(self.error(until, &message));
+        }
+        Ok(Days { from: first, until: last.map(|last| last + Span::new(1)) })
+    }
+
+    fn currency(&self, at: &raw::Text) -> Result<String, Error> {
+        match currency::minor_units(at.get_ref()) {
+            Some(_) => Ok(at.get_ref().clone()),
+            None => {
+                Err(self
+                    .error(at, &format!("expected an ISO 4217 currency, found `{}`", at.get_ref())))
+            }
+        }
+    }
+
+    fn lever(&self, raw: &raw::Lever) -> Result<Lever, Error> {
+        let rates = raw
+            .rate
+            .iter()
+            .map(|rate| {
+                Ok(LeverRate {
+                    days: self.days(rate.from.as_ref(), rate.until.as_ref())?,
+                    rate: self.share(&rate.rate)?,
+                    product_groups: rate
+                        .product_groups
+                        .clone()
+                        .unwrap_or_else(|| raw.product_groups.clone()),
+                    partner_types: rate.partner_types.clone(),
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        let grain = match raw.draws {
+            super::DataRole::Billing => Grain::Line,
+            super::DataRole::Detail => Grain::CustomerProductGroupPeriod,
+        };
+        Ok(Lever {
+            lever: raw.lever.get_ref().clone(),
+            name: raw.name.clone(),
+            draws: raw.draws,
+            grain: raw.grain.unwrap_or(grain),
+            pays_as: raw.pays_as,
+            rates,
+            filter: raw
+                .filter
+                .as_ref()
+                .map(|filter| self.filter(filter, &raw.lever))
+                .transpose()?,
+        })
+    }
+
+    fn filter(&self, raw: &raw::Filter, lever: &raw::Text) -> Result<Filter, Error> {
+        let all = |filters: &[raw::Filter]| -> Result<Vec<Filter>, Error> {
+            filters.iter().map(|filter| self.filter(filter, lever)).collect()
+        };
+        let one = "expected one of `all_of`, `any_of`, `not`, or `column` with `in`, \
+                   `at_least` or `at_most`";
+        match raw {
+            raw::Filter {
+                all_of: Some(filters), any_of: None, not: None, column: None, ..
+            } => Ok(Filter::AllOf(all(filters)?)),
+            raw::Filter {
+                any_of: Some(filters), all_of: None, not: None, column: None, ..
+            } => Ok(Filter::AnyOf(all(filters)?)),
+            raw::Filter { not: Some(filter), all_of: None, any_of: None, column: None, .. } => {
+                Ok(Filter::Not(Box::new(self.filter(filter, lever)?)))
+            }
+            raw::Filter { column: Some(column), values: Some(values), .. } => {
+                self.column(column, FILTER_TEXT_COLUMNS)?;
+                Ok(Filter::In { column: column.get_ref().clone(), values: values.clone() })
+            }
+            raw::Filter { column: Some(column), at_least, at_most, .. }
+                if at_least.is_some() || at_most.is_some() =>
+            {
+                self.column(column, FILTER_AMOUNT_COLUMNS)?;
+                let amount = |at: &raw::Text| self.decimal(at, AMOUNT_SCALE);
+                Ok(Filter::Range {
+                    column: column.get_ref().clone(),
+                    at_least: at_least.as_ref().map(amount).transpose()?,
+                    at_most: at_most.as_ref().map(amount).transpose()?,
+                })
+            }
+            _ => Err(self.error(lever, one)),
+        }
+    }
+
+    fn column(&self, at: &raw::Text, known: &[&str]) -> Result<(), Error> {
+        if known.contains(&at.get_ref().as_str()) {
+            return Ok(());
+        }
+        let message =
+            format!("expected one of `{}`, found column `{}`", known.join("`, `"), at.get_ref());
+        Err(self.error(at, &message))
+    }
+}
+
+fn terms(place: &Place, raw: &[raw::Term]) -> Result<Vec<Term>, Error> {
+    let mut terms: Vec<Term> = Vec::with_capacity(raw.len());
+    for written in raw {
+        let days = place.days(written.from.as_ref(), written.until.as_ref())?;
+        let name = written.term.get_ref();
+        for term in &terms {
+            if term.days.overlap(&days) || term.term == *name {
+                let message = format!(
+                    "expected terms apart from each other, found `{name}` overlapping `{}`",
+                    term.term
+                );
+                return Err(place.error(&written.term, &message));
+            }
+        }
+        terms.push(Term { term: name.clone(), days });
+    }
+    Ok(terms)
+}
+
+fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Error> {
+    let mut splits: Vec<Split> = Vec::with_capacity(raw.len());
+    for written in raw {
+        let days = place.days(written.from.as_ref(), written.until.as_ref())?;
+        let (rebate, coop) = (place.share(&written.rebate)?, place.share(&written.coop)?);
+        if rebate + coop != power_of_ten(RATE_SCALE) {
+            return Err(place.error(&written.coop, "expected `rebate` and `coop` to add up to 1"));
+        }
+        if splits.iter().any(|split| split.days.overlap(&days)) {
+            return Err(place.error(&written.rebate, "expected splits that don't overlap"));
+        }
+        splits.push(Split { days, rebate });
+    }
+    Ok(splits)
+}
+
+fn requirements(place: &Place, raw: &[raw::Requirement]) -> Result<Vec<Requirement>, Error> {
+    let mut requirements: Vec<Requirement> = Vec::with_capacity(raw.len());
+    for written in raw {
+        let requirement = requirement(place, written)?;
+        let twice = requirements.iter().any(|other: &Requirement| {
+            other.name() == requirement.name() && other.days.overlap(&requirement.days)
+        });
+        if twice {
+            return Err(place.error(&written.requirement, "expected each requirement once a day"));
+        }
+        requirements.push(requirement);
+    }
+    Ok(requirements)
+}
+
+fn requirement(place: &Place, raw: &raw::Requirement) -> Result<Requirement, Error> {
+    let or = |values: &[String], default: &[&str]| -> Vec<String> {
+        if values.is_empty() {
+            default.iter().map(|&value| value.to_owned()).collect()
+        } else {
+            values.to_vec()
+        }
+    };
+    let agreement = |requirement, default: &[&str]| RequirementKind::Agreement {
+        requirement,
+        types: or(&raw.types, default),
+    };
+    let kind = match raw.requirement.get_ref().as_str() {
+        "mpn_agreement" => agreement(AgreementKind::Mpn, &["MPN"]),
+        "cloud_distributor_agreement" => {
+            agreement(AgreementKind::Distributor, &["Cloud Distributor"])
+        }
+        "reseller_agreement" => agreement(AgreementKind::Reseller, &["Cloud Reseller"]),
+        "mpn_membership" => {
+            RequirementKind::Membership { statuses: or(&raw.statuses, &["Active"]) }
+        }
+        "first_transaction" => RequirementKind::FirstTransaction,
+        "competency" => RequirementKind::Competency {
+            names: raw.names.clone(),
+            levels: or(&raw.levels, &["Silver", "Gold"]),
+        },
+        "enrollment" => RequirementKind::Enrollment,
+        other => {
+            let message = format!(
+                "expected one of `mpn_agreement`, `cloud_distributor_agreement`, \
+                 `reseller_agreement`, `mpn_membership`, `first_transaction`, `competency`, \
+                 `enrollment`, found `{other}`"
+            );
+            return Err(place.error(&raw.requirement, &message));
+        }
+    };
+    let days = place.days(raw.from.as_ref(), raw.until.as_ref())?;
+    Ok(Requirement { kind, days })
+}
+
+fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Error> {
+    let written = &raw.payment;
+    let minor = currency::minor_units(raw.currency.get_ref()).unwrap_or(MONEY_SCALE);
+    let minimum = place.decimal(&written.minimum, minor)? * power_of_ten(MONEY_SCALE - minor);
+    if minimum < 0 {
+        return Err(place.error(&written.minimum, "expected a minimum of 0 or more"));
+    }
+    if !(1..=31).contains(&written.day) {
+        let message = format!("expected a payment day from 1 to 31, found `{}`", written.day);
+        return Err(place.error(&written.minimum, &message));
+    }
+    Ok(Payment { day: written.day, months_after: written.months_after, minimum, fx: written.fx })
+}
+
+fn check_program(place: &Place, program: &Program, at: &raw::Text) -> Result<(), Error> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if program.program.is_empty() || !program.program.bytes().all(safe) {
+        let message = format!(
+            "expected a program key of letters, digits, `-` and `_`, found `{}`",
+            program.program
+        );
+        return Err(place.error(at, &message));
+    }
+    if program.terms.is_empty() || program.levers.is_empty() || program.pays.is_empty() {
+        return Err(place.error(at, "expected at least one term, one lever and one role in `pays`"));
+    }
+    if !(1..=12).contains(&program.fiscal_year_start) {
+        let message = format!(
+            "expected `fiscal_year_start` from 1 to 12, found `{}`",
+            program.fiscal_year_start
+        );
+        return Err(place.error(at, &message));
+    }
+    let mut drawn = HashMap::new();
+    for lever in &program.levers {
+        for group in lever.product_groups() {
+            let draws = *drawn.entry(group).or_insert(lever.draws);
+            if draws != lever.draws {
+                let message = format!(
+                    "expected one of `billing` and `detail` per product group, found both for \
+                     `{group}`: the same money would earn twice"
+                );
+                return Err(place.error(at, &message));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_lever(
+    place: &Place,
+    program: &Program,
+    lever: &Lever,
+    raw: &raw::Lever,
+) -> Result<(), Error> {
+    let twins = program.levers.iter().filter(|other| other.lever == lever.lever).count();
+    if twins > 1 {
+        let message = format!("expected lever keys once, found `{}` twice", lever.lever);
+        return Err(place.error(&raw.lever, &message));
+    }
+    if lever.rates.is_empty() {
+        return Err(place.error(&raw.lever, "expected at least one [[lever.rate]]"));
+    }
+    for (position, (rate, written)) in lever.rates.iter().zip(&raw.rate).enumerate() {
+        if rate.product_groups.is_empty() {
+            let message = "expected `product_groups` on the lever or the rate: \
+                           no product can match (`*` is every product)";
+            return Err(place.error(&written.rate, message));
+        }
+        if !program.terms.iter().any(|term| term.days.overlap(&rate.days)) {
+            return Err(place.error(&written.rate, "expected dates within a term: it never counts"));
+        }
+        if let Some(role) = rate.partner_types.iter().find(|role| !program.pays.contains(role)) {
+            let message = format!(
+                "expected a partner type in `pays`, found `{}`: it never counts",
+                role.name()
+            );
+            return Err(place.error(&written.rate, &message));
+        }
+        if lever.rates[..position].iter().any(|earlier| rates_overlap(program, earlier, rate)) {
+            let message = "expected one rate per product group, partner type and day, \
+                           found dates that overlap an earlier rate";
+            return Err(place.error(&written.rate, message));
+        }
+    }
+    Ok(())
+}
+
+fn rates_overlap(program: &Program, a: &LeverRate, b: &LeverRate) -> bool {
+    let types = |rate: &LeverRate| -> Vec<Role> {
+        if rate.partner_types.is_empty() {
+            program.pays.clone()
+        } else {
+            rate.partner_types.clone()
+        }
+    };
+    let (types_a, types_b) = (types(a), types(b));
+    a.days.overlap(&b.days)
+        && a.product_groups.iter().any(|group| b.product_groups.contains(group))
+        && types_a.iter().any(|role| types_b.contains(role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+program = "p"
+name = "P"
+currency = "USD"
+pays = ["direct"]
+[[term]]
+term = "FY21"
+from = "2020-10-01"
+until = "2021-09-30"
+[[requirement]]
+requirement = "competency"
+[[lever]]
+lever = "core"
+name = "Core"
+draws = "billing"
+product_groups = ["azure"]
+[[lever.rate]]
+rate = "0.04"
+[[split]]
+from = "2020-01-01"
+rebate = "0.6"
+coop = "0.4"
+[payment]
+minimum = "200"
+"#;
+
+    #[test]
+    fn a_good_file_is_read() {
+        let program = Program::parse("p.toml", GOOD).expect("it is good");
+        assert_eq!(program.levers[0].rates[0].rate, 40_000_000);
+        let last: NaiveDate = "2021-09-30".parse().expect("a day");
+        assert_eq!(program.term_on(last).map(|term| term.term.as_str()), Some("FY21"));
+        assert_eq!(program.term_on(last + Span::new(1)), None);
+        assert_eq!(program.payment.minimum, 200_000);
+        assert_eq!(program.rebate_share_on(last), 600_000_000);
+    }
+
+    #[test]
+    fn faults_name_file_line_and_remedy() {
+        let cases = [
+            (
+                "rate = \"0.04\"",
+                "rate = \"4\"",
+                "p.toml:18: expected a rate from 0 to 1, found `4`",
+            ),
+            ("rate = \"0.04\"", "rate = 0.04", "p.toml: TOML parse error at line 18"),
+            (
+                "coop = \"0.4\"",
+                "coop = \"0.5\"",
+                "p.toml:22: expected `rebate` and `coop` to add up",
+            ),
+            ("\"USD\"", "\"USX\"", "p.toml:4: expected an ISO 4217 currency, found `USX`"),
+            ("2021-09-30", "2020-09-30", "p.toml:9: expected `until` on or after"),
+            ("\"azure\"", "", "no product can match"),
+            ("\"competency\"", "\"charm\"", "p.toml:11: expected one of `mpn_agreement`"),
+            ("name = \"P\"", "name = \"P\"\ncolor = \"red\"", "unknown field `color`"),
+            ("minimum = \"200\"", "minimum = \"200.001\"", "expected at most 2 decimals"),
+            (
+                "rate = \"0.04\"",
+                "rate = \"0.04\"\n[[lever.rate]]\nrate = \"0.05\"",
+                "p.toml:20: expected one rate per product group",
+            ),
+            (
+                "rate = \"0.04\"",
+                "rate = \"0.04\"\nfrom = \"2022-01-01\"",
+                "expected dates within a term: it never counts",
+            ),
+        ];
+        for (find, replace, expected) in cases {
+            let error = Program::parse("p.toml", &GOOD.replace(find, replace)).expect_err(replace);
+            assert!(error.0.contains(expected), "`{replace}`: {error}");
+        }
+    }
+
+    #[test]
+    fn the_same_money_from_both_exports_is_refused() {
+        let text = GOOD.replace(
+            "[[split]]",
+            "[[lever]]\nlever = \"usage\"\nname = \"Usage\"\ndraws = \"detail\"\n\
+             product_groups = [\"azure\"]\n[[lever.rate]]\nrate = \"0.01\"\n[[split]]",
+        );
+        let error = Program::parse("p.toml", &text).expect_err("both roles");
+        assert!(error.0.contains("the same money would earn twice"), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! The program file as it is written: strings for decimals and dates, inclusive `until`.
+
+use super::{DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A text with its place in the file, so that a later check can name the line.
+pub type Text = Spanned<String>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    pub program: Text,
+    pub name: String,
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    pub currency: Text,
+    pub pays: Vec<Role>,
+    #[serde(default)]
+    pub unmapped: Unmapped,
+    #[serde(default = "july")]
+    pub fiscal_year_start: u32,
+    pub term: Vec<Term>,
+    #[serde(default)]
+    pub requirement: Vec<Requirement>,
+    pub lever: Vec<Lever>,
+    #[serde(default)]
+    pub split: Vec<Split>,
+    pub payment: Payment,
+}
+
+fn july() -> u32 {
+    7
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Term {
+    pub term: Text,
+    pub from: Option<Text>,
+    pub until: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    pub requirement: Text,
+    #[serde(default)]
+    pub types: Vec<String>,
+    #[serde(default)]
+    pub statuses: Vec<String>,
+    #[serde(default)]
+    pub names: Vec<String>,
+    #[serde(default)]
+    pub levels: Vec<String>,
+    pub from: Option<Text>,
+    pub until: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lever {
+    pub lever: Text,
+    pub name: String,
+    pub draws: DataRole,
+    pub grain: Option<Grain>,
+    #[serde(default)]
+    pub pays_as: PaysAs,
+    #[serde(default)]
+    pub product_groups: Vec<String>,
+    pub rate: Vec<Rate>,
+    pub filter: Option<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    pub rate: Text,
+    pub from: Option<Text>,
+    pub until: Option<Text>,
+    pub product_groups: Option<Vec<String>>,
+    #[serde(default)]
+    pub partner_types: Vec<Role>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    pub rebate: Text,
+    pub coop: Text,
+    pub from: Option<Text>,
+    pub until: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    pub all_of: Option<Vec<Filter>>,
+    pub any_of: Option<Vec<Filter>>,
+    pub not: Option<Box<Filter>>,
+    pub column: Option<Text>,
+    #[serde(rename = "in")]
+    pub values: Option<Vec<String>>,
+    pub at_least: Option<Text>,
+    pub at_most: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
+    #[serde(default = "fifteenth")]
+    pub day: u32,
+    #[serde(default = "two_months")]
+    pub months_after: u32,
+    pub minimum: Text,
+    #[serde(default)]
+    pub fx: PaymentFx,
+}
+
+fn fifteenth() -> u32 {
+    15
+}
+
+fn two_months() -> u32 {
+    2
+}
