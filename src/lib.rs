@@ -3,7 +3,10 @@
 //!
 //! The modules stand in the order in which data flows.
 
+pub mod columns;
+pub mod eligibility;
 pub mod error;
+pub mod payments;
 pub mod schema;
 pub mod warehouse;
 
