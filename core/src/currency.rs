@@ -7,7 +7,8 @@ pub fn minor_units(code: &str) -> Option<u32> {
     MINOR_UNITS.iter().find(|(_, codes)| codes.contains(&code)).map(|(decimals, _)| *decimals)
 }
 
-const MINOR_UNITS: &[(u32, &[&str])] = &[
+/// Decimals of the minor unit, and the currencies that have them.
+pub const MINOR_UNITS: &[(u32, &[&str])] = &[
     (
         2,
         &[

@@ -10,7 +10,7 @@ mod views;
 pub use catalog::{CATALOG, catalog};
 pub use format::{Format, render};
 pub use select::{Rows, select, select_of_user, text_rows};
-pub use views::statements;
+pub use views::{is_replaceable, literal, statements};
 
 use crate::error::{Error, Result};
 use crate::job::Limits;

@@ -27,7 +27,7 @@ pub fn statements(store: &Store, snapshot: &Snapshot) -> Vec<String> {
         statements.push(view(store, snapshot, table));
         statements.extend(comments(table));
     }
-    for table in TABLES.iter().filter(|table| is_staged(table)) {
+    for table in TABLES.iter().filter(|table| is_replaceable(table)) {
         statements.push(in_force(snapshot, table));
         statements.push(format!(
             "COMMENT ON VIEW {}_in_force IS {}",
@@ -42,9 +42,9 @@ pub fn statements(store: &Store, snapshot: &Snapshot) -> Vec<String> {
     statements
 }
 
-/// Staged tables are those whose rows a delivery brings and a later one may replace.
+/// True for staged tables whose rows a later delivery may replace.
 #[must_use]
-pub fn is_staged(table: &Table) -> bool {
+pub fn is_replaceable(table: &Table) -> bool {
     ["delivery_id", "slice_key", "row_key", "known_on", "record"]
         .iter()
         .all(|name| table.columns.iter().any(|column| column.name == *name))
