@@ -7,6 +7,8 @@ pub mod check;
 pub mod cli;
 pub mod error;
 pub mod generate;
+pub mod ingest;
+pub mod job;
 pub mod query;
 pub mod report;
 pub mod schema;
@@ -14,40 +16,8 @@ pub mod warehouse;
 
 pub use error::{Error, ErrorKind, Result};
 
-pub mod job {
-    use crate::error::Result;
-    use std::path::{Path, PathBuf};
-    #[derive(Clone, Debug)]
-    pub struct Limits {
-        pub memory_bytes: u64,
-        pub threads: usize,
-        pub buckets: usize,
-    }
-    impl Default for Limits {
-        fn default() -> Limits {
-            Limits { memory_bytes: 4 << 30, threads: 2, buckets: 0 }
-        }
-    }
-    pub struct Job {
-        pub warehouse: PathBuf,
-        pub programs: Vec<PathBuf>,
-        pub reports: PathBuf,
-        pub limits: Limits,
-    }
-    impl Job {
-        pub fn load(_path: &Path) -> Result<Job> {
-            Ok(Job {
-                warehouse: "warehouse".into(),
-                programs: vec![],
-                reports: "pipelines/reports".into(),
-                limits: Limits::default(),
-            })
-        }
-    }
-}
-
 pub mod run {
-    use crate::warehouse::Fault;
+    use crate::warehouse::{Fault, Snapshot, Store};
     use chrono::{DateTime, NaiveDate, Utc};
     use std::path::PathBuf;
     pub struct RunOptions {
@@ -65,10 +35,24 @@ pub mod run {
     }
     pub struct Outcome {
         pub attention: Vec<String>,
-        pub summary: Vec<String>,
-        pub snapshot: Option<u64>,
+        pub snapshot: Snapshot,
+        pub store: Store,
+        pub published: bool,
+        pub reports: Vec<String>,
     }
     pub fn run(_options: &RunOptions) -> crate::Result<Outcome> {
         Err(crate::Error::usage("not yet"))
+    }
+    pub fn load_programs(
+        job: &crate::job::Job,
+    ) -> crate::Result<Vec<earnest_core::program::Program>> {
+        job.programs
+            .iter()
+            .map(|path| {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| crate::Error::io(path, &error))?;
+                Ok(earnest_core::program::Program::parse("", &text)?)
+            })
+            .collect()
     }
 }

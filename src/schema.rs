@@ -154,6 +154,13 @@ pub const TABLES: &[&Table] = &[
     &RUN_INPUTS,
 ];
 
+/// True for tables that are staged per delivery and only ever appended to.
+#[must_use]
+pub fn is_staged(name: &str) -> bool {
+    let first_result = ELIGIBILITY.name;
+    TABLES.iter().take_while(|table| table.name != first_result).any(|table| table.name == name)
+}
+
 /// The table of that name.
 #[must_use]
 pub fn table(name: &str) -> Option<&'static Table> {

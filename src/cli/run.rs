@@ -3,7 +3,7 @@
 use super::{Done, Global, output, summary};
 use crate::error::Result;
 use crate::run::RunOptions;
-use crate::warehouse::{Fault, Snapshot, Store};
+use crate::warehouse::Fault;
 use chrono::{NaiveDate, Utc};
 use std::path::PathBuf;
 
@@ -52,21 +52,11 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         fault: args.fault,
         timings: args.timings.clone(),
     })?;
-    for line in &outcome.summary {
-        output::line(line);
-    }
-    if let Some(number) = outcome.snapshot {
-        let job = global.job()?;
-        let location = match (&args.out, &global.warehouse) {
-            (Some(out), _) => out.display().to_string(),
-            (None, Some(warehouse)) => warehouse.clone(),
-            (None, None) => job.warehouse.display().to_string(),
-        };
-        let store = Store::open(&location, None)?;
-        let snapshot = Snapshot::numbered(&store, number)?;
-        let connection = crate::query::connect(&store, &snapshot, &job.limits)?;
-        output::data(summary::text(&connection, &store, &snapshot)?.as_bytes());
-    }
+    let limits = global.job()?.limits;
+    let connection = crate::query::connect(&outcome.store, &outcome.snapshot, &limits)?;
+    let published = outcome.published;
+    let text = summary::text(&connection, &outcome.store, &outcome.snapshot, published)?;
+    output::data(text.as_bytes());
     for line in &outcome.attention {
         tracing::warn!("needs attention: {line}");
     }

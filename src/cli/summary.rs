@@ -113,7 +113,12 @@ const BLOCKS: &[Block] = &[
 ];
 
 /// The summary of a snapshot.
-pub fn text(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Result<String> {
+pub fn text(
+    connection: &Connection,
+    store: &Store,
+    snapshot: &Snapshot,
+    published: bool,
+) -> Result<String> {
     let mut text = format!(
         "\nSnapshot {} as of {}, run {}\n",
         snapshot.snapshot, snapshot.as_of, snapshot.run_id
@@ -128,13 +133,18 @@ pub fn text(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Resu
         text.push('\n');
         text.push_str(&table(block, rows));
     }
+    if !published {
+        text.push_str("\nA dry run: nothing was published\n");
+        return Ok(text);
+    }
     let root = store.root().display();
-    let files: usize = snapshot.tables.values().map(|table| table.files.len()).sum();
+    let tables = snapshot.tables.values().filter(|table| table.rows > 0);
+    let files: usize = tables.clone().map(|table| table.files.len()).sum();
     let _ = writeln!(
         text,
         "\nPublished\n  tables   {root}/tables ({} tables, {files} files)\n  \
          reports  {root}/reports/{:08}\n  start    {root}/current.json",
-        snapshot.tables.values().filter(|table| table.rows > 0).count(),
+        tables.count(),
         snapshot.snapshot
     );
     Ok(text)

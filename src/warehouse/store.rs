@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A folder that holds a warehouse.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     inner: Arc<LocalFileSystem>,

@@ -1,1 +1,6 @@
+//! The one integration binary.
 
+mod faults;
+mod golden;
+mod properties;
+mod support;
