@@ -7,17 +7,12 @@ pub fn minor_units(code: &str) -> Option<u32> {
     MINOR_UNITS.iter().find(|(_, codes)| codes.contains(&code)).map(|(decimals, _)| *decimals)
 }
 
-<<<<<<< HEAD
-/// Decimals of the minor unit, and the currencies that have them.
-pub const MINOR_UNITS: &[(u32, &[&str])] = &[
-=======
 /// Every declared code, in no order that means anything.
 pub fn codes() -> impl Iterator<Item = &'static str> {
     MINOR_UNITS.iter().flat_map(|(_, codes)| codes.iter().copied())
 }
 
 const MINOR_UNITS: &[(u32, &[&str])] = &[
->>>>>>> main
     (
         2,
         &[

@@ -275,7 +275,8 @@ pub const CHECKS: &[Check] = &[
 
 /// Every staged table, against what the run's inputs and the supersessions say.
 fn staged() -> String {
-    let tables = || crate::schema::TABLES.iter().filter(|table| crate::query::is_replaceable(table));
+    let tables =
+        || crate::schema::TABLES.iter().filter(|table| crate::query::is_replaceable(table));
     let counts: Vec<String> = tables()
         .map(|table| {
             format!("SELECT delivery_id, count(*) AS rows FROM {} GROUP BY ALL", table.name)

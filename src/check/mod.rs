@@ -7,7 +7,6 @@ mod keys;
 mod money;
 mod program_tables;
 
-
 use crate::error::{Error, Result};
 use crate::query::text_rows;
 use crate::warehouse::{Snapshot, Store};
@@ -112,14 +111,11 @@ pub fn refuse_failures(findings: Vec<Finding>) -> Result<Vec<Finding>> {
     if failed.is_empty() {
         return Ok(findings);
     }
-    Err(Error::check(failed.join("\n")).hint("nothing was published; the last snapshot is untouched"))
+    Err(Error::check(failed.join("\n"))
+        .hint("nothing was published; the last snapshot is untouched"))
 }
 
-fn run_one(
-    connection: &Connection,
-    check: &'static Check,
-    deep: bool,
-) -> Result<Finding> {
+fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result<Finding> {
     tracing::debug!("check {}", check.name);
     let finding =
         |status, detail| Finding { check: check.name, global: check.global, status, detail };

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::query::literal;
 use chrono::NaiveDate;
 use duckdb::Connection;
-use earnest_core::currency::MINOR_UNITS;
+use earnest_core::currency::{codes, minor_units};
 use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, format};
 use earnest_core::program::{Days, Filter, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
 
@@ -40,11 +40,13 @@ const ROUNDING: &str = "
 
 /// Two decimals are the rule; the others are named. Staging has refused unknown currencies.
 fn currencies() -> String {
-    let exceptions: Vec<String> = MINOR_UNITS
-        .iter()
-        .filter(|(digits, _)| *digits != 2)
-        .map(|(digits, codes)| format!("WHEN code IN ('{}') THEN {digits}", codes.join("', '")))
-        .collect();
+    let exceptions: Vec<String> = [0, 3]
+        .map(|digits| {
+            let codes: Vec<&str> =
+                codes().filter(|code| minor_units(code) == Some(digits)).collect();
+            format!("WHEN code IN ('{}') THEN {digits}", codes.join("', '"))
+        })
+        .into();
     format!(
         "CREATE OR REPLACE TEMP MACRO minor_units(code) AS CASE {} ELSE 2 END",
         exceptions.join(" ")
@@ -169,7 +171,8 @@ fn lever_filter(programs: &[Program]) -> String {
             }
         }
     }
-    let body = if cases.is_empty() { "true".to_owned() } else { format!("CASE {cases}ELSE true END") };
+    let body =
+        if cases.is_empty() { "true".to_owned() } else { format!("CASE {cases}ELSE true END") };
     format!(
         "CREATE OR REPLACE TEMP MACRO lever_filter(program, lever, source, format, customer_id, \
          customer_country, product_id, sku_id, charge_type, term_and_billing_cycle, publisher_name, \
