@@ -4,3 +4,4 @@ mod faults;
 mod golden;
 mod properties;
 mod support;
+mod tidy;
