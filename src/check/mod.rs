@@ -124,11 +124,13 @@ fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result
     if !applicable(connection, check)? {
         return Ok(finding(Status::NotApplicable, String::new()));
     }
-    let faults = match &check.how {
-        How::Sql(sql) => faults(connection, sql)?,
-        How::Made(make) => faults(connection, &make())?,
-        How::Recompute => compare::recompute(connection, deep)?,
+    let found = match &check.how {
+        How::Sql(sql) => faults(connection, sql),
+        How::Made(make) => faults(connection, &make()),
+        How::Recompute => compare::recompute(connection, deep),
     };
+    let faults =
+        found.map_err(|error| Error::broken(format!("check `{}`: {error}", check.name)))?;
     let status = if faults.is_empty() { Status::Ok } else { Status::Failed };
     Ok(finding(status, faults.join("\n")))
 }
