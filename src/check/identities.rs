@@ -152,13 +152,13 @@ pub const CHECKS: &[Check] = &[
         how: How::Sql(
             "SELECT concat(payment_id, ': expected ', gross_program_amount, ' and ',
                 gross_amount, ', found items of ',
-                coalesce(items.program, 0), ' and ', coalesce(items.paid, 0))
+                coalesce(item_program, 0), ' and ', coalesce(item_paid, 0))
             FROM payments LEFT JOIN (
-                SELECT payment_id, sum(program_amount) AS program, sum(payment_amount) AS paid
+                SELECT payment_id, sum(program_amount) AS item_program, sum(payment_amount) AS item_paid
                 FROM payment_items GROUP BY payment_id
             ) AS items USING (payment_id)
-            WHERE gross_program_amount IS DISTINCT FROM items.program
-                OR gross_amount IS DISTINCT FROM items.paid
+            WHERE gross_program_amount IS DISTINCT FROM item_program
+                OR gross_amount IS DISTINCT FROM item_paid
             UNION ALL
             SELECT concat(payment_id, ': expected total ',
                 gross_amount - withheld_tax + sales_tax, ', found ',
