@@ -29,29 +29,31 @@ OUTCOMES = """
            rdiv(earned * exchange_n, exchange_d) as program_earned,
            rdiv(rebate * exchange_n, exchange_d) as program_rebate
     from (
-        select t.*, d.period, y.role, y.partner, y.program, y.program_currency, y.participant,
+        select t.*, y.role, y.partner, y.program, y.program_currency, y.participant,
                y.payment_month, y.fund_half, c.lever, c.term, c.product_group, c.rate, c.share,
-               c.share_n, c.in_term, x.rate as exchange_rate, x.rate_n as exchange_n,
-               x.rate_d as exchange_d, x.unit, x.program_unit,
-               len(y.reasons) = 0 and c.in_term and x.known as eligible, {why} as why,
-               rdiv((t.base::decimal(14,3) * 1000::decimal(4,0))::bigint * c.rate_n,
-                    {one_rate} * x.unit) as earned
-        from {relation} t
-        join days d on d.day = t.transaction_on
-        join payees y on y.segment = d.segment
-         and y.billed is not distinct from t.billed_partner_id
-         and y.reseller is not distinct from t.reseller_partner_id
-        join cover c on c.segment = d.segment and c.product_id is not distinct from t.product_id
-         and c.sku_id is not distinct from t.sku_id and c.role = y.role and c.program = y.program
-        join exchange x on x.currency = t.transaction_currency and x.period = d.period
-         and x.program = y.program
-        where y.unmapped is null and {condition}
+               c.share_n, c.in_term, y.exchange_rate, y.exchange_n, y.exchange_d, y.unit,
+               y.program_unit, len(y.reasons) = 0 and c.in_term and y.known as eligible,
+               {why} as why, rdiv(t.thousandths * c.rate_n, {one_rate} * y.unit) as earned
+        from (select *, (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths
+              from {relation}) t
+        join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
+        join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
+        where {condition}
     )
 """
 WHY = """list_concat(case when c.in_term then [] else ['OUT_OF_TERM'] end,
-        list_concat(y.reasons, case when x.known then [] else ['NORATE'] end))"""
-OWN = f"""(select {COLUMNS} from transactions where base >= 0
-           union all select {COLUMNS} from unlinked)"""
+        list_concat(y.reasons, case when y.known then [] else ['NORATE'] end))"""
+# Lines with the numbers of what they are joined on.
+NUMBERED = """(
+        select t.*, d.segment, d.period, i.pair, q.product
+        from {relation} t join days d on d.day = t.transaction_on
+        join pairs i on i.billed is not distinct from t.billed_partner_id
+         and i.reseller is not distinct from t.reseller_partner_id
+        join products q on q.product_id is not distinct from t.product_id
+         and q.sku_id is not distinct from t.sku_id)"""
+OWN = NUMBERED.format(relation=f"""(select {COLUMNS} from transactions where base >= 0
+           union all select {COLUMNS} from unlinked)""")
+ORIGINALS = NUMBERED.format(relation="originals")
 EARNING_COLUMNS = """
     hash(program, term, lever, source, transaction_id, participant, role, earning_type) as id_high,
     hash(transaction_id, original_transaction_id, lever, role, earning_type) as id_low,
@@ -70,10 +72,6 @@ EARNING_COLUMNS = """
 """
 FORGONE = """case when in_term then ((earned * unit)::decimal(14,0) * 0.001::decimal(4,3))
         ::decimal(38,12) end"""
-SAME_LINE = """o.billed is not distinct from t.billed_partner_id
-        and o.reseller is not distinct from t.reseller_partner_id
-        and o.product_id is not distinct from t.product_id
-        and o.sku_id is not distinct from t.sku_id"""
 # One step of all families at once: what a refund takes of a candidate, and what that leaves.
 WALK = """
     with recursive numbered as materialized (
@@ -101,21 +99,6 @@ WALK = """
         )
     )
     select id, original, before, taken, base, closes, rest from walk where step > 0
-"""
-FUND_HALF = """
-    alter table payees add column fund_half text;
-    update payees set fund_half = (
-        with first as (
-            select p.first_day - to_months(((p.month + 12 - g.fiscal_start) % 12) % 6) as day, g.fiscal_start
-            from (select strptime(payees.period || '-01', '%Y-%m-%d') as first_day,
-                         substr(payees.period, 6)::int as month) p, programs g
-            where g.program = (select program from roles where role = payees.role)
-        )
-        select 'FY' || strftime(case when extract(month from day) = fiscal_start
-                                     then day else day - to_months(6) end + to_months(11), '%y')
-               || case when extract(month from day) = fiscal_start then 'H1' else 'H2' end
-        from first
-    );
 """
 
 
@@ -151,7 +134,6 @@ def main():
 
     step("rules", lambda: rules.load(connection, str(options.pipeline.parent / job["programs"])))
     step("dimensions", lambda: run(connection, "1_dimensions.sql", {}))
-    step("halves", lambda: connection.execute(FUND_HALF))
     step("links", lambda: run(connection, "2_links.sql", {
         "columns": COLUMNS,
         "walk_by_reference": WALK.format(steps="steps_by_reference"),
@@ -170,23 +152,21 @@ def outputs(connection, out):
     """The parts that 3_outputs.sql is put together from."""
     rate_scale, share_scale = connection.execute("select * from rate_scales").fetchone()
     scales = {"one_rate": 10 ** (rate_scale or 0), "one_share": 10 ** (share_scale or 0)}
-    eligible = "len(y.reasons) = 0 and c.in_term and x.known"
+    eligible = "len(y.reasons) = 0 and c.in_term and y.known"
+    refunded = OUTCOMES.format(relation=ORIGINALS, condition="true", why=WHY, **scales)
     return {
         **scales,
         "out": out,
         "format": FORMAT,
         "file_format": FILE_FORMAT,
-        "columns": COLUMNS,
         "earning_columns": EARNING_COLUMNS,
         "forgone": FORGONE,
-        "same_line": SAME_LINE,
-        "earned_lines": OUTCOMES.format(
-            relation=OWN, condition=eligible, why="null", **scales),
+        "own": OWN,
+        "originals": ORIGINALS,
+        "earned_lines": OUTCOMES.format(relation=OWN, condition=eligible, why="null", **scales),
         "refused_lines": OUTCOMES.format(
-            relation=OWN, condition=f"not ({eligible})", why=WHY, **scales),
-        "refunded_lines": "select * from ("
-            + OUTCOMES.format(relation="originals", condition="true", why=WHY, **scales)
-            + ") where true",
+            relation="rest", condition=f"not ({eligible})", why=WHY, **scales),
+        "refunded_lines": f"select * from ({refunded}) where true",
     }
 
 

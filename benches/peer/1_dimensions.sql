@@ -3,6 +3,15 @@
 
 create macro rdiv(x, d) as (x + case when x < 0 then -(d // 2) else d // 2 end) // d;
 
+-- A fiscal half is named by the year in which its fiscal year ends.
+create macro half_start(month, opens) as
+    month - to_months(((extract(month from month)::int + 12 - opens) % 12) % 6);
+create macro fund_half(month, opens) as
+    'FY' || strftime(half_start(month, opens)
+                     - to_months(case when extract(month from half_start(month, opens)) = opens
+                                      then 0 else 6 end) + to_months(11), '%y')
+         || case when extract(month from half_start(month, opens)) = opens then 'H1' else 'H2' end;
+
 create table lines as
 select billed_partner_id as billed, reseller_partner_id as reseller, product_id, sku_id,
        transaction_currency as currency, min(transaction_on) as first_on,
@@ -12,9 +21,12 @@ from transactions
 group by grouping sets ((billed_partner_id, reseller_partner_id), (product_id, sku_id),
                         (transaction_currency));
 
+-- Numbers stand for what is joined on; a segment takes the last three digits of a number.
 create table pairs as
-select billed, reseller, first_on from lines where no_product = 1 and no_currency = 1;
-create table products as select product_id, sku_id from lines where no_product = 0;
+select billed, reseller, first_on, row_number() over () * 1000 as pair
+from lines where no_product = 1 and no_currency = 1;
+create table products as
+select product_id, sku_id, row_number() over () * 1000 as product from lines where no_product = 0;
 create table currencies as select currency, minor from lines join minor_units using (currency)
 where no_currency = 0;
 
@@ -48,11 +60,11 @@ select unnest(generate_series(from_on, until_on - 1, interval 1 day))::date as d
 from segments;
 
 create table pair_roles as
-select billed, reseller, 'reseller' as role, reseller as partner, first_on
+select pair, 'reseller' as role, 2 as role_no, reseller as partner, first_on
 from pairs where reseller is not null
 union all
-select billed, reseller, case when reseller is null then 'direct' else 'provider' end, billed,
-       first_on
+select pair, case when reseller is null then 'direct' else 'provider' end,
+       case when reseller is null then 0 else 1 end, billed, first_on
 from pairs where billed is not null;
 
 create table mapped as
@@ -185,12 +197,13 @@ from eligibility group by all;
 -- Who is concerned by a pair of partners on a segment; what covers a product there; at what rate.
 
 create table payees as
-select p.billed, p.reseller, s.segment, s.period, p.role, p.partner, r.program, g.currency as program_currency,
-       g.minor as program_minor, case when m.rows = 1 then m.participant end as participant,
+select p.pair, s.segment, p.pair + s.segment as place, s.period, p.role, p.role_no, p.partner,
+       r.program, g.currency as program_currency, case when m.rows = 1 then m.participant end as participant,
        case when m.rows is null then 'UNMAPPED' when m.rows > 1 then 'MAPDUP' end as unmapped,
        coalesce(v.reasons, ['NOT_ENROLLED']) as reasons,
        strftime(strptime(s.period || '-01', '%Y-%m-%d') + to_months(g.months_after), '%Y-%m')
-           as payment_month
+           as payment_month,
+       fund_half(strptime(s.period || '-01', '%Y-%m-%d'), g.fiscal_start) as fund_half
 from pair_roles p cross join segments s
 left join roles r using (role)
 left join programs g on g.program = r.program
@@ -200,14 +213,14 @@ left join verdicts v on v.program = r.program and v.participant = m.participant 
 
 create table covers as
 with grouped as (
-    select product_id, p.sku_id, g.product_group, s.segment
+    select p.product, g.product_group, s.segment
     from products p join product_groups g using (product_id)
     join segments s on coalesce(g.from_on, date '0001-01-01') <= s.from_on
                    and s.from_on < coalesce(g.until_on, date '9999-01-01')
     where coalesce(g.sku_id, '') = '' or g.sku_id = p.sku_id
-    union select product_id, sku_id, '*', segment from products cross join segments
+    union select product, '*', segment from products cross join segments
 )
-select g.product_id, g.sku_id, g.segment, r.program, r.role, r.lever, r.pays_as,
+select g.product, g.segment, r.program, r.role, r.lever, r.pays_as,
        t.term, arg_min(r.product_group, (r.rate_no, r.group_no)) as product_group,
        arg_min(case when t.term is null then 0 else r.rate end, (r.rate_no, r.group_no)) as rate,
        any_value(case when r.pays_as = 'split' then coalesce(x.share, 1) else 1 end) as share
@@ -225,14 +238,16 @@ select max(case when rate = 0 then 0 else length(rtrim(split_part(rate::text, '.
        max(length(rtrim(split_part(share::text, '.', 2), '0'))) as share_scale
 from covers;
 
--- Integers: amounts in thousandths or minor units, rates as whole numbers over powers of ten.
+-- Amounts are in thousandths or minor units, rates as whole numbers over powers of ten.
 create table cover as
-select c.* exclude (rate, share), rate, share, term is not null as in_term,
+select c.*, term is not null as in_term, (product + segment) * 4
+           + case role when 'direct' then 0 when 'provider' then 1 else 2 end as place,
        (rate * (10 ** rate_scale)::int)::bigint as rate_n,
        (share * (10 ** share_scale)::int)::bigint as share_n
 from covers c cross join rate_scales;
 
-create table exchange as
+-- Who is paid for a pair of partners on a segment, with the exchange rate of a currency.
+create table paid as
 with fx as (
     select c.currency, c.minor, g.program, g.minor as program_minor, p.period,
            case when c.currency = g.currency then 1::decimal(18,9) else e.rate end as rate
@@ -243,8 +258,10 @@ with fx as (
 ), scale as (
     select greatest(max(length(rtrim(split_part(rate::text, '.', 2), '0'))), 1) as n from fx
 )
-select fx.*, rate is not null as known,
-       (rate * (10 ** n)::bigint)::bigint * (10 ** greatest(program_minor - minor, 0))::bigint as rate_n,
-       (10 ** (n + greatest(minor - program_minor, 0)))::bigint as rate_d,
+select y.*, x.currency, x.rate as exchange_rate, x.rate is not null as known,
+       (x.rate * (10 ** n)::bigint)::bigint * (10 ** greatest(program_minor - minor, 0))::bigint
+           as exchange_n,
+       (10 ** (n + greatest(minor - program_minor, 0)))::bigint as exchange_d,
        (10 ** (3 - minor))::bigint as unit, (10 ** (3 - program_minor))::bigint as program_unit
-from fx cross join scale;
+from payees y join fx x on x.program = y.program and x.period = y.period cross join scale
+where y.unmapped is null;

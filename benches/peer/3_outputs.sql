@@ -59,6 +59,36 @@ copy (
     )
 ) to '{out}/earnings_refunds' ({format});
 
+create table omitted as
+with outcome as (
+    select y.pair, y.segment, y.role, y.partner, p.product,
+           case when y.program is null then 'NO_PROGRAM'
+                when count(c.lever) = 0 then 'NO_LEVER'
+                else any_value(y.unmapped) end as reason
+    from payees y cross join products p
+    left join cover c on c.place = (p.product + y.segment) * 4 + y.role_no and c.program = y.program
+    group by y.pair, y.segment, y.role, y.partner, y.program, p.product
+), whole as (
+    select *, bool_and(reason is not null) over (partition by pair, segment, product) as whole
+    from outcome
+)
+select *, pair * 1000000 + product + segment as place from whole where reason is not null
+union all
+select p.pair, s.segment, 'none', null, q.product, 'NO_PROGRAM', true,
+       p.pair * 1000000 + q.product + s.segment
+from pairs p cross join segments s cross join products q
+where p.billed is null and p.reseller is null;
+
+-- The few lines that did not simply earn, found once for both tables of refusals.
+create table rest as
+select t.* from {own} t semi join (
+    select place from omitted
+    union
+    select distinct y.pair * 1000000 + c.product + y.segment
+    from paid y join cover c on c.segment = y.segment and c.role = y.role and c.program = y.program
+    where not (len(y.reasons) = 0 and c.in_term and y.known)
+) o on o.place = t.pair * 1000000 + t.product + t.segment;
+
 copy (
     with outcomes as ({refused_lines})
     select program, term, lever, period, transaction_on, participant as participant_id,
@@ -94,36 +124,11 @@ copy (
     join negatives n on n.transaction_id = x.id join days d on d.day = n.transaction_on
 ) to '{out}/unearned_refunds' ({format});
 
-create table omitted as
-with outcome as (
-    select y.billed, y.reseller, y.segment, y.role, y.partner, p.product_id, p.sku_id,
-           case when y.program is null then 'NO_PROGRAM'
-                when count(c.lever) = 0 then 'NO_LEVER'
-                else any_value(y.unmapped) end as reason
-    from payees y cross join products p
-    left join cover c on c.segment = y.segment and c.role = y.role and c.program = y.program
-     and c.product_id is not distinct from p.product_id and c.sku_id is not distinct from p.sku_id
-    group by y.billed, y.reseller, y.segment, y.role, y.partner, y.program, p.product_id, p.sku_id
-), whole as (
-    select *, bool_and(reason is not null)
-        over (partition by billed, reseller, segment, product_id, sku_id) as whole
-    from outcome
-)
-select * from whole where reason is not null
-union all
-select p.billed, p.reseller, s.segment, 'none', null, q.product_id, q.sku_id, 'NO_PROGRAM', true
-from pairs p cross join segments s cross join products q
-where p.billed is null and p.reseller is null;
-
 copy (
-    with own as (
-        select {columns} from transactions where base >= 0 union all select {columns} from unlinked
-    )
-    select d.period, t.transaction_on, t.source, t.transaction_id,
+    select t.period, t.transaction_on, t.source, t.transaction_id,
            null::text as original_transaction_id, o.role, o.partner as earning_participant_id,
            t.customer_id, t.transaction_currency, t.base, o.whole, o.reason
-    from own t join days d on d.day = t.transaction_on
-    join omitted o on o.segment = d.segment and {same_line}
+    from rest t join omitted o on o.place = t.pair * 1000000 + t.product + t.segment
 ) to '{out}/out_of_scope' ({format});
 
 copy (
@@ -136,9 +141,8 @@ copy (
            o.partner as earning_participant_id, n.customer_id, n.transaction_currency,
            (r.thousandths::decimal(14,0) * 0.001::decimal(4,3))::decimal(38,12) as base,
            o.whole, o.reason
-    from refunds r join originals t on t.transaction_id = r.original
-    join days d on d.day = t.transaction_on
-    join omitted o on o.segment = d.segment and {same_line}
+    from refunds r join {originals} t on t.transaction_id = r.original
+    join omitted o on o.place = t.pair * 1000000 + t.product + t.segment
     join negatives n on n.transaction_id = r.id join days e on e.day = n.transaction_on
 ) to '{out}/out_of_scope_refunds' ({format});
 
