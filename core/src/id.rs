@@ -31,11 +31,25 @@ impl Digester {
 /// A digest as 26 characters of Crockford's base 32, lower case.
 #[must_use]
 pub fn text(digest: u128) -> String {
+    characters(digest).map(char::from).iter().collect()
+}
+
+/// The 26 ASCII characters of [`text`], without an allocation.
+#[must_use]
+pub fn characters(digest: u128) -> [u8; 26] {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    (0..26)
-        .rev()
-        .map(|place| char::from(ALPHABET[((digest >> (place * 5)) & 31) as usize]))
-        .collect()
+    const LOW: u128 = (1 << 60) - 1;
+    let mut characters = [0; 26];
+    // Shifts of 64 bits are cheap, those of 128 are not: twelve characters of 60 bits at a time.
+    let parts = [(digest & LOW, 14..26), (digest >> 60 & LOW, 2..14), (digest >> 120, 0..2)];
+    for (part, places) in parts {
+        let mut part = (part & u128::from(u64::MAX)) as u64;
+        for place in places.rev() {
+            characters[place] = ALPHABET[(part & 31) as usize];
+            part >>= 5;
+        }
+    }
+    characters
 }
 
 #[cfg(test)]

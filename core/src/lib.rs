@@ -5,10 +5,12 @@ pub mod calendar;
 pub mod currency;
 pub mod decimal;
 pub mod earning;
+pub mod eligibility;
 mod error;
 pub mod id;
 pub mod program;
 pub mod reason;
 pub mod refund;
+pub mod waterfall;
 
 pub use error::Error;

@@ -91,6 +91,17 @@ reasons! {
     }
 }
 
+reasons! {
+    /// Why a cycle ordered nothing although the balance is not zero, in order of precedence.
+    CarryReason {
+        Negative = "NEGATIVE", "The balance is negative and is carried to the next cycle", "nothing, later earnings make up for it";
+        Hold = "HOLD", "The partner holds its payments", "switch the hold off in the enrollment";
+        Profile = "PROFILE", "No enrollment with payout profile, tax profile, payment method and payment currency is in force on the due day", "complete the profiles of the enrollment";
+        BelowMinimum = "BELOW_MINIMUM", "The balance is below the minimum payment and is carried to the next cycle", "nothing, it is paid once it reaches the minimum";
+        NoRate = "NORATE", "No payment rate for the payment currency and the cycle's month", "add the rate to the exchange rate export";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +113,7 @@ mod tests {
         assert_eq!(codes.len(), Reason::ALL.len());
         let codes: HashSet<_> = RejectReason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), RejectReason::ALL.len());
+        let codes: HashSet<_> = CarryReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), CarryReason::ALL.len());
     }
 }

@@ -2,18 +2,41 @@
 //! new files of staged tables, one row per record; what could not be staged, and why; what newer
 //! deliveries replaced. Renaming and typing only: no rule of any program is known here.
 
+mod assemble;
+mod blocks;
+mod columns;
+mod control;
 mod date;
+mod delivery;
+mod fields;
 mod format;
+mod identify;
 mod in_force;
+mod inputs;
+mod keys;
+mod manifest;
 mod number;
+mod occurrences;
+mod open;
+mod parse;
+mod plan;
 mod read;
+mod rejects;
+mod rows;
+mod seen;
+mod slices;
+mod source;
+mod splitter;
+mod stage;
+mod supersede;
 pub(crate) mod toml_file;
 
 pub use format::Format;
 pub use in_force::{InForceFile, in_force, read_table};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::schema::{RUN_INPUTS, SUPERSESSIONS, Table};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use chrono::NaiveDate;
 use std::collections::BTreeMap;
@@ -57,6 +80,40 @@ pub struct Control {
 /// # Errors
 /// If a source is not as agreed (exit 3), or the disk refuses (exit 5); nothing is published then.
 pub fn ingest(request: &Request) -> Result<Ingested> {
-    let _ = request;
-    Ok(Ingested::default())
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(request.job.limits.threads)
+        .build()
+        .map_err(|error| Error::broken(format!("threads: {error}")))?;
+    let known = inputs::known_inputs(request.store, request.previous)?;
+    let mut recorded = supersede::recorded(request.store, request.previous)?;
+    let mut ingested = Ingested::default();
+    let mut all_inputs = Vec::new();
+    let mut superseded = Vec::new();
+    for source in &request.job.sources {
+        let of_source = recorded.remove(&source.name).unwrap_or_default();
+        let outcome = source::ingest_source(request, &pool, source, &known, of_source)?;
+        for (table, file) in outcome.files {
+            ingested.add(table, file);
+        }
+        ingested.attention.extend(outcome.attention);
+        all_inputs.extend(outcome.inputs);
+        superseded.extend(outcome.supersessions);
+    }
+    for input in &all_inputs {
+        ingested.read += input.counts.read;
+        ingested.staged += input.counts.staged;
+        ingested.rejected += input.counts.rejected;
+        ingested.duplicate += input.counts.duplicate;
+    }
+    let rows = supersede::write_supersessions(request.store, request.run_id, superseded)?;
+    rows.into_iter().for_each(|file| ingested.add(&SUPERSESSIONS, file));
+    let rows = inputs::write_inputs(request.store, request.run_id, &all_inputs)?;
+    rows.into_iter().for_each(|file| ingested.add(&RUN_INPUTS, file));
+    Ok(ingested)
+}
+
+impl Ingested {
+    fn add(&mut self, table: &'static Table, file: DataFile) {
+        self.files.entry(table.name).or_default().push(file);
+    }
 }

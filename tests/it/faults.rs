@@ -18,6 +18,11 @@ fn step() -> usize {
     std::env::var("EARNEST_FAULT_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(1)
 }
 
+/// Whether each operation meets every kind of fault; else they take turns.
+fn every_kind() -> bool {
+    std::env::var_os("EARNEST_FAULT_EVERY_KIND").is_some()
+}
+
 fn run_with_fault(pipeline: &Path, warehouse: &Path, as_of: &str, fault: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_earnest"))
         .args(["run", "--as-of", as_of, "--threads", "1", "--fault", fault])
@@ -69,10 +74,11 @@ fn a_run_may_die_at_any_store_operation() {
     let wanted = digests(&full.snapshot);
     let faults: Vec<String> = (1..=operations)
         .step_by(step())
-        .map(|number| match number % 3 {
-            0 => format!("full@{number}"),
-            1 => format!("kill-before@{number}"),
-            _ => format!("kill-after@{number}"),
+        .flat_map(|number| {
+            let kinds = ["kill-after", "full", "kill-before", "read-only"];
+            let turn = number % kinds.len();
+            let chosen = if every_kind() { &kinds[..] } else { &kinds[turn..=turn] };
+            chosen.iter().map(move |kind| format!("{kind}@{number}")).collect::<Vec<_>>()
         })
         .collect();
     faults.par_iter().for_each(|fault| {

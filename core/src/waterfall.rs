@@ -1,0 +1,266 @@
+//! What a cycle does with a balance: order it, hold it or carry it. In: the movements of one balance
+//! (participant × program × earning type) in one cycle, and what decides. Out: the closing balance,
+//! the order if there is one, the reason if there is none. Amounts in program currency, money scale.
+
+use crate::Error;
+use crate::decimal::{RATE_SCALE, power_of_ten, round_ratio};
+use crate::reason::CarryReason;
+
+/// Every movement of a balance in a cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Movements {
+    pub opening: i128,
+    pub earned: i128,
+    pub adjusted: i128,
+    pub returned: i128,
+    pub transferred_in: i128,
+    pub converted_in: i128,
+    pub ordered: i128,
+    pub forfeited: i128,
+    pub escheated: i128,
+    pub written_off: i128,
+    pub recovered_outside: i128,
+    pub transferred_out: i128,
+}
+
+impl Movements {
+    /// The balance identity: what the movements leave.
+    #[must_use]
+    pub fn closing(&self) -> i128 {
+        self.opening
+            + self.earned
+            + self.adjusted
+            + self.returned
+            + self.transferred_in
+            + self.converted_in
+            - self.ordered
+            - self.forfeited
+            - self.escheated
+            - self.written_off
+            - self.recovered_outside
+            - self.transferred_out
+    }
+
+    /// Checks the balance identity and that held and below-minimum are parts of closing.
+    ///
+    /// # Errors
+    /// If either doesn't hold.
+    pub fn verify(&self, closing: i128, held: i128, below_minimum: i128) -> Result<(), Error> {
+        if self.closing() != closing {
+            let expected = self.closing();
+            return Err(Error(format!(
+                "expected a closing balance of {expected}, found {closing}"
+            )));
+        }
+        if held < 0 || below_minimum < 0 || held + below_minimum > closing.max(0) {
+            return Err(Error(format!(
+                "expected held {held} and below minimum {below_minimum} to be parts of closing {closing}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Every movement of a co-op fund.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FundMovements {
+    pub earned: i128,
+    pub adjusted: i128,
+    pub rolled_in: i128,
+    pub converted: i128,
+    pub claims_paid: i128,
+    pub expired: i128,
+    pub expiry_reversed: i128,
+    pub rolled_out: i128,
+}
+
+impl FundMovements {
+    /// The fund identity: what the movements leave.
+    #[must_use]
+    pub fn left(&self) -> i128 {
+        self.earned + self.adjusted + self.rolled_in
+            - self.converted
+            - self.claims_paid
+            - self.expired
+            + self.expiry_reversed
+            - self.rolled_out
+    }
+
+    /// Checks the fund identity.
+    ///
+    /// # Errors
+    /// If it doesn't hold.
+    pub fn verify(&self, left: i128, reserved: i128, available: i128) -> Result<(), Error> {
+        if self.left() == left && left == reserved + available {
+            return Ok(());
+        }
+        let expected = self.left();
+        Err(Error(format!(
+            "expected {expected} left in the fund = reserved + available, \
+             found {left} = {reserved} + {available}"
+        )))
+    }
+}
+
+/// What decides whether a balance is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// In program currency; a balance equal to it is ordered.
+    pub minimum: i128,
+    /// `Hold` or `Profile`: why all of the balance is held, whatever it is.
+    pub hold: Option<CarryReason>,
+    /// Program units per payment unit, at rate scale; `None`: unknown.
+    pub rate: Option<i128>,
+    /// Of the payment currency.
+    pub minor_units: u32,
+}
+
+/// What an order releases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// In program currency.
+    pub gross_program: i128,
+    /// Program units per payment unit, at rate scale.
+    pub rate: i128,
+    /// In payment currency, at money scale: converted and rounded once.
+    pub gross: i128,
+}
+
+/// A balance at the end of a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// With what was ordered.
+    pub movements: Movements,
+    pub closing: i128,
+    pub held: i128,
+    pub below_minimum: i128,
+    pub order: Option<Order>,
+    /// Why nothing was ordered; `None` if something was, or if there is nothing.
+    pub reason: Option<CarryReason>,
+}
+
+/// The waterfall of one cycle: closing balance → minus held → not positive: carry → below the
+/// minimum: carry → gross, converted once. A missing rate holds what would be ordered; what is less
+/// than the payment currency's smallest unit waits as if it were below the minimum.
+///
+/// # Errors
+/// On overflow.
+pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
+    let balance = movements.closing();
+    let (mut held, mut below_minimum) = (0, 0);
+    let mut order = None;
+    let reason = if balance <= 0 {
+        (balance < 0).then_some(CarryReason::Negative)
+    } else if let Some(hold) = terms.hold {
+        held = balance;
+        Some(hold)
+    } else if balance < terms.minimum {
+        below_minimum = balance;
+        Some(CarryReason::BelowMinimum)
+    } else if let Some(rate) = terms.rate {
+        let one = power_of_ten(RATE_SCALE);
+        let gross = round_ratio(balance, one, rate, terms.minor_units)?;
+        if gross == 0 {
+            below_minimum = balance;
+            Some(CarryReason::BelowMinimum)
+        } else {
+            order = Some(Order { gross_program: balance, rate, gross });
+            None
+        }
+    } else {
+        held = balance;
+        Some(CarryReason::NoRate)
+    };
+    let ordered = movements.ordered + order.map_or(0, |order| order.gross_program);
+    let movements = Movements { ordered, ..movements };
+    let closing = movements.closing();
+    movements.verify(closing, held, below_minimum)?;
+    Ok(Settled { movements, closing, held, below_minimum, order, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USD: Terms =
+        Terms { minimum: 200_000, hold: None, rate: Some(1_000_000_000), minor_units: 2 };
+
+    /// Runs cycles of what was earned; gives what was ordered and what was carried.
+    fn run(terms: &Terms, earned: &[i128]) -> Vec<(i128, i128, Option<CarryReason>)> {
+        let mut opening = 0;
+        earned
+            .iter()
+            .map(|&earned| {
+                let movements = Movements { opening, earned, ..Movements::default() };
+                let settled = settle(movements, terms).expect("it settles");
+                opening = settled.closing;
+                let gross = settled.order.map_or(0, |order| order.gross);
+                (gross, settled.closing, settled.reason)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn exactly_the_minimum_is_ordered() {
+        let below = Some(CarryReason::BelowMinimum);
+        assert_eq!(
+            run(&USD, &[150_000, 49_990, 10, 30_000]),
+            [(0, 150_000, below), (0, 199_990, below), (200_000, 0, None), (0, 30_000, below)]
+        );
+    }
+
+    #[test]
+    fn a_negative_balance_is_carried_until_it_is_made_up_for() {
+        let negative = Some(CarryReason::Negative);
+        assert_eq!(
+            run(&USD, &[-792_000, 500_000, 292_000, 250_000]),
+            [(0, -792_000, negative), (0, -292_000, negative), (0, 0, None), (250_000, 0, None)]
+        );
+    }
+
+    #[test]
+    fn a_held_balance_is_held_whole_and_a_negative_one_is_not() {
+        for hold in [CarryReason::Hold, CarryReason::Profile] {
+            let terms = Terms { hold: Some(hold), ..USD };
+            let movements = Movements { earned: 50_000, ..Movements::default() };
+            let settled = settle(movements, &terms).expect("it settles");
+            assert_eq!((settled.held, settled.below_minimum), (50_000, 0));
+            assert_eq!(settled.reason, Some(hold));
+            assert_eq!(run(&terms, &[-10]), [(0, -10, Some(CarryReason::Negative))]);
+        }
+    }
+
+    #[test]
+    fn a_missing_rate_holds_the_order_only() {
+        let terms = Terms { rate: None, ..USD };
+        assert_eq!(
+            run(&terms, &[199_990, 10]),
+            [
+                (0, 199_990, Some(CarryReason::BelowMinimum)),
+                (0, 200_000, Some(CarryReason::NoRate))
+            ]
+        );
+    }
+
+    #[test]
+    fn orders_are_converted_and_rounded_once() {
+        let eur = Terms { rate: Some(1_200_000_000), ..USD };
+        assert_eq!(run(&eur, &[2_640_000]), [(2_200_000, 0, None)]);
+        let jpy = Terms { rate: Some(9_100_000), minor_units: 0, ..USD };
+        assert_eq!(run(&jpy, &[200_000]), [(21_978_000, 0, None)]);
+        let none = Terms { rate: Some(60_000_000_000_000), minimum: 0, ..USD };
+        assert_eq!(run(&none, &[10]), [(0, 10, Some(CarryReason::BelowMinimum))]);
+    }
+
+    #[test]
+    fn identities_are_checked() {
+        let movements = Movements { opening: 5, earned: 7, ordered: 2, ..Movements::default() };
+        assert!(movements.verify(10, 10, 0).is_ok());
+        assert!(movements.verify(11, 0, 0).is_err());
+        assert!(movements.verify(10, 6, 5).is_err());
+        let fund = FundMovements { earned: 9, converted: 4, ..FundMovements::default() };
+        assert!(fund.verify(5, 2, 3).is_ok());
+        assert!(fund.verify(5, 2, 2).is_err());
+        assert!(fund.verify(9, 0, 9).is_err());
+    }
+}

@@ -1,0 +1,129 @@
+//! Typed columns of record batches: read by name, built in the order a table declares.
+
+use crate::error::{Error, Result};
+use crate::schema::{Kind, Table};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
+};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type};
+use chrono::NaiveDate;
+use std::sync::Arc;
+
+/// A text column of plain strings.
+///
+/// # Errors
+/// If the batch has no such column or it isn't text.
+pub fn text<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a StringArray> {
+    let column = column(batch, name)?;
+    column.as_string_opt::<i32>().ok_or_else(|| wrong_type(name, "text", column))
+}
+
+/// A column of days.
+///
+/// # Errors
+/// If the batch has no such column or it isn't of days.
+pub fn date<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Date32Array> {
+    let column = column(batch, name)?;
+    column.as_primitive_opt::<Date32Type>().ok_or_else(|| wrong_type(name, "a date", column))
+}
+
+/// A decimal column, as integers at its scale.
+///
+/// # Errors
+/// If the batch has no such column or it isn't decimal.
+pub fn decimal<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Decimal128Array> {
+    let column = column(batch, name)?;
+    column.as_primitive_opt::<Decimal128Type>().ok_or_else(|| wrong_type(name, "decimal", column))
+}
+
+/// The text of a row; `None` where it is null or blank.
+#[must_use]
+pub fn filled(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row)).filter(|text| !text.trim().is_empty())
+}
+
+/// The day of a row; `None` where it is null.
+#[must_use]
+pub fn day(column: &Date32Array, row: usize) -> Option<NaiveDate> {
+    if column.is_null(row) { None } else { column.value_as_date(row) }
+}
+
+/// A column of days; open ends ([`NaiveDate::MIN`] and [`NaiveDate::MAX`]) become null.
+#[must_use]
+pub fn days(days: impl IntoIterator<Item = Option<NaiveDate>>) -> ArrayRef {
+    let closed = |day: &NaiveDate| *day != NaiveDate::MIN && *day != NaiveDate::MAX;
+    let numbers = days.into_iter().map(|day| day.filter(closed).map(Date32Type::from_naive_date));
+    Arc::new(numbers.collect::<Date32Array>())
+}
+
+/// A text column that is never null.
+pub fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(texts))
+}
+
+/// A column of whole numbers.
+#[must_use]
+pub fn integers(numbers: impl IntoIterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(numbers))
+}
+
+/// A column of decimals of the given kind (money, amount, rate), as integers at its scale.
+///
+/// # Errors
+/// If a number has more digits than the kind.
+pub fn decimals(kind: Kind, numbers: impl IntoIterator<Item = i128>) -> Result<ArrayRef> {
+    let DataType::Decimal128(precision, scale) = kind.data_type() else {
+        unreachable!("{kind:?} is not decimal");
+    };
+    let array = Decimal128Array::from_iter_values(numbers);
+    let array = array.with_precision_and_scale(precision, scale)?;
+    array.validate_decimal_precision(precision).map_err(|error| {
+        Error::broken(format!("expected numbers that fit {}, found {error}", kind.sql()))
+    })?;
+    Ok(Arc::new(array))
+}
+
+/// A column of digests.
+///
+/// # Errors
+/// Never for 16 bytes each.
+pub fn uuids(digests: impl IntoIterator<Item = u128>) -> Result<ArrayRef> {
+    let bytes: Vec<u8> = digests.into_iter().flat_map(u128::to_be_bytes).collect();
+    Ok(Arc::new(arrow::array::FixedSizeBinaryArray::try_new(16, bytes.into(), None)?))
+}
+
+/// A batch of a table from its columns, in declared order. Text may come as dictionaries.
+///
+/// # Errors
+/// If the columns are not those the table declares.
+pub fn batch(table: &Table, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let declared = table.arrow();
+    let fields: Vec<_> = declared
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()))
+        .collect();
+    let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+    for (field, column) in declared.fields().iter().zip(&columns) {
+        let plain = match column.data_type() {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            other => other,
+        };
+        if plain != field.data_type() {
+            return Err(wrong_type(field.name(), &field.data_type().to_string(), column));
+        }
+    }
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| Error::broken(format!("expected a column `{name}`, found none")))
+}
+
+fn wrong_type(name: &str, expected: &str, found: &dyn Array) -> Error {
+    let found = found.data_type();
+    Error::broken(format!("column `{name}`: expected {expected}, found {found}"))
+}

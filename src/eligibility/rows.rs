@@ -1,0 +1,159 @@
+//! The `eligibility` table: decisions as rows, sorted by key, made batch by batch.
+
+use super::{Decisions, NOT_TOGETHER, Participant, Roster};
+use crate::columns;
+use crate::error::Result;
+use crate::schema::ELIGIBILITY;
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+};
+use arrow::datatypes::Int32Type;
+use chrono::NaiveDate;
+use earnest_core::calendar::Period;
+use earnest_core::eligibility::{Month, month_of};
+use earnest_core::reason::Reason;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Rows after which a batch ends; it may exceed this by those of one participant of a program.
+const BATCH_ROWS: usize = 65_536;
+
+/// The verdict's name among requirements.
+const ALL: &str = "all";
+
+pub fn batches(decisions: &Decisions) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
+    let periods: Vec<Period> = decisions.first.through(decisions.last).collect();
+    let mut order: Vec<(&Participant, &Roster)> = decisions
+        .rosters
+        .iter()
+        .flat_map(|roster| roster.participants.iter().map(move |participant| (participant, roster)))
+        .collect();
+    order.sort_by_key(|(participant, roster)| (&participant.id, &roster.program));
+    let mut order = order.into_iter().peekable();
+    std::iter::from_fn(move || {
+        order.peek()?;
+        let mut batch = Batch::default();
+        while batch.period.keys.len() < BATCH_ROWS
+            && let Some((participant, roster)) = order.next()
+        {
+            batch.add(participant, roster, &periods);
+        }
+        Some(batch.finish())
+    })
+}
+
+/// A text column in the making, each distinct value once.
+#[derive(Default)]
+struct Texts {
+    keys: Vec<Option<i32>>,
+    known: HashMap<String, i32>,
+    values: Vec<String>,
+}
+
+impl Texts {
+    fn key(&mut self, text: &str) -> i32 {
+        if let Some(&key) = self.known.get(text) {
+            return key;
+        }
+        let key = i32::try_from(self.values.len()).unwrap_or(i32::MAX);
+        self.values.push(text.to_owned());
+        self.known.insert(text.to_owned(), key);
+        key
+    }
+
+    fn push(&mut self, text: Option<&str>) {
+        let key = text.map(|text| self.key(text));
+        self.keys.push(key);
+    }
+
+    fn finish(self) -> Result<ArrayRef> {
+        let values: Arc<dyn Array> = Arc::new(StringArray::from_iter_values(self.values));
+        let keys = Int32Array::from(self.keys);
+        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, values)?))
+    }
+}
+
+/// The columns of a batch in the making.
+#[derive(Default)]
+struct Batch {
+    program: Texts,
+    participant: Texts,
+    company: Texts,
+    period: Texts,
+    order: Vec<i64>,
+    requirement: Texts,
+    met: Vec<bool>,
+    first_on: Vec<Option<NaiveDate>>,
+    last_on: Vec<Option<NaiveDate>>,
+    decided_from: Vec<Option<NaiveDate>>,
+    decided_until: Vec<Option<NaiveDate>>,
+    reason: Texts,
+    status: Texts,
+}
+
+impl Batch {
+    fn add(&mut self, participant: &Participant, roster: &Roster, periods: &[Period]) {
+        // Key order within a period is by the requirement's name.
+        let mut named: Vec<(&str, Option<usize>)> = vec![(ALL, None)];
+        named.extend(roster.asked.iter().enumerate().map(|(at, asked)| (asked.name, Some(at))));
+        named.sort_unstable();
+        for (position, &period) in periods.iter().enumerate() {
+            let company = participant.company(period);
+            for &(name, asked) in &named {
+                self.program.push(Some(&roster.program));
+                self.participant.push(Some(&participant.id));
+                self.company.push(company);
+                self.period.push(Some(&period.to_string()));
+                self.requirement.push(Some(name));
+                match asked {
+                    Some(at) => {
+                        let month = participant.holdings[at].month(period);
+                        let asked = &roster.asked[at];
+                        self.verdict(asked.order, &month, asked.reason, None);
+                    }
+                    None => {
+                        let month = month_of(&participant.together, period);
+                        let unmet = participant.unmet[position];
+                        let first = roster.asked.get(unmet.0.trailing_zeros() as usize);
+                        let reason = match first {
+                            Some(first) if unmet.0 != NOT_TOGETHER => first.reason,
+                            _ => Reason::NotTogether,
+                        };
+                        let last = roster.asked.last().map_or(0, |asked| asked.order);
+                        self.verdict(last + 1, &month, reason, Some(participant.status(period)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn verdict(&mut self, order: i64, month: &Month, reason: Reason, status: Option<&str>) {
+        self.order.push(order);
+        self.met.push(month.held.is_some());
+        self.first_on.push(month.held.map(|held| held.0));
+        self.last_on.push(month.held.map(|held| held.1));
+        self.decided_from.push(month.decided.map(|decided| decided.0));
+        self.decided_until.push(month.decided.map(|decided| decided.1));
+        self.reason.push(month.held.is_none().then(|| reason.code()));
+        self.status.push(status);
+    }
+
+    fn finish(self) -> Result<RecordBatch> {
+        let columns: Vec<ArrayRef> = vec![
+            self.program.finish()?,
+            self.participant.finish()?,
+            self.company.finish()?,
+            self.period.finish()?,
+            columns::integers(self.order),
+            self.requirement.finish()?,
+            Arc::new(BooleanArray::from(self.met)),
+            columns::days(self.first_on),
+            columns::days(self.last_on),
+            columns::days(self.decided_from),
+            columns::days(self.decided_until),
+            self.reason.finish()?,
+            self.status.finish()?,
+        ];
+        columns::batch(&ELIGIBILITY, columns)
+    }
+}

@@ -1,0 +1,130 @@
+//! The journal: balanced entries. Accruals move expense to what is payable, dated the period's last
+//! day; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
+//! payment's currency is another one.
+
+use super::cycles::Account;
+use chrono::NaiveDate;
+use earnest_core::calendar::Period;
+use earnest_core::earning::EarningType;
+use earnest_core::id;
+
+/// A posting of an entry; amounts at money scale, not negative.
+pub struct Line<'a> {
+    pub entry_id: u128,
+    pub event: &'static str,
+    pub accounting_on: NaiveDate,
+    pub cycle: Option<Period>,
+    pub period: Period,
+    pub program: &'a str,
+    pub participant: &'a str,
+    pub earning_type: EarningType,
+    pub account: &'static str,
+    pub currency: &'a str,
+    pub debit: i128,
+    pub credit: i128,
+    pub source_key: String,
+}
+
+const EXPENSE: &str = "incentive_expense";
+const FX_CLEARING: &str = "fx_clearing";
+const PAYMENTS_CLEARING: &str = "payments_clearing";
+
+fn payable(earning_type: EarningType) -> &'static str {
+    match earning_type {
+        EarningType::Rebate => "rebate_payable",
+        EarningType::Coop => "coop_payable",
+        EarningType::Fee => "fee_payable",
+    }
+}
+
+/// All entries of an account.
+pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    let kind = account.earning_type;
+    let currency = account.program.currency.as_str();
+    for (period, amount) in account.accruals() {
+        let due = account.program.due_cycle(period);
+        let cycle = (kind != EarningType::Coop).then_some(due);
+        let entry = Entry::new(account, "accrual", period.last_day(), cycle, period);
+        let source =
+            format!("{}/{}/{period}/{}", account.program.program, account.participant, kind.name());
+        let (debit, credit) =
+            if amount > 0 { (EXPENSE, payable(kind)) } else { (payable(kind), EXPENSE) };
+        entry.transfer(&mut lines, debit, credit, currency, amount.abs(), &source);
+    }
+    for payment in &account.payments {
+        let cycle = payment.cycle;
+        let entry = Entry::new(account, "order", payment.due_on, Some(cycle), cycle);
+        let (order, source) = (payment.order, &payment.payment_id);
+        if payment.currency == currency {
+            let amount = order.gross_program;
+            entry.transfer(&mut lines, payable(kind), PAYMENTS_CLEARING, currency, amount, source);
+        } else {
+            let (amount, paid) = (order.gross_program, order.gross);
+            entry.transfer(&mut lines, payable(kind), FX_CLEARING, currency, amount, source);
+            let foreign = payment.currency.as_str();
+            entry.transfer(&mut lines, FX_CLEARING, PAYMENTS_CLEARING, foreign, paid, source);
+        }
+    }
+    lines
+}
+
+/// What the postings of an entry share.
+struct Entry<'a> {
+    account: &'a Account<'a>,
+    entry_id: u128,
+    event: &'static str,
+    accounting_on: NaiveDate,
+    cycle: Option<Period>,
+    period: Period,
+}
+
+impl<'a> Entry<'a> {
+    fn new(
+        account: &'a Account<'a>,
+        event: &'static str,
+        accounting_on: NaiveDate,
+        cycle: Option<Period>,
+        period: Period,
+    ) -> Entry<'a> {
+        let month = period.to_string();
+        let key = [
+            event,
+            &account.program.program,
+            account.participant,
+            &month,
+            account.earning_type.name(),
+        ];
+        let entry_id = id::digest(key.iter().map(|part| part.as_bytes()));
+        Entry { account, entry_id, event, accounting_on, cycle, period }
+    }
+
+    /// Debits one account and credits another with the same amount.
+    fn transfer(
+        &self,
+        lines: &mut Vec<Line<'a>>,
+        debit: &'static str,
+        credit: &'static str,
+        currency: &'a str,
+        amount: i128,
+        source: &str,
+    ) {
+        for (account, debited, credited) in [(debit, amount, 0), (credit, 0, amount)] {
+            lines.push(Line {
+                entry_id: self.entry_id,
+                event: self.event,
+                accounting_on: self.accounting_on,
+                cycle: self.cycle,
+                period: self.period,
+                program: &self.account.program.program,
+                participant: self.account.participant,
+                earning_type: self.account.earning_type,
+                account,
+                currency,
+                debit: debited,
+                credit: credited,
+                source_key: source.to_owned(),
+            });
+        }
+    }
+}

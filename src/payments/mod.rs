@@ -1,0 +1,130 @@
+//! Payments. In: what was earned per participant, month and lever, who is paid how, and payment
+//! rates. Out: for every cycle due by the as-of date, orders with their items, balances and co-op
+//! funds with every movement, and the journal.
+//!
+//! Closure key: participant. No cycle is closed yet: every posting enters its due cycle as `regular`
+//! and orders are `proposed`.
+
+mod cycles;
+mod journal;
+mod payees;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use payees::PaymentRates;
+
+use crate::error::{Error, Result};
+use arrow::array::RecordBatch;
+use chrono::NaiveDate;
+use cycles::Account;
+use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::earning::EarningType;
+use earnest_core::program::Program;
+use payees::Payees;
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// What a participant earned under a lever in a period; several of the same are added up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// Position of the program.
+    pub program: usize,
+    pub lever: Arc<str>,
+    pub earning_type: EarningType,
+    pub participant: Arc<str>,
+    pub period: Period,
+    /// For co-op: the half in whose fund it lies (a refund's is its original's). `None`: that of the
+    /// period.
+    pub fund_half: Option<FiscalHalf>,
+    /// In program currency, at money scale.
+    pub amount: i128,
+    /// How many earnings it sums.
+    pub earnings: i64,
+}
+
+/// The tables of this stage, each sorted by its key.
+pub struct Payments {
+    pub payments: RecordBatch,
+    pub payment_items: RecordBatch,
+    pub balances: RecordBatch,
+    pub coop_fund: RecordBatch,
+    pub journal: RecordBatch,
+}
+
+/// Settles every cycle whose due day is on or before `as_of`. `enrollments` and `rates` are the rows
+/// in force of `enrollments` and `exchange_rates`.
+///
+/// # Errors
+/// If a table lacks a column, an amount overflows, or an identity doesn't hold.
+pub fn pay(
+    programs: &[Program],
+    postings: Vec<Posting>,
+    enrollments: &RecordBatch,
+    rates: &RecordBatch,
+    as_of: NaiveDate,
+) -> Result<Payments> {
+    let payees = Payees::read(programs, enrollments)?;
+    let rates = PaymentRates::read(rates)?;
+    let postings = added_up(programs, postings)?;
+    let accounts: Vec<&[Posting]> = postings.chunk_by(same_account).collect();
+    let settled = accounts
+        .par_iter()
+        .map(|postings| {
+            let mut account = Account::of(&programs[postings[0].program], postings);
+            if account.earning_type == EarningType::Coop {
+                account.accrue()?;
+            } else {
+                account.settle(&payees, &rates, as_of)?;
+            }
+            Ok(account)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    tables::build(&settled)
+}
+
+/// One posting per account, lever, period and fund half, in the order of the tables' keys.
+fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Posting>> {
+    if let Some(posting) = postings.iter().find(|posting| posting.program >= programs.len()) {
+        let (found, count) = (posting.program, programs.len());
+        return Err(Error::broken(format!(
+            "posting: expected one of {count} programs, found number {found}"
+        )));
+    }
+    let half = |posting: &Posting| match posting.earning_type {
+        EarningType::Coop => Some(
+            posting
+                .fund_half
+                .unwrap_or_else(|| programs[posting.program].fund_half(posting.period)),
+        ),
+        EarningType::Rebate | EarningType::Fee => None,
+    };
+    for posting in &mut postings {
+        posting.fund_half = half(posting);
+    }
+    postings.par_sort_unstable_by(|a, b| {
+        let key = |posting: &Posting| (posting.earning_type.name(), posting.period);
+        a.participant
+            .cmp(&b.participant)
+            .then_with(|| programs[a.program].program.cmp(&programs[b.program].program))
+            .then_with(|| key(a).cmp(&key(b)))
+            .then_with(|| a.lever.cmp(&b.lever))
+            .then_with(|| a.fund_half.cmp(&b.fund_half))
+    });
+    postings.dedup_by(|next, kept| {
+        let same = same_account(next, kept)
+            && next.period == kept.period
+            && next.lever == kept.lever
+            && next.fund_half == kept.fund_half;
+        if same {
+            kept.amount += next.amount;
+            kept.earnings += next.earnings;
+        }
+        same
+    });
+    Ok(postings)
+}
+
+fn same_account(a: &Posting, b: &Posting) -> bool {
+    a.program == b.program && a.earning_type == b.earning_type && a.participant == b.participant
+}

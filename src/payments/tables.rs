@@ -1,0 +1,190 @@
+//! From settled accounts to the tables, each sorted by its key.
+
+use super::Payments;
+use super::cycles::{Account, Item, ORDER_KIND, Payment, SEQUENCE};
+use super::journal::{self, Line};
+use crate::columns::{batch, days, decimals, integers, texts, uuids};
+use crate::error::Result;
+use crate::schema::{BALANCES, COOP_FUND, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::waterfall::{FundMovements, Settled};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+pub fn build(accounts: &[Account]) -> Result<Payments> {
+    let mut orders: Vec<(&Account, &Payment)> = accounts
+        .iter()
+        .flat_map(|account| account.payments.iter().map(move |payment| (account, payment)))
+        .collect();
+    orders.sort_unstable_by_key(|(_, payment)| &payment.payment_id);
+    Ok(Payments {
+        payments: payments(&orders)?,
+        payment_items: payment_items(&orders)?,
+        balances: balances(accounts)?,
+        coop_fund: coop_fund(accounts)?,
+        journal: journal(accounts)?,
+    })
+}
+
+/// Money column of rows.
+fn money<T>(rows: &[T], amount: impl Fn(&T) -> i128) -> Result<ArrayRef> {
+    decimals(Kind::Money, rows.iter().map(amount))
+}
+
+/// Text column of rows, never null.
+fn text<T, S: AsRef<str>>(rows: &[T], text: impl Fn(&T) -> S) -> ArrayRef {
+    texts(rows.iter().map(text))
+}
+
+fn payments(rows: &[(&Account, &Payment)]) -> Result<RecordBatch> {
+    let columns = vec![
+        text(rows, |row| row.1.payment_id.as_str()),
+        text(rows, |row| row.0.program.program.as_str()),
+        text(rows, |row| row.0.earning_type.name()),
+        text(rows, |row| row.0.participant),
+        text(rows, |row| row.1.method.as_str()),
+        text(rows, |row| row.1.currency.as_str()),
+        text(rows, |row| row.1.cycle.to_string()),
+        text(rows, |_| ORDER_KIND),
+        integers(rows.iter().map(|_| SEQUENCE)),
+        days(rows.iter().map(|row| Some(row.1.due_on))),
+        text(rows, |_| "proposed"),
+        text(rows, |row| row.0.program.currency.as_str()),
+        money(rows, |row| row.1.order.gross_program)?,
+        decimals(Kind::Rate, rows.iter().map(|row| row.1.order.rate))?,
+        money(rows, |row| row.1.order.gross)?,
+        // Taxes come with tax rules; until then the payment is its gross.
+        money(rows, |_| 0)?,
+        money(rows, |_| 0)?,
+        money(rows, |row| row.1.order.gross)?,
+    ];
+    batch(&PAYMENTS, columns)
+}
+
+fn payment_items(orders: &[(&Account, &Payment)]) -> Result<RecordBatch> {
+    let rows: Vec<(&Account, &Payment, &Item)> = orders
+        .iter()
+        .flat_map(|(account, payment)| {
+            payment.items.iter().map(move |item| (*account, *payment, item))
+        })
+        .collect();
+    let rows = rows.as_slice();
+    let columns = vec![
+        text(rows, |row| row.1.payment_id.as_str()),
+        text(rows, |row| row.0.program.program.as_str()),
+        text(rows, |row| row.0.participant),
+        text(rows, |row| row.1.cycle.to_string()),
+        text(rows, |row| row.2.period.to_string()),
+        text(rows, |row| row.0.program.due_cycle(row.2.period).to_string()),
+        text(rows, |row| row.2.lever),
+        text(rows, |row| row.0.earning_type.name()),
+        text(rows, |_| "regular"),
+        text(rows, |row| row.0.program.currency.as_str()),
+        money(rows, |row| row.2.program_amount)?,
+        text(rows, |row| row.1.currency.as_str()),
+        money(rows, |row| row.2.payment_amount)?,
+        integers(rows.iter().map(|row| row.2.earnings)),
+    ];
+    batch(&PAYMENT_ITEMS, columns)
+}
+
+fn balances(accounts: &[Account]) -> Result<RecordBatch> {
+    let rows: Vec<(&Account, Period, &Settled)> = accounts
+        .iter()
+        .flat_map(|account| {
+            account.balances.iter().map(move |(cycle, settled)| (account, *cycle, settled))
+        })
+        .collect();
+    let rows = rows.as_slice();
+    let reasons = rows.iter().map(|row| row.2.reason.map(|reason| reason.code()));
+    let columns = vec![
+        text(rows, |row| row.0.program.program.as_str()),
+        text(rows, |row| row.0.earning_type.name()),
+        text(rows, |row| row.0.participant),
+        text(rows, |row| row.1.to_string()),
+        text(rows, |row| row.0.program.currency.as_str()),
+        money(rows, |row| row.2.movements.opening)?,
+        money(rows, |row| row.2.movements.earned)?,
+        money(rows, |row| row.2.movements.adjusted)?,
+        money(rows, |row| row.2.movements.returned)?,
+        money(rows, |row| row.2.movements.transferred_in)?,
+        money(rows, |row| row.2.movements.converted_in)?,
+        money(rows, |row| row.2.movements.ordered)?,
+        money(rows, |row| row.2.movements.forfeited)?,
+        money(rows, |row| row.2.movements.escheated)?,
+        money(rows, |row| row.2.movements.written_off)?,
+        money(rows, |row| row.2.movements.recovered_outside)?,
+        money(rows, |row| row.2.movements.transferred_out)?,
+        money(rows, |row| row.2.closing)?,
+        money(rows, |row| row.2.held)?,
+        money(rows, |row| row.2.below_minimum)?,
+        Arc::new(reasons.collect::<StringArray>()),
+    ];
+    batch(&BALANCES, columns)
+}
+
+fn coop_fund(accounts: &[Account]) -> Result<RecordBatch> {
+    let mut rows: Vec<(&Account, FiscalHalf, &FundMovements, String)> = accounts
+        .iter()
+        .flat_map(|account| {
+            let funds = account.funds.iter();
+            funds.map(move |(half, movements)| (account, *half, movements, half.to_string()))
+        })
+        .collect();
+    rows.sort_by(|a, b| {
+        let key =
+            |account: &Account| (account.participant.to_owned(), account.program.program.clone());
+        key(a.0).cmp(&key(b.0)).then_with(|| a.3.cmp(&b.3))
+    });
+    let rows = rows.as_slice();
+    let columns = vec![
+        text(rows, |row| row.0.program.program.as_str()),
+        text(rows, |row| row.0.participant),
+        text(rows, |row| row.3.clone()),
+        days(rows.iter().map(|row| Some(row.1.first().first_day()))),
+        days(rows.iter().map(|row| Some(row.1.end().first_day()))),
+        text(rows, |row| row.0.program.currency.as_str()),
+        money(rows, |row| row.2.earned)?,
+        money(rows, |row| row.2.adjusted)?,
+        money(rows, |row| row.2.rolled_in)?,
+        money(rows, |row| row.2.converted)?,
+        money(rows, |row| row.2.claims_paid)?,
+        money(rows, |row| row.2.expired)?,
+        money(rows, |row| row.2.expiry_reversed)?,
+        money(rows, |row| row.2.rolled_out)?,
+        money(rows, |row| row.2.left())?,
+        // Claims come later: nothing is reserved.
+        money(rows, |_| 0)?,
+        money(rows, |row| row.2.left())?,
+    ];
+    batch(&COOP_FUND, columns)
+}
+
+fn journal(accounts: &[Account]) -> Result<RecordBatch> {
+    let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(journal::entries).collect();
+    rows.par_sort_unstable_by(|a, b| {
+        a.entry_id
+            .cmp(&b.entry_id)
+            .then_with(|| a.account.cmp(b.account))
+            .then_with(|| a.currency.cmp(b.currency))
+    });
+    let rows = rows.as_slice();
+    let cycles = rows.iter().map(|row| row.cycle.map(|cycle| cycle.to_string()));
+    let columns = vec![
+        uuids(rows.iter().map(|row| row.entry_id))?,
+        text(rows, |row| row.event),
+        days(rows.iter().map(|row| Some(row.accounting_on))),
+        Arc::new(cycles.collect::<StringArray>()),
+        text(rows, |row| row.period.to_string()),
+        text(rows, |row| row.program),
+        text(rows, |row| row.participant),
+        text(rows, |row| row.earning_type.name()),
+        text(rows, |row| row.account),
+        text(rows, |row| row.currency),
+        money(rows, |row| row.debit)?,
+        money(rows, |row| row.credit)?,
+        text(rows, |row| row.source_key.clone()),
+    ];
+    batch(&JOURNAL, columns)
+}
