@@ -3,11 +3,30 @@
 //!
 //! The modules stand in the order in which data flows.
 
-pub mod columns;
-pub mod eligibility;
+pub mod cli;
+pub mod job;
+pub mod run;
+
 pub mod error;
-pub mod payments;
 pub mod schema;
+
+pub mod ingest;
+
+pub mod eligibility;
+
+pub mod earnings;
+
+pub mod payments;
+
+pub mod check;
+
+pub mod report;
+
 pub mod warehouse;
+
+pub mod query;
+
+pub mod columns;
+pub mod generate;
 
 pub use error::{Error, ErrorKind, Result};

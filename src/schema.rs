@@ -5,6 +5,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub mod docs;
 mod results;
 mod staged;
 
@@ -153,6 +154,13 @@ pub const TABLES: &[&Table] = &[
     &RUNS,
     &RUN_INPUTS,
 ];
+
+/// True for tables that are staged per delivery and only ever appended to.
+#[must_use]
+pub fn is_staged(name: &str) -> bool {
+    let first_result = ELIGIBILITY.name;
+    TABLES.iter().take_while(|table| table.name != first_result).any(|table| table.name == name)
+}
 
 /// The table of that name.
 #[must_use]

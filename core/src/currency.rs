@@ -7,6 +7,11 @@ pub fn minor_units(code: &str) -> Option<u32> {
     MINOR_UNITS.iter().find(|(_, codes)| codes.contains(&code)).map(|(decimals, _)| *decimals)
 }
 
+/// Every declared code, in no order that means anything.
+pub fn codes() -> impl Iterator<Item = &'static str> {
+    MINOR_UNITS.iter().flat_map(|(_, codes)| codes.iter().copied())
+}
+
 const MINOR_UNITS: &[(u32, &[&str])] = &[
     (
         2,

@@ -1,6 +1,6 @@
 //! Digests that identify things: of content only, never of a position, a file or an arrival time.
 
-use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
 /// Digest of parts, 128 bits. Parts are length-prefixed, so that `ab`,`c` differs from `a`,`bc`.
 #[must_use]
@@ -13,14 +13,43 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
     hasher.digest128()
 }
 
+/// Digests many small things without allocating: the same digests as [`digest`].
+#[derive(Default)]
+pub struct Digester(Vec<u8>);
+
+impl Digester {
+    pub fn digest(&mut self, parts: &[&str]) -> u128 {
+        self.0.clear();
+        for part in parts {
+            self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            self.0.extend_from_slice(part.as_bytes());
+        }
+        xxh3_128(&self.0)
+    }
+}
+
 /// A digest as 26 characters of Crockford's base 32, lower case.
 #[must_use]
 pub fn text(digest: u128) -> String {
+    characters(digest).map(char::from).iter().collect()
+}
+
+/// The 26 ASCII characters of [`text`], without an allocation.
+#[must_use]
+pub fn characters(digest: u128) -> [u8; 26] {
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    (0..26)
-        .rev()
-        .map(|place| char::from(ALPHABET[((digest >> (place * 5)) & 31) as usize]))
-        .collect()
+    const LOW: u128 = (1 << 60) - 1;
+    let mut characters = [0; 26];
+    // Shifts of 64 bits are cheap, those of 128 are not: twelve characters of 60 bits at a time.
+    let parts = [(digest & LOW, 14..26), (digest >> 60 & LOW, 2..14), (digest >> 120, 0..2)];
+    for (part, places) in parts {
+        let mut part = (part & u128::from(u64::MAX)) as u64;
+        for place in places.rev() {
+            characters[place] = ALPHABET[(part & 31) as usize];
+            part >>= 5;
+        }
+    }
+    characters
 }
 
 #[cfg(test)]
@@ -33,6 +62,7 @@ mod tests {
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         assert_ne!(of(&["a", ""]), of(&["a"]));
         assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
+        assert_eq!(of(&["a", "b"]), Digester::default().digest(&["a", "b"]));
         assert_eq!(text(0), "0".repeat(26));
         assert_eq!(text(u128::MAX), format!("7{}", "z".repeat(25)));
     }

@@ -142,6 +142,7 @@ pub const UNEARNED: Table = Table {
         "lever",
         "participant_id",
         "role",
+        "reason",
     ],
     partition: "period",
     columns: &[
@@ -158,7 +159,7 @@ pub const UNEARNED: Table = Table {
         optional(
             "original_transaction_id",
             Text,
-            "For a linked refund: the transaction it would have reversed",
+            "For a linked refund: the transaction it would have reversed; with `REFUND_EXCESS` the last one it could have",
         ),
         optional("customer_id", Text, "The end customer"),
         content("product_group", Text, "The product group that matched"),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A folder that holds a warehouse.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
     inner: Arc<LocalFileSystem>,
@@ -29,22 +29,27 @@ pub enum Fault {
     KillBefore(u64),
     /// The process ends at once after the operation.
     KillAfter(u64),
-    /// The operation fails as on a full disk.
+    /// This operation and all after it fail as on a full disk.
     Full(u64),
+    /// This operation and all after it fail as on a disk that became read-only.
+    ReadOnly(u64),
 }
 
 impl std::str::FromStr for Fault {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Fault, String> {
-        let rule =
-            || format!("expected `kill-before@N`, `kill-after@N` or `full@N`, found `{text}`");
+        let rule = || {
+            let kinds = "`kill-before@N`, `kill-after@N`, `full@N` or `read-only@N`";
+            format!("expected {kinds}, found `{text}`")
+        };
         let (kind, number) = text.split_once('@').ok_or_else(rule)?;
         let number = number.parse().map_err(|_| rule())?;
         match kind {
             "kill-before" => Ok(Fault::KillBefore(number)),
             "kill-after" => Ok(Fault::KillAfter(number)),
             "full" => Ok(Fault::Full(number)),
+            "read-only" => Ok(Fault::ReadOnly(number)),
             _ => Err(rule()),
         }
     }
@@ -217,6 +222,9 @@ impl Store {
             Some(Fault::KillBefore(at)) if at == number => std::process::exit(137),
             Some(Fault::Full(at)) if at <= number => {
                 Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+            }
+            Some(Fault::ReadOnly(at)) if at <= number => {
+                Err(std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem))
             }
             _ => act(),
         };

@@ -1,0 +1,65 @@
+-- What did not go through, and why
+-- one row per kind × source × reason × currency
+WITH linked AS (
+    SELECT source, transaction_id FROM earnings WHERE original_transaction_id IS NOT NULL
+    UNION
+    SELECT source, transaction_id FROM unearned WHERE original_transaction_id IS NOT NULL
+    UNION
+    SELECT source, transaction_id FROM out_of_scope WHERE original_transaction_id IS NOT NULL
+),
+exceptions AS (
+    SELECT 1 AS place, 'rejected' AS kind, source, reason, NULL AS currency, count(*) AS rows,
+        NULL::DECIMAL(38, 12) AS base
+    FROM rejects
+    GROUP BY ALL
+    UNION ALL
+    SELECT 2, 'duplicate', source, 'DUPLICATE', NULL, sum(rows_duplicate), NULL
+    FROM run_inputs
+    WHERE rows_duplicate > 0
+    GROUP BY ALL
+    UNION ALL
+    SELECT 3, 'replaced', source, upper(kind), NULL, sum(rows), NULL
+    FROM supersessions
+    GROUP BY ALL
+    UNION ALL
+    SELECT 4, 'unearned', source, reason, transaction_currency, count(*), sum(base)
+    FROM unearned
+    GROUP BY ALL
+    UNION ALL
+    SELECT 5, 'out of scope', source, reason, transaction_currency, count(*), sum(base)
+    FROM out_of_scope
+    GROUP BY ALL
+    UNION ALL
+    SELECT 6, 'unlinked refund', source, 'UNLINKED', transaction_currency, count(*), sum(base)
+    FROM transactions_in_force
+    ANTI JOIN linked USING (source, transaction_id)
+    WHERE base < 0
+    GROUP BY ALL
+    UNION ALL
+    SELECT 7, 'not ordered', program, reason, program_currency, count(*), sum(closing)
+    FROM balances
+    WHERE reason IS NOT NULL
+    GROUP BY ALL
+),
+wordings (code, wording, advice) AS (
+    VALUES ('DUPLICATE', 'The same file came before', 'nothing, it counts once'),
+        ('SUPERSEDED', 'A later delivery replaced the rows', 'nothing, the newest counts'),
+        ('WITHDRAWN', 'A later, complete delivery has the slice no more', 'nothing'),
+        ('CONFLICTING_VERSIONS', 'Two deliveries of equal rank differ',
+            'deliver the row again, with a later date or sequence'),
+        ('UNLINKED', 'A refund without original follows the rules of its own date',
+            'check the refund''s reference or its charge period'),
+        ('HOLD', 'The participant holds payments', 'lift the hold'),
+        ('PROFILE', 'No enrollment with payout and tax profile on the closing day',
+            'complete both profiles'),
+        ('BELOW_MINIMUM', 'The balance is below the minimum, it is carried', 'nothing'),
+        ('NEGATIVE', 'The balance is not positive, it is carried', 'nothing')
+)
+SELECT exceptions.kind, source, exceptions.reason,
+    coalesce(wording, sentence) AS sentence, coalesce(advice, remedy) AS remedy,
+    currency, rows::BIGINT AS rows, base::DECIMAL(38, 12) AS base
+FROM exceptions
+LEFT JOIN wordings ON wordings.code = exceptions.reason
+LEFT JOIN reasons ON reasons.code = exceptions.reason
+    AND reasons.kind = CASE exceptions.kind WHEN 'rejected' THEN 'reject' ELSE 'outcome' END
+ORDER BY place, source, exceptions.reason, currency

@@ -1,0 +1,321 @@
+//! Identities between published tables, as SQL that finds faults.
+
+use super::{Check, How};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "rows_read",
+        description: "records read = staged + rejected + duplicate, and rejects are all kept",
+        global: true,
+        tables: &["run_inputs"],
+        how: How::Sql(
+            "SELECT concat(source_file, ', run ', run_id, ': expected ', rows_read,
+                ' records, found ', rows_staged, ' staged, ',
+                rows_rejected, ' rejected, ', rows_duplicate,
+                ' duplicate')
+            FROM run_inputs
+            WHERE state <> 'not yet known'
+                AND rows_read <> rows_staged + rows_rejected + rows_duplicate
+            UNION ALL
+            SELECT concat(source_file, ': expected ', expected, ' rejects, found ', found)
+            FROM (
+                SELECT source, source_file, file_sha256, sum(rows_rejected) AS expected
+                FROM run_inputs WHERE state = 'staged' GROUP BY ALL
+            ) LEFT JOIN (
+                SELECT source, source_file, file_sha256, count(*) AS found FROM rejects GROUP BY ALL
+            ) USING (source, source_file, file_sha256)
+            WHERE expected <> coalesce(found, 0)",
+        ),
+    },
+    Check {
+        name: "control_totals",
+        description: "where a source says how many rows it sent, so many were read",
+        global: true,
+        tables: &["run_inputs"],
+        how: How::Sql(
+            "SELECT concat(source_file, ': expected ', control_rows,
+                ' records by its control total, found ', rows_read)
+            FROM run_inputs WHERE state = 'staged' AND control_rows <> rows_read",
+        ),
+    },
+    Check {
+        name: "staged",
+        description: "per delivery, staged records = rows of the staged table; and staged = in force + \
+                      superseded + withdrawn",
+        global: true,
+        tables: &["run_inputs"],
+        how: How::Made(staged),
+    },
+    Check {
+        name: "outcomes",
+        description: "every transaction in force has its outcomes, and no other transaction has any",
+        global: true,
+        tables: &["transactions"],
+        how: How::Sql(
+            "WITH outcomes AS (
+                SELECT source, transaction_id FROM earnings WHERE transaction_id IS NOT NULL
+                UNION ALL SELECT source, transaction_id FROM earning_sources
+                UNION ALL SELECT source, transaction_id FROM unearned
+                UNION ALL SELECT source, transaction_id FROM out_of_scope
+            ),
+            reached AS (SELECT DISTINCT hash(source, transaction_id) AS id FROM outcomes),
+            staged AS (SELECT hash(source, transaction_id) AS id FROM transactions_in_force)
+            SELECT concat('expected outcomes of ', (SELECT count(*) FROM staged),
+                ' transactions, found ',
+                (SELECT count(*) FROM reached), '; without: ', missing,
+                ', unknown: ', unknown)
+            FROM (
+                SELECT (SELECT count(*) FROM staged ANTI JOIN reached USING (id)) AS missing,
+                    (SELECT count(*) FROM reached ANTI JOIN staged USING (id)) AS unknown
+            ) WHERE missing + unknown > 0",
+        ),
+    },
+    Check {
+        name: "base",
+        description: "per source, currency and period: staged base = base in scope + base out of scope",
+        global: true,
+        tables: &["transactions"],
+        how: How::Sql(
+            "WITH staged AS (
+                SELECT source, transaction_currency, period, sum(base) AS base
+                FROM transactions_in_force GROUP BY ALL
+            ),
+            outcomes AS (
+                SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
+                    base
+                FROM earnings
+                WHERE transaction_id IS NOT NULL AND (earning_type <> 'coop' OR share = 1)
+                UNION ALL
+                SELECT earning_sources.source, earning_sources.transaction_id, NULL,
+                    transaction_currency, earning_sources.period, earning_sources.base
+                FROM earning_sources JOIN earnings USING (earning_id)
+                WHERE earning_type <> 'coop' OR share = 1
+                UNION ALL
+                SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
+                    base
+                FROM unearned
+                UNION ALL
+                SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
+                    base
+                FROM out_of_scope WHERE whole
+            ),
+            pieces AS (
+                SELECT source, transaction_currency, period, any_value(base) AS base
+                FROM outcomes
+                GROUP BY source, transaction_currency, period, transaction_id,
+                    original_transaction_id
+            ),
+            differing AS (
+                SELECT concat(source, ' ', transaction_id, ': expected one base, found ', min(base),
+                    ' and ', max(base)) AS fault
+                FROM outcomes
+                GROUP BY source, transaction_id, original_transaction_id
+                HAVING min(base) <> max(base)
+            ),
+            reached AS (
+                SELECT source, transaction_currency, period, sum(base) AS base
+                FROM pieces GROUP BY ALL
+            )
+            SELECT concat(source, ', ', transaction_currency, ', ', period, ': expected base ',
+                coalesce(staged.base, 0), ', found ', coalesce(reached.base, 0))
+            FROM staged FULL JOIN reached USING (source, transaction_currency, period)
+            WHERE coalesce(staged.base, 0) <> coalesce(reached.base, 0)
+            UNION ALL
+            SELECT fault FROM differing",
+        ),
+    },
+    Check {
+        name: "sources",
+        description: "the transactions behind an aggregate earning re-add to it",
+        global: false,
+        tables: &["earning_sources"],
+        how: How::Sql(
+            "SELECT concat(earning_id, ': expected ', earning_amount, ' (', program_amount,
+                '), found ', coalesce(shares, 0), ' (',
+                coalesce(program_shares, 0), ')')
+            FROM (SELECT * FROM earnings WHERE aggregate_key IS NOT NULL) AS earnings
+            FULL JOIN (
+                SELECT earning_id, sum(earning_share) AS shares, sum(program_share) AS program_shares,
+                    sum(base) AS base_of_sources
+                FROM earning_sources GROUP BY ALL
+            ) USING (earning_id)
+            WHERE earning_amount IS DISTINCT FROM shares
+                OR program_amount IS DISTINCT FROM program_shares
+                OR base IS DISTINCT FROM base_of_sources",
+        ),
+    },
+    Check {
+        name: "payment_items",
+        description: "the items of a payment re-add to it, in program currency and in payment currency",
+        global: false,
+        tables: &["payments"],
+        how: How::Sql(
+            "SELECT concat(payment_id, ': expected ', gross_program_amount, ' and ',
+                gross_amount, ', found items of ',
+                coalesce(program, 0), ' and ', coalesce(paid, 0))
+            FROM payments LEFT JOIN (
+                SELECT payment_id, sum(program_amount) AS program, sum(payment_amount) AS paid
+                FROM payment_items GROUP BY payment_id
+            ) AS items USING (payment_id)
+            WHERE gross_program_amount IS DISTINCT FROM items.program
+                OR gross_amount IS DISTINCT FROM items.paid
+            UNION ALL
+            SELECT concat(payment_id, ': expected total ',
+                gross_amount - withheld_tax + sales_tax, ', found ',
+                total_payment)
+            FROM payments WHERE total_payment <> gross_amount - withheld_tax + sales_tax
+            UNION ALL
+            SELECT concat(payment_id, ': expected a payment, found items only')
+            FROM payment_items ANTI JOIN payments USING (payment_id)",
+        ),
+    },
+    Check {
+        name: "balances",
+        description: "opening and movements = closing; opening = closing of the cycle before",
+        global: false,
+        tables: &["balances"],
+        how: How::Sql(
+            "WITH rows AS (
+                SELECT *, concat(program, '/', participant_id, '/', earning_type, '/', cycle) AS place,
+                    opening + earned + adjusted + returned + transferred_in + converted_in - ordered
+                        - forfeited - escheated - written_off - recovered_outside - transferred_out
+                        AS expected,
+                    strftime((cycle || '-01')::DATE + INTERVAL 1 MONTH, '%Y-%m') AS next_cycle
+                FROM balances
+            ),
+            last AS (SELECT program, max(cycle) AS cycle FROM balances GROUP BY program)
+            SELECT concat(place, ': expected closing ', expected, ', found ', closing)
+            FROM rows WHERE closing <> expected
+            UNION ALL
+            SELECT concat(rows.place, ': expected opening ', coalesce(before.closing, 0),
+                ', found ', rows.opening)
+            FROM rows LEFT JOIN rows AS before
+                ON before.program = rows.program AND before.participant_id = rows.participant_id
+                AND before.earning_type = rows.earning_type AND before.next_cycle = rows.cycle
+            WHERE rows.opening <> coalesce(before.closing, 0)
+            UNION ALL
+            SELECT concat(place, ': expected a row in ', next_cycle, ' for ', closing,
+                ', found none')
+            FROM rows JOIN last ON last.program = rows.program AND next_cycle <= last.cycle
+            ANTI JOIN balances AS after
+                ON after.program = rows.program AND after.participant_id = rows.participant_id
+                AND after.earning_type = rows.earning_type AND after.cycle = next_cycle
+            WHERE closing <> 0",
+        ),
+    },
+    Check {
+        name: "settled",
+        description: "what enters a balance is what was earned for its cycle, and what leaves it is \
+                      what was ordered",
+        global: true,
+        tables: &["balances"],
+        how: How::Sql(
+            "WITH due AS (SELECT program, max(cycle) AS last FROM balances GROUP BY program),
+            earned AS (
+                SELECT program, participant_id, earning_type, estimated_payment_month AS cycle,
+                    sum(program_amount) AS amount
+                FROM earnings JOIN due USING (program)
+                WHERE earning_type <> 'coop' AND estimated_payment_month <= last GROUP BY ALL
+            ),
+            ordered AS (
+                SELECT program, participant_id, earning_type, cycle,
+                    sum(gross_program_amount) AS amount
+                FROM payments GROUP BY ALL
+            )
+            SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle,
+                ': expected ', coalesce(amount, 0), ' earned, found ',
+                coalesce(earned, 0))
+            FROM balances FULL JOIN earned USING (program, participant_id, earning_type, cycle)
+            WHERE coalesce(amount, 0) <> coalesce(earned, 0)
+            UNION ALL
+            SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle,
+                ': expected ', coalesce(amount, 0), ' ordered, found ',
+                coalesce(ordered, 0))
+            FROM balances FULL JOIN ordered USING (program, participant_id, earning_type, cycle)
+            WHERE coalesce(amount, 0) <> coalesce(balances.ordered, 0)",
+        ),
+    },
+    Check {
+        name: "coop_fund",
+        description: "earned and movements = left = reserved + available; earned = the half's co-op",
+        global: false,
+        tables: &["coop_fund"],
+        how: How::Sql(
+            "SELECT concat(program, '/', participant_id, '/', fund_half, ': expected ',
+                expected, ' left, found ', \"left\", ' (', reserved,
+                ' reserved, ', available, ' available)')
+            FROM (
+                SELECT *, earned + adjusted + rolled_in - converted - claims_paid - expired
+                    + expiry_reversed - rolled_out AS expected FROM coop_fund
+            ) WHERE \"left\" <> expected OR \"left\" <> reserved + available
+            UNION ALL
+            SELECT concat(program, '/', participant_id, '/', fund_half, ': expected ',
+                coalesce(amount, 0), ' earned, found ',
+                coalesce(earned, 0))
+            FROM coop_fund FULL JOIN (
+                SELECT program, participant_id, fund_half, sum(program_amount) AS amount
+                FROM earnings WHERE earning_type = 'coop' GROUP BY ALL
+            ) USING (program, participant_id, fund_half)
+            WHERE coalesce(amount, 0) <> coalesce(earned, 0)",
+        ),
+    },
+    Check {
+        name: "journal",
+        description: "every entry balances by itself per currency",
+        global: true,
+        tables: &["journal"],
+        how: How::Sql(
+            "SELECT concat('entry ', entry_id, ', ', currency,
+                ': expected equal sides, found debit ', sum(debit),
+                ', credit ', sum(credit))
+            FROM journal GROUP BY entry_id, currency HAVING sum(debit) <> sum(credit)",
+        ),
+    },
+];
+
+/// Every staged table, against what the run's inputs and the supersessions say.
+fn staged() -> String {
+    let tables =
+        || crate::schema::TABLES.iter().filter(|table| crate::query::is_replaceable(table));
+    let counts: Vec<String> = tables()
+        .map(|table| {
+            format!("SELECT delivery_id, count(*) AS rows FROM {} GROUP BY ALL", table.name)
+        })
+        .collect();
+    let in_force: Vec<String> = tables()
+        .map(|table| {
+            let name = table.name;
+            format!(
+                "SELECT '{name}' AS table_name,
+                    (SELECT count(*) FROM {name}, snapshot WHERE known_on <= as_of) AS staged,
+                    (SELECT count(*) FROM {name}_in_force) AS in_force"
+            )
+        })
+        .collect();
+    format!(
+        "SELECT concat('delivery ', delivery_id, ': expected ', coalesce(expected, 0),
+                ' staged rows, found ', coalesce(found, 0))
+        FROM (
+            SELECT delivery_id, sum(rows_staged) AS expected FROM (
+                SELECT DISTINCT source, delivery_id, source_file, file_sha256, rows_staged
+                FROM run_inputs WHERE state = 'staged'
+            ) GROUP BY ALL
+        ) FULL JOIN (
+            SELECT delivery_id, sum(rows) AS found FROM ({}) GROUP BY ALL
+        ) USING (delivery_id)
+        WHERE coalesce(expected, 0) <> coalesce(found, 0)
+        UNION ALL
+        SELECT concat(table_name, ': expected ', staged - coalesce(replaced, 0),
+                ' rows in force (', staged, ' staged, ',
+                coalesce(replaced, 0), ' replaced), found ', in_force)
+        FROM ({}) LEFT JOIN (
+            SELECT table_name, sum(rows) AS replaced FROM (
+                SELECT DISTINCT table_name, delivery_id, slice_key, row_key, rows
+                FROM supersessions, snapshot WHERE known_on <= as_of
+            ) GROUP BY ALL
+        ) USING (table_name)
+        WHERE in_force <> staged - coalesce(replaced, 0)",
+        counts.join(" UNION ALL "),
+        in_force.join(" UNION ALL ")
+    )
+}

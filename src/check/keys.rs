@@ -1,0 +1,50 @@
+//! The declared key of every table identifies its rows.
+
+use super::{Check, How};
+use crate::schema::{TABLES, Table};
+
+pub const CHECKS: &[Check] = &[Check {
+    name: "keys",
+    description: "no two rows of a table have the same key",
+    global: true,
+    tables: &["run_inputs"],
+    how: How::Made(keys),
+}];
+
+/// Keys are compared by hash first, which is quick; only equal hashes are looked at.
+fn keys() -> String {
+    let selects: Vec<String> = TABLES
+        .iter()
+        .filter(|table| !table.key.is_empty())
+        .map(|table| duplicates(table))
+        .chain([in_force_transactions()])
+        .collect();
+    selects.join(" UNION ALL ")
+}
+
+fn duplicates(table: &Table) -> String {
+    let key = table.key.join("\", \"");
+    let name = table.name;
+    format!(
+        "SELECT * FROM (
+            SELECT concat('{name}: expected one row, found ', count(*), ' with key ',
+                [\"{key}\"]::VARCHAR)
+            FROM {name}
+            WHERE (SELECT count(*) <> count(DISTINCT hash(\"{key}\")) FROM {name})
+            GROUP BY \"{key}\" HAVING count(*) > 1 LIMIT 5
+        )"
+    )
+}
+
+fn in_force_transactions() -> String {
+    "SELECT * FROM (
+        SELECT concat('transactions in force: expected one row, found ', count(*),
+                ' of ', source, ' ', transaction_id)
+        FROM transactions_in_force
+        WHERE (
+            SELECT count(*) <> count(DISTINCT hash(source, transaction_id)) FROM transactions_in_force
+        )
+        GROUP BY source, transaction_id HAVING count(*) > 1 LIMIT 5
+    )"
+    .to_owned()
+}

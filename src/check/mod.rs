@@ -1,0 +1,150 @@
+//! Named checks. In: a connection over a snapshot and the programs. Out: one finding per check. A
+//! check whose tables aren't filled yet is `not applicable`, never `ok`.
+
+mod files;
+mod identities;
+mod keys;
+mod money;
+mod program_tables;
+
+use crate::error::{Error, Result};
+use crate::query::text_rows;
+use crate::warehouse::{Snapshot, Store};
+use duckdb::Connection;
+use earnest_core::program::Program;
+
+/// A named check. It finds faults; no fault is `ok`.
+pub struct Check {
+    pub name: &'static str,
+    /// The identity, as a sentence.
+    pub description: &'static str,
+    /// Global checks stop the run: nothing is published.
+    pub global: bool,
+    /// Not applicable while all of these tables are empty.
+    pub tables: &'static [&'static str],
+    pub how: How,
+}
+
+/// How a check finds faults.
+pub enum How {
+    /// A SELECT of one text column: a row per fault.
+    Sql(&'static str),
+    /// A SELECT of one text column, made from the schema.
+    Made(fn() -> String),
+    /// DuckDB's own recomputation, compared with the published tables.
+    Recompute,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub check: &'static str,
+    pub global: bool,
+    pub status: Status,
+    /// The first faults; empty if there are none.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Ok,
+    Failed,
+    /// The tables that it compares aren't filled.
+    NotApplicable,
+}
+
+impl Status {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Failed => "failed",
+            Status::NotApplicable => "not applicable",
+        }
+    }
+}
+
+/// Every check, in the order in which data flows.
+#[must_use]
+pub fn all() -> impl Iterator<Item = &'static Check> {
+    identities::CHECKS.iter().chain(money::CHECKS).chain(keys::CHECKS)
+}
+
+/// Runs the named checks, or all if none is named. With `deep`, every file of that snapshot is read
+/// again, and the recomputation is compared per transaction instead of per total.
+///
+/// # Errors
+/// If a name is unknown or DuckDB breaks; a fault is a finding, not an error.
+pub fn run_all(
+    connection: &Connection,
+    programs: &[Program],
+    names: &[String],
+    deep: Option<(&Store, &Snapshot)>,
+) -> Result<Vec<Finding>> {
+    if let Some(unknown) = names.iter().find(|name| !all().any(|check| check.name == **name)) {
+        let known: Vec<&str> = all().map(|check| check.name).collect();
+        return Err(Error::usage(format!("check: expected a check's name, found `{unknown}`"))
+            .hint(format!("the checks are `{}`", known.join("`, `"))));
+    }
+    program_tables::load(connection, programs)?;
+    let asked = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
+    let mut findings = Vec::new();
+    if let Some((store, snapshot)) = deep {
+        findings.push(files::files(store, snapshot)?);
+    }
+    for check in all().filter(asked) {
+        findings.push(run_one(connection, check, deep.is_some())?);
+    }
+    Ok(findings)
+}
+
+/// The findings, unless a global check failed: then nothing may be published.
+///
+/// # Errors
+/// Naming every global check that failed, with its first faults.
+pub fn refuse_failures(findings: Vec<Finding>) -> Result<Vec<Finding>> {
+    let failed: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.global && finding.status == Status::Failed)
+        .map(|finding| format!("check `{}`: {}", finding.check, finding.detail))
+        .collect();
+    if failed.is_empty() {
+        return Ok(findings);
+    }
+    Err(Error::check(failed.join("\n"))
+        .hint("nothing was published; the last snapshot is untouched"))
+}
+
+fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result<Finding> {
+    tracing::debug!("check {}", check.name);
+    let finding =
+        |status, detail| Finding { check: check.name, global: check.global, status, detail };
+    if !applicable(connection, check)? {
+        return Ok(finding(Status::NotApplicable, String::new()));
+    }
+    let faults = match &check.how {
+        How::Sql(sql) => faults(connection, sql)?,
+        How::Made(make) => faults(connection, &make())?,
+        How::Recompute => Vec::new(),
+    };
+    let status = if faults.is_empty() { Status::Ok } else { Status::Failed };
+    Ok(finding(status, faults.join("\n")))
+}
+
+fn applicable(connection: &Connection, check: &Check) -> Result<bool> {
+    if check.tables.is_empty() {
+        return Ok(true);
+    }
+    let any: Vec<String> =
+        check.tables.iter().map(|table| format!("EXISTS (FROM {table})")).collect();
+    Ok(connection.query_row(&format!("SELECT {}", any.join(" OR ")), [], |row| row.get(0))?)
+}
+
+/// Faults shown at most; the first ones in order.
+const SHOWN: usize = 5;
+
+fn faults(connection: &Connection, sql: &str) -> Result<Vec<String>> {
+    let sql = format!("SELECT fault FROM ({sql}) AS faults (fault) ORDER BY fault LIMIT {SHOWN}");
+    let rows = text_rows(connection, &sql, &[])?;
+    Ok(rows.into_iter().flatten().flatten().collect())
+}

@@ -1,0 +1,96 @@
+//! Checks of amounts: digits of the currency, and each line's own arithmetic.
+
+use super::{Check, How};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "amounts",
+        description: "gross = amount + forgone; gross = round(share × round(rate × base)), in both \
+                      currencies, for lines and aggregates",
+        global: true,
+        tables: &["earnings"],
+        how: How::Sql(
+            "WITH lines AS (
+                SELECT earning_id, earning_type, gross_amount, forgone_amount, earning_amount,
+                    program_amount, share, exchange_rate,
+                    transaction_currency, program_currency,
+                    round_to(base * earning_rate, minor_units(transaction_currency)) AS earned,
+                    CASE earning_type WHEN 'coop' THEN 1 - share ELSE share END AS rebate_share
+                FROM earnings WHERE original_transaction_id IS NULL
+            ),
+            rebates AS (
+                SELECT *, round_to(earned::DECIMAL(38, 3) * rebate_share, minor_units(transaction_currency)) AS rebate,
+                    minor_units(program_currency) AS program_digits
+                FROM lines
+            ),
+            expected AS (
+                SELECT *, CASE earning_type WHEN 'coop' THEN earned - rebate ELSE rebate END AS gross,
+                    round_to(rebate::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_rebate,
+                    round_to(earned::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_earned
+                FROM rebates
+            )
+            SELECT concat('earning ', earning_id, ': expected ', gross, ' and ',
+                CASE earning_type WHEN 'coop' THEN program_earned - program_rebate
+                    ELSE program_rebate END, ', found ', gross_amount,
+                ' and ', program_amount)
+            FROM expected
+            WHERE gross <> gross_amount OR forgone_amount = 0 AND program_amount
+                <> CASE earning_type WHEN 'coop' THEN program_earned - program_rebate
+                    ELSE program_rebate END
+            UNION ALL
+            SELECT concat('earning ', earning_id, ': expected gross ', gross_amount,
+                ', found ', earning_amount, ' earned and ',
+                forgone_amount, ' forgone')
+            FROM earnings WHERE gross_amount <> earning_amount + forgone_amount",
+        ),
+    },
+    Check {
+        name: "minor_units",
+        description: "posted money has no more digits than its currency's minor unit",
+        global: true,
+        tables: &["earnings", "payments", "balances", "coop_fund", "journal"],
+        how: How::Made(minor_units),
+    },
+];
+
+/// Money columns with the column that has their currency.
+const MONEY: &[(&str, &str, &[&str])] = &[
+    ("earnings", "transaction_currency", &["gross_amount", "forgone_amount", "earning_amount"]),
+    ("earnings", "program_currency", &["program_amount"]),
+    ("payments", "program_currency", &["gross_program_amount"]),
+    (
+        "payments",
+        "payment_currency",
+        &["gross_amount", "withheld_tax", "sales_tax", "total_payment"],
+    ),
+    ("payment_items", "program_currency", &["program_amount"]),
+    ("payment_items", "payment_currency", &["payment_amount"]),
+    (
+        "balances",
+        "program_currency",
+        &["opening", "earned", "adjusted", "returned", "ordered", "closing", "held"],
+    ),
+    ("coop_fund", "program_currency", &["earned", "left", "reserved", "available"]),
+    ("journal", "currency", &["debit", "credit"]),
+];
+
+fn minor_units() -> String {
+    let selects: Vec<String> = MONEY
+        .iter()
+        .map(|(table, currency, columns)| {
+            let fine: Vec<String> = columns
+                .iter()
+                .map(|column| format!("round_to(\"{column}\", digits) <> \"{column}\""))
+                .collect();
+            let shown = columns.join("\", \"");
+            format!(
+                "SELECT concat('{table}: expected ', digits, ' decimals in ', {currency},
+                ', found ', [\"{shown}\"])
+                FROM (SELECT *, minor_units({currency}) AS digits FROM {table})
+                WHERE digits IS NULL OR {}",
+                fine.join(" OR ")
+            )
+        })
+        .collect();
+    selects.join(" UNION ALL ")
+}

@@ -1,0 +1,212 @@
+//! Programs and currencies as tables of the connection, so that SQL can recompute from them.
+
+use crate::error::Result;
+use crate::query::literal;
+use chrono::NaiveDate;
+use duckdb::Connection;
+use earnest_core::currency::{codes, minor_units};
+use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, format};
+use earnest_core::program::{Days, Filter, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
+
+/// Makes the macros `minor_units`, `round_to` and `lever_filter` and fills the tables `program`,
+/// `program_name`, `program_role`, `program_term`, `program_split`, `program_lever`, `program_rate`.
+/// Dates are half-open, null is open.
+///
+/// # Errors
+/// If DuckDB refuses.
+pub fn load(connection: &Connection, programs: &[Program]) -> Result<()> {
+    let mut tables = Tables::default();
+    for program in programs {
+        tables.add(program);
+    }
+    connection.execute_batch(&currencies())?;
+    connection.execute_batch(ROUNDING)?;
+    connection.execute_batch(&lever_filter(programs))?;
+    for (name, columns, rows) in tables.named() {
+        connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {name} ({columns})"))?;
+        if !rows.is_empty() {
+            connection.execute_batch(&format!("INSERT INTO {name} VALUES {}", rows.join(", ")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Half away from zero, as everywhere; `round` on decimals wants constant digits.
+const ROUNDING: &str = "
+    CREATE OR REPLACE TEMP MACRO round_to(amount, digits) AS CASE digits
+        WHEN 0 THEN round(amount, 0)::DECIMAL(18, 3)
+        WHEN 2 THEN round(amount, 2)::DECIMAL(18, 3)
+        ELSE round(amount, 3)::DECIMAL(18, 3) END";
+
+/// Two decimals are the rule; the others are named. Staging has refused unknown currencies.
+fn currencies() -> String {
+    let exceptions: Vec<String> = [0, 3]
+        .map(|digits| {
+            let codes: Vec<&str> =
+                codes().filter(|code| minor_units(code) == Some(digits)).collect();
+            format!("WHEN code IN ('{}') THEN {digits}", codes.join("', '"))
+        })
+        .into();
+    format!(
+        "CREATE OR REPLACE TEMP MACRO minor_units(code) AS CASE {} ELSE 2 END",
+        exceptions.join(" ")
+    )
+}
+
+#[derive(Default)]
+struct Tables {
+    programs: Vec<String>,
+    names: Vec<String>,
+    roles: Vec<String>,
+    terms: Vec<String>,
+    splits: Vec<String>,
+    levers: Vec<String>,
+    rates: Vec<String>,
+}
+
+impl Tables {
+    fn add(&mut self, program: &Program) {
+        let key = literal(&program.program);
+        let itself = program.unmapped == Unmapped::Itself;
+        self.programs.push(format!("({key}, {}, {itself})", literal(&program.currency)));
+        let mut names = vec![&program.program, &program.name];
+        names.extend(&program.aliases);
+        names.sort();
+        names.dedup();
+        self.names.extend(names.into_iter().map(|name| format!("({key}, {})", literal(name))));
+        self.roles.extend(program.pays.iter().map(|role| format!("({key}, '{}')", role.name())));
+        for term in &program.terms {
+            self.terms.push(format!("({key}, {}, {})", literal(&term.term), days(&term.days)));
+        }
+        for split in &program.splits {
+            self.splits.push(format!("({key}, {}, {})", days(&split.days), rate(split.rebate)));
+        }
+        for lever in &program.levers {
+            self.add_lever(program, lever);
+        }
+    }
+
+    fn add_lever(&mut self, program: &Program, lever: &Lever) {
+        let key = format!("{}, {}", literal(&program.program), literal(&lever.lever));
+        let pays_as = match lever.pays_as {
+            PaysAs::Split => "split",
+            PaysAs::Rebate => "rebate",
+            PaysAs::Fee => "fee",
+        };
+        let aggregated = lever.grain == Grain::CustomerProductGroupPeriod;
+        let draws = lever.draws.name();
+        self.levers.push(format!("({key}, '{draws}', {aggregated}, '{pays_as}')"));
+        for (place, lever_rate) in lever.rates.iter().enumerate() {
+            self.add_rate(program, &key, place, lever_rate);
+        }
+    }
+
+    /// One row per group and role that the rate names.
+    fn add_rate(&mut self, program: &Program, key: &str, place: usize, lever_rate: &LeverRate) {
+        let roles = if lever_rate.partner_types.is_empty() {
+            &program.pays
+        } else {
+            &lever_rate.partner_types
+        };
+        for (group_place, group) in lever_rate.product_groups.iter().enumerate() {
+            for role in roles {
+                self.rates.push(format!(
+                    "({key}, {place}, {}, {}, '{}', {}, {group_place})",
+                    days(&lever_rate.days),
+                    rate(lever_rate.rate),
+                    role.name(),
+                    literal(group),
+                ));
+            }
+        }
+    }
+
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 7] {
+        [
+            ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
+            ("program_name", "program TEXT, name TEXT", self.names),
+            ("program_role", "program TEXT, role TEXT", self.roles),
+            ("program_term", "program TEXT, term TEXT, from_on DATE, until_on DATE", self.terms),
+            (
+                "program_split",
+                "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9)",
+                self.splits,
+            ),
+            (
+                "program_lever",
+                "program TEXT, lever TEXT, data_role TEXT, aggregated BOOLEAN, pays_as TEXT",
+                self.levers,
+            ),
+            (
+                "program_rate",
+                "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, \
+                 rate DECIMAL(18, 9), role TEXT, product_group TEXT, group_place INTEGER",
+                self.rates,
+            ),
+        ]
+    }
+}
+
+fn days(days: &Days) -> String {
+    let day = |day: Option<NaiveDate>| day.map_or("NULL".to_owned(), |day| format!("'{day}'"));
+    format!("{}, {}", day(days.from), day(days.until))
+}
+
+fn rate(rate: i128) -> String {
+    format(rate, RATE_SCALE, 0)
+}
+
+/// Whether a lever's filter lets a line through; levers without filter let all through.
+fn lever_filter(programs: &[Program]) -> String {
+    let mut cases = String::new();
+    for program in programs {
+        for lever in &program.levers {
+            if let Some(filter) = &lever.filter {
+                cases.push_str(&format!(
+                    "WHEN program = {} AND lever = {} THEN {} ",
+                    literal(&program.program),
+                    literal(&lever.lever),
+                    predicate(filter)
+                ));
+            }
+        }
+    }
+    let body =
+        if cases.is_empty() { "true".to_owned() } else { format!("CASE {cases}ELSE true END") };
+    format!(
+        "CREATE OR REPLACE TEMP MACRO lever_filter(program, lever, source, format, customer_id, \
+         customer_country, product_id, sku_id, charge_type, term_and_billing_cycle, publisher_name, \
+         workload, transaction_currency, base, quantity, unit_price) AS {body}"
+    )
+}
+
+/// A missing value is in no list and in no range.
+fn predicate(filter: &Filter) -> String {
+    let all = |filters: &[Filter], with: &str, none: &str| {
+        let parts: Vec<String> = filters.iter().map(predicate).collect();
+        if parts.is_empty() { none.to_owned() } else { format!("({})", parts.join(with)) }
+    };
+    match filter {
+        Filter::AllOf(filters) => all(filters, " AND ", "true"),
+        Filter::AnyOf(filters) => all(filters, " OR ", "false"),
+        Filter::Not(filter) => format!("NOT {}", predicate(filter)),
+        Filter::In { column, values } => {
+            let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
+            if values.is_empty() {
+                return "false".to_owned();
+            }
+            format!("coalesce({column} IN ({}), false)", values.join(", "))
+        }
+        Filter::Range { column, at_least, at_most } => {
+            let bound = |bound: &Option<i128>, sign: &str| {
+                bound.map(|bound| {
+                    let amount = format(bound, AMOUNT_SCALE, 0);
+                    format!("coalesce({column} {sign} {amount}::DECIMAL(38, 12), false)")
+                })
+            };
+            let bounds: Vec<String> =
+                [bound(at_least, ">="), bound(at_most, "<=")].into_iter().flatten().collect();
+            format!("({})", bounds.join(" AND "))
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Aggregate earnings: lines of the same program, lever, participant, role, customer, product group,
+//! period, currency and rules add exact base first, then round as a row does. Shares re-add.
+
+use super::evaluate::{Outcome, Verdict};
+use super::rows::{Line, Subject};
+use super::sink::{Origin, Sink};
+use crate::error::Result;
+use earnest_core::decimal::{RATE_SCALE, format};
+use earnest_core::earning::{Amounts, Terms, gross, shares};
+use earnest_core::reason::Reason;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A line that waits for its aggregate.
+struct Member {
+    source: i32,
+    transaction_id: String,
+    transaction_on: i32,
+    partner: i32,
+    base: i128,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    program: usize,
+    lever: usize,
+    term: i32,
+    role: i32,
+    participant: i32,
+    group: i32,
+    currency: i32,
+    customer: Option<String>,
+    rate: i128,
+    share: i128,
+}
+
+struct Group {
+    outcome: Outcome,
+    terms: Terms,
+    reasons: Arc<[Reason]>,
+    members: Vec<Member>,
+}
+
+/// The aggregates of a period, collected line by line.
+#[derive(Default)]
+pub struct Aggregates(BTreeMap<Key, Group>);
+
+impl Aggregates {
+    /// Takes the aggregated outcomes of a line, in force and in this period.
+    pub fn collect(&mut self, line: &Line, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            let Verdict::Aggregated(terms, reasons) = &outcome.verdict else { continue };
+            let key = Key {
+                program: outcome.program,
+                lever: outcome.lever,
+                term: outcome.subject.term,
+                role: outcome.subject.role,
+                participant: outcome.subject.participant,
+                group: outcome.subject.group,
+                currency: line.currency,
+                customer: line.customer_id.map(str::to_owned),
+                rate: terms.rate,
+                share: terms.share,
+            };
+            let group = self.0.entry(key).or_insert_with(|| Group {
+                outcome: outcome.clone(),
+                terms: *terms,
+                reasons: reasons.clone(),
+                members: Vec::new(),
+            });
+            group.members.push(Member {
+                source: line.source,
+                transaction_id: line.transaction_id.unwrap_or_default().to_owned(),
+                transaction_on: line.transaction_on,
+                partner: outcome.subject.partner,
+                base: line.base,
+            });
+        }
+    }
+
+    /// Calculates every aggregate and hands it to the sink. `last_day` of the period, since 1970.
+    ///
+    /// # Errors
+    /// On overflow, or if the disk refuses.
+    pub fn finish(
+        self,
+        sink: &mut Sink,
+        period: i32,
+        period_text: &str,
+        last_day: i32,
+    ) -> Result<()> {
+        for (key, mut group) in self.0 {
+            group.members.sort_unstable_by(|a, b| {
+                (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id))
+            });
+            if group.reasons.is_empty() {
+                earn(sink, &key, &group, period, period_text, last_day)?;
+            } else {
+                refuse(sink, &key, &group, period)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn earn(
+    sink: &mut Sink,
+    key: &Key,
+    group: &Group,
+    period: i32,
+    period_text: &str,
+    last_day: i32,
+) -> Result<()> {
+    let bases: Vec<i128> = group.members.iter().map(|member| member.base).collect();
+    let base = bases.iter().sum();
+    let amounts = Amounts::of(base, &group.terms)?;
+    let aggregate_key = key.text(sink, period_text);
+    let first = group.members.iter().min_by_key(|member| (member.source, member.partner));
+    let line = Line {
+        source: first.map_or(0, |member| member.source),
+        transaction_id: None,
+        original_transaction_id: None,
+        customer_id: key.customer.as_deref(),
+        transaction_on: last_day,
+        period,
+        currency: key.currency,
+        base,
+    };
+    let partner = group.members.iter().map(|member| member.partner).min().unwrap_or_default();
+    let subject = Subject { partner, ..group.outcome.subject };
+    let outcome = Outcome { subject, ..group.outcome.clone() };
+    let origin = Origin { fund_period: sink.period(), aggregate_key: Some(&aggregate_key) };
+    for (earning_id, earning_type) in
+        sink.earned(&line, &outcome, &group.terms, &amounts, &origin)?
+    {
+        let (earning_amount, program_amount) = amounts.part(earning_type);
+        let earning_shares = shares(earning_amount, &bases)?;
+        let program_shares = shares(program_amount, &bases)?;
+        for (member, (share, program_share)) in
+            group.members.iter().zip(earning_shares.into_iter().zip(program_shares))
+        {
+            let amounts = [member.base, share, program_share];
+            sink.source(earning_id, member.source, &member.transaction_id, amounts)?;
+        }
+    }
+    Ok(())
+}
+
+fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> {
+    let bases: Vec<i128> = group.members.iter().map(|member| member.base).collect();
+    let computable = !group.reasons.contains(&Reason::OutOfTerm);
+    let forgone = if computable {
+        let total = gross(bases.iter().sum(), group.terms.rate, group.terms.minor_units)?;
+        Some(shares(total, &bases)?)
+    } else {
+        None
+    };
+    for (position, member) in group.members.iter().enumerate() {
+        let line = Line {
+            source: member.source,
+            transaction_id: Some(&member.transaction_id),
+            original_transaction_id: None,
+            customer_id: key.customer.as_deref(),
+            transaction_on: member.transaction_on,
+            period,
+            currency: key.currency,
+            base: member.base,
+        };
+        let subject = Subject { partner: member.partner, ..group.outcome.subject };
+        let forgone = forgone.as_ref().map(|forgone| forgone[position]);
+        sink.refused(&line, &subject, &group.reasons, forgone)?;
+    }
+    Ok(())
+}
+
+impl Key {
+    /// `customer/product group/period/currency/rate/share`: what tells aggregates of a lever apart.
+    fn text(&self, sink: &Sink, period: &str) -> String {
+        let names = sink.names();
+        [
+            self.customer.as_deref().unwrap_or_default(),
+            names.groups.text(self.group),
+            period,
+            names.currencies.text(self.currency),
+            &format(self.rate, RATE_SCALE, 0),
+            &format(self.share, RATE_SCALE, 0),
+        ]
+        .join("/")
+    }
+}

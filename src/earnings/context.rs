@@ -1,0 +1,105 @@
+//! What every unit of a run shares, read-only: programs, look-ups, decisions, links.
+
+use super::links::LinkIndex;
+use super::names::Names;
+use super::rules::{ExchangeRates, ProductGroups};
+use crate::eligibility::{Decisions, ParticipantMap};
+use chrono::NaiveDate;
+use earnest_core::program::{Program, Unmapped};
+use earnest_core::reason::Reason;
+
+pub struct Context<'a> {
+    pub programs: &'a [Program],
+    pub names: Names,
+    pub products: ProductGroups,
+    pub rates: ExchangeRates,
+    pub decisions: &'a Decisions,
+    pub links: LinkIndex,
+    /// Program → partner key → participant by date.
+    mappings: Vec<Vec<PartnerMapping>>,
+    pub facts: Vec<ProgramFacts>,
+}
+
+/// What rows need of a program, as keys.
+pub struct ProgramFacts {
+    pub currency: i32,
+    pub minor_units: u32,
+}
+
+struct PartnerMapping {
+    segments: Vec<(NaiveDate, NaiveDate, Result<i32, Reason>)>,
+    otherwise: Result<i32, Reason>,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(
+        programs: &'a [Program],
+        names: Names,
+        products: ProductGroups,
+        rates: ExchangeRates,
+        decided: (&'a Decisions, &ParticipantMap),
+        links: LinkIndex,
+    ) -> Context<'a> {
+        let (decisions, map) = decided;
+        let mappings = (0..programs.len())
+            .map(|program| partner_mappings(program, programs, &names, map))
+            .collect();
+        let facts = programs
+            .iter()
+            .map(|program| ProgramFacts {
+                currency: names.currencies.key(&program.currency).unwrap_or_default(),
+                minor_units: minor_units(&program.currency),
+            })
+            .collect();
+        Context { programs, names, products, rates, decisions, links, mappings, facts }
+    }
+
+    /// The participant that a partner earns for in a program on a day.
+    pub fn participant(&self, program: usize, partner: i32, day: NaiveDate) -> Result<i32, Reason> {
+        let mapping = &self.mappings[program][usize::try_from(partner).unwrap_or_default()];
+        mapping
+            .segments
+            .iter()
+            .find(|(from, until, _)| *from <= day && day < *until)
+            .map_or(mapping.otherwise, |(_, _, participant)| *participant)
+    }
+}
+
+fn partner_mappings(
+    program: usize,
+    programs: &[Program],
+    names: &Names,
+    map: &ParticipantMap,
+) -> Vec<PartnerMapping> {
+    let itself = programs[program].unmapped == Unmapped::Itself;
+    names
+        .partners
+        .values
+        .iter()
+        .flatten()
+        .map(|partner| PartnerMapping {
+            segments: map
+                .segments(program, partner)
+                .iter()
+                .map(|mapping| {
+                    let participant = match &mapping.participant {
+                        Ok(participant) => {
+                            names.participants.key(participant).ok_or(Reason::Unmapped)
+                        }
+                        Err(reason) => Err(*reason),
+                    };
+                    (mapping.from, mapping.until, participant)
+                })
+                .collect(),
+            otherwise: itself
+                .then(|| names.participants.key(partner))
+                .flatten()
+                .ok_or(Reason::Unmapped),
+        })
+        .collect()
+}
+
+/// Minor units of a currency that staging or loading has checked.
+pub fn minor_units(currency: &str) -> u32 {
+    earnest_core::currency::minor_units(currency).unwrap_or(earnest_core::decimal::MONEY_SCALE)
+}

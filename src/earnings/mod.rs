@@ -1,0 +1,178 @@
+//! Staged transactions and decisions in; `earnings`, `earning_sources`, `unearned` and `out_of_scope`
+//! out, one set of files per period, with the sums that payments need. Every transaction in force
+//! ends, per lever that covers it, in exactly one of them.
+
+mod aggregate;
+mod context;
+mod evaluate;
+pub mod facts;
+mod links;
+mod names;
+mod read;
+mod reversal;
+mod rows;
+mod rules;
+mod sink;
+mod unit;
+
+use crate::eligibility::{Decisions, ParticipantMap};
+use crate::error::Result;
+use crate::ingest::InForceFile;
+use crate::payments::Posting;
+use crate::warehouse::{DataFile, Store};
+use arrow::array::RecordBatch;
+use chrono::NaiveDate;
+use context::Context;
+use earnest_core::calendar::Period;
+use earnest_core::program::{Program, Role};
+use facts::Partners;
+use names::Names;
+use rayon::prelude::*;
+use rules::{ExchangeRates, ProductGroups};
+use sink::Written;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use unit::LinkedIds;
+
+/// What the earnings stage is given.
+pub struct Request<'a> {
+    pub programs: &'a [Program],
+    pub store: &'a Store,
+    /// Staged transactions in force.
+    pub files: &'a [InForceFile],
+    pub partners: &'a [Partners],
+    pub map: &'a ParticipantMap,
+    pub decisions: &'a Decisions,
+    pub product_groups: &'a RecordBatch,
+    pub exchange_rates: &'a RecordBatch,
+    /// In how many portions ordered work is done; the result doesn't depend on it.
+    pub buckets: usize,
+}
+
+/// What the earnings stage leaves behind.
+pub struct Earned {
+    pub files: Vec<(&'static str, DataFile)>,
+    pub postings: Vec<Posting>,
+}
+
+/// The first day of each partner in each role. Source: RULES, an indirect reseller's first
+/// transaction is its earliest line in force.
+#[must_use]
+pub fn first_transactions(partners: &[Partners]) -> HashMap<(Role, String), NaiveDate> {
+    let mut first: HashMap<(Role, String), NaiveDate> = HashMap::new();
+    for line in partners {
+        let billed_as = if line.reseller.is_some() { Role::Provider } else { Role::Direct };
+        let roles = [(Role::Reseller, &line.reseller), (billed_as, &line.billed)];
+        for (role, partner) in roles {
+            if let Some(partner) = partner {
+                let day = first.entry((role, partner.clone())).or_insert(line.first_on);
+                *day = line.first_on.min(*day);
+            }
+        }
+    }
+    first
+}
+
+/// The periods of the files, in order.
+#[must_use]
+pub fn periods(files: &[InForceFile]) -> Vec<(Period, Vec<&InForceFile>)> {
+    let mut periods: BTreeMap<Period, Vec<&InForceFile>> = BTreeMap::new();
+    for file in files.iter().filter(|file| !file.all_excluded) {
+        let month = file.file.partition.rsplit('/').next().unwrap_or_default();
+        if let Ok(period) = month.parse() {
+            periods.entry(period).or_default().push(file);
+        }
+    }
+    periods.into_iter().collect()
+}
+
+/// Calculates all periods.
+///
+/// # Errors
+/// If a file can't be read or written, or a product exceeds 128 bits.
+pub fn earn(request: &Request) -> Result<Earned> {
+    let periods = periods(request.files);
+    let (Some((first, _)), Some((last, _))) = (periods.first(), periods.last()) else {
+        return Ok(Earned { files: Vec::new(), postings: Vec::new() });
+    };
+    let context = context(request, *first, *last)?;
+    let linked = LinkedIds::of(&context);
+    let units: Vec<_> = periods
+        .par_iter()
+        .map(|(period, files)| unit::calculate(&context, request.store, *period, files, &linked))
+        .collect::<Result<_>>()?;
+    let mut written = Vec::new();
+    let mut originals = HashMap::new();
+    let mut refunds: Vec<(Period, Vec<unit::RefundLine>)> = Vec::new();
+    for unit in units {
+        refunds.push((unit.written.period, unit.refunds));
+        written.push(unit.written);
+        originals.extend(unit.originals);
+    }
+    let reversals: Vec<Written> = refunds
+        .into_par_iter()
+        .filter(|(_, refunds)| !refunds.is_empty())
+        .map(|(period, refunds)| {
+            reversal::reverse(&context, request.store, period, refunds, &originals)
+        })
+        .collect::<Result<_>>()?;
+    written.extend(reversals);
+    Ok(Earned { postings: postings(&context, &written), files: files(written) })
+}
+
+fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Context<'a>> {
+    let refunds = facts::refunds(request.files)?;
+    let mut link_keys: Vec<i64> = refunds.iter().filter_map(|line| line.link_key).collect();
+    link_keys.sort_unstable();
+    link_keys.dedup();
+    let mut references: Vec<&str> =
+        refunds.iter().filter_map(|line| line.reference_id.as_deref()).collect();
+    references.sort_unstable();
+    references.dedup();
+    let candidates = facts::candidates(request.files, &link_keys, &references)?;
+    let links = links::link_all(refunds, candidates, request.buckets);
+    let names = Names::collect(
+        request.programs,
+        request.partners,
+        request.map,
+        request.product_groups,
+        first,
+        last,
+    );
+    let products = ProductGroups::build(request.product_groups, &names);
+    let rates = ExchangeRates::build(request.exchange_rates, "earning")?;
+    let decided = (request.decisions, request.map);
+    Ok(Context::new(request.programs, names, products, rates, decided, links))
+}
+
+/// Sums of earnings by program, lever, type, participant, period and fund.
+fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
+    let mut sums: BTreeMap<_, (i128, i64)> = BTreeMap::new();
+    for unit in written {
+        for &(key, (amount, earnings)) in &unit.postings {
+            let sum = sums.entry((unit.period, key)).or_default();
+            sum.0 += amount;
+            sum.1 += earnings;
+        }
+    }
+    sums.into_iter()
+        .map(|((period, (program, lever, earning_type, participant, fund)), (amount, earnings))| {
+            let rules = &context.programs[program];
+            Posting {
+                program,
+                lever: Arc::from(rules.levers[lever].lever.as_str()),
+                earning_type,
+                participant: Arc::from(context.names.participants.text(participant)),
+                period,
+                fund_half: (earning_type == earnest_core::earning::EarningType::Coop)
+                    .then(|| rules.fund_half(fund)),
+                amount,
+                earnings,
+            }
+        })
+        .collect()
+}
+
+fn files(written: Vec<Written>) -> Vec<(&'static str, DataFile)> {
+    written.into_iter().flat_map(|unit| unit.files).collect()
+}

@@ -1,0 +1,116 @@
+//! Linked refunds: each piece takes back what its original earned, or shares its refusal.
+
+use super::context::{Context, minor_units};
+use super::evaluate::{Evaluated, Verdict};
+use super::rows::Line;
+use super::sink::{Origin, Sink, Written, widen};
+use super::unit::RefundLine;
+use crate::error::{Error, Result};
+use crate::warehouse::Store;
+use earnest_core::calendar::Period;
+use earnest_core::earning::Amounts;
+use earnest_core::reason::Reason;
+use std::collections::HashMap;
+
+/// Outcomes of refunded lines, with the period they earned in, by source key and transaction id.
+pub type Originals = HashMap<(i32, String), (Period, Evaluated)>;
+
+/// Writes the outcomes of a period's linked refunds.
+///
+/// # Errors
+/// If the disk refuses, or on overflow.
+pub fn reverse(
+    context: &Context,
+    store: &Store,
+    period: Period,
+    mut refunds: Vec<RefundLine>,
+    originals: &Originals,
+) -> Result<Written> {
+    let mut sink = Sink::new(context, store, period, "refunds")?;
+    refunds.sort_by(|a, b| (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id)));
+    for refund in &refunds {
+        let names = &context.names;
+        let key = (names.sources.text(refund.source).to_owned(), refund.transaction_id.clone());
+        let line = Line {
+            source: refund.source,
+            transaction_id: Some(&refund.transaction_id),
+            original_transaction_id: None,
+            customer_id: refund.customer_id.as_deref(),
+            transaction_on: refund.transaction_on,
+            period: names.period(period),
+            currency: refund.currency,
+            base: 0,
+        };
+        for reversal in context.links.refunds.get(&key).into_iter().flatten() {
+            let (source, id) = &reversal.original;
+            let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
+            let (earned_in, evaluated) = originals.get(&original_key).ok_or_else(|| {
+                Error::broken(format!("refund `{}`: its original `{id}` was not calculated", key.1))
+            })?;
+            if reversal.excess > 0 {
+                let line = Line { base: -reversal.excess, ..line };
+                excess(&mut sink, &line, id, evaluated)?;
+            } else {
+                let line = Line {
+                    base: reversal.before - reversal.cumulated,
+                    original_transaction_id: Some(id),
+                    ..line
+                };
+                let base = context.links.originals.get(&reversal.original).copied().unwrap_or(1);
+                let steps = (reversal.before, reversal.cumulated, base);
+                piece(&mut sink, context, &line, evaluated, *earned_in, steps)?;
+            }
+        }
+    }
+    sink.finish()
+}
+
+/// A piece of a refund under each outcome of its original.
+fn piece(
+    sink: &mut Sink,
+    context: &Context,
+    line: &Line,
+    original: &Evaluated,
+    earned_in: Period,
+    steps: (i128, i128, i128),
+) -> Result<()> {
+    let (before, cumulated, base) = steps;
+    let origin = Origin { fund_period: earned_in, aggregate_key: None };
+    for outcome in &original.outcomes {
+        match &outcome.verdict {
+            Verdict::Earned(terms, amounts) => {
+                let (minor, program_minor) = (terms.minor_units, terms.program_minor_units);
+                let reversed = amounts.reversed(before, cumulated, base, minor, program_minor)?;
+                sink.earned(line, outcome, terms, &reversed, &origin)?;
+            }
+            Verdict::Refused(reasons, forgone) => {
+                let minor = minor_units(context.names.currencies.text(line.currency));
+                let forgone = forgone
+                    .map(|earned| {
+                        let whole = Amounts { earned, ..Amounts::default() };
+                        whole.reversed(before, cumulated, base, minor, minor)
+                    })
+                    .transpose()?;
+                let forgone = forgone.map(|reversed| widen(reversed.earned));
+                sink.refused(line, &outcome.subject, reasons, forgone)?;
+            }
+            Verdict::Aggregated(..) => {}
+        }
+    }
+    for omitted in &original.omitted {
+        sink.omitted(line, omitted, original.whole())?;
+    }
+    Ok(())
+}
+
+/// What exceeds every line the refund could be linked to: nothing to take back.
+fn excess(sink: &mut Sink, line: &Line, last: &str, original: &Evaluated) -> Result<()> {
+    let refused = Line { original_transaction_id: Some(last), ..*line };
+    for outcome in &original.outcomes {
+        sink.refused(&refused, &outcome.subject, &[Reason::RefundExcess], Some(0))?;
+    }
+    for omitted in &original.omitted {
+        sink.omitted(line, omitted, original.whole())?;
+    }
+    Ok(())
+}

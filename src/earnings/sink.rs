@@ -1,0 +1,287 @@
+//! Where outcomes go: batches of the four tables of one period, written as they fill, and the sums
+//! that payments need.
+
+use super::context::Context;
+use super::evaluate::{Evaluated, Omitted, Outcome, Verdict};
+use super::rows::{EarningRows, Figures, Line, OutOfScopeRows, SourceRows, Subject, UnearnedRows};
+use crate::error::Result;
+use crate::schema;
+use crate::warehouse::{DataFile, Store, TableWriter};
+use earnest_core::calendar::Period;
+use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, power_of_ten};
+use earnest_core::earning::{Amounts, EarningType, Terms};
+use earnest_core::id::Digester;
+use earnest_core::program::PaysAs;
+use earnest_core::reason::Reason;
+use std::collections::HashMap;
+
+/// Rows of a batch before it is written.
+const BATCH_ROWS: usize = 65_536;
+
+/// What sums of earnings are kept by: program, lever, earning type, participant key, period of the
+/// fund (for co-op the original's, else the unit's).
+pub type PostingKey = (usize, usize, EarningType, i32, Period);
+
+/// Sum in program currency at money scale, number of earnings.
+pub type PostingSum = (i128, i64);
+
+pub struct Sink<'a> {
+    context: &'a Context<'a>,
+    period: Period,
+    earnings: (EarningRows, TableWriter),
+    unearned: (UnearnedRows, TableWriter),
+    out_of_scope: (OutOfScopeRows, TableWriter),
+    sources: (SourceRows, TableWriter),
+    postings: HashMap<PostingKey, PostingSum, foldhash::fast::RandomState>,
+    digester: Digester,
+}
+
+/// What a sink leaves behind.
+pub struct Written {
+    pub files: Vec<(&'static str, DataFile)>,
+    pub period: Period,
+    pub postings: Vec<(PostingKey, PostingSum)>,
+}
+
+/// What makes an earning that is not in the line itself.
+pub struct Origin<'a> {
+    /// Period in whose fund co-op lies.
+    pub fund_period: Period,
+    pub aggregate_key: Option<&'a str>,
+}
+
+impl<'a> Sink<'a> {
+    /// # Errors
+    /// If no scratch file can be made.
+    pub fn new(
+        context: &'a Context<'a>,
+        store: &Store,
+        period: Period,
+        unit: &str,
+    ) -> Result<Sink<'a>> {
+        let partition = period.to_string();
+        let writer = |table| TableWriter::new(store, table, &partition, unit);
+        Ok(Sink {
+            context,
+            period,
+            earnings: (EarningRows::default(), writer(&schema::EARNINGS)?),
+            unearned: (UnearnedRows::default(), writer(&schema::UNEARNED)?),
+            out_of_scope: (OutOfScopeRows::default(), writer(&schema::OUT_OF_SCOPE)?),
+            sources: (SourceRows::default(), writer(&schema::EARNING_SOURCES)?),
+            postings: HashMap::default(),
+            digester: Digester::default(),
+        })
+    }
+
+    pub fn period(&self) -> Period {
+        self.period
+    }
+
+    pub fn names(&self) -> &'a super::names::Names {
+        &self.context.names
+    }
+
+    /// Takes all outcomes of a line; aggregated ones are the caller's.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
+        let origin = Origin { fund_period: self.period, aggregate_key: None };
+        for outcome in &evaluated.outcomes {
+            match &outcome.verdict {
+                Verdict::Earned(terms, amounts) => {
+                    self.earned(line, outcome, terms, amounts, &origin)?;
+                }
+                Verdict::Refused(reasons, forgone) => {
+                    self.refused(line, &outcome.subject, reasons, forgone.map(widen))?;
+                }
+                Verdict::Aggregated(..) => {}
+            }
+        }
+        for omitted in &evaluated.omitted {
+            self.omitted(line, omitted, evaluated.whole())?;
+        }
+        Ok(())
+    }
+
+    /// Takes an earning: one row per earning type. Gives back the ids with their types.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn earned(
+        &mut self,
+        line: &Line,
+        outcome: &Outcome,
+        terms: &Terms,
+        amounts: &Amounts,
+        origin: &Origin,
+    ) -> Result<Vec<(u128, EarningType)>> {
+        let context = self.context;
+        let program = &context.programs[outcome.program];
+        let one = power_of_ten(RATE_SCALE);
+        let types: &[EarningType] = match program.levers[outcome.lever].pays_as {
+            PaysAs::Fee => &[EarningType::Fee],
+            PaysAs::Rebate => &[EarningType::Rebate],
+            PaysAs::Split if terms.share == one => &[EarningType::Rebate],
+            PaysAs::Split if terms.share == 0 => &[EarningType::Coop],
+            PaysAs::Split => &[EarningType::Rebate, EarningType::Coop],
+        };
+        let mut ids = Vec::with_capacity(types.len());
+        for &earning_type in types {
+            let (earning_amount, program_amount) = amounts.part(earning_type);
+            let coop = earning_type == EarningType::Coop;
+            let earning_id = self.earning_id(line, &outcome.subject, earning_type, origin);
+            let figures = Figures {
+                earning_id,
+                earning_type: type_key(earning_type),
+                program_currency: context.facts[outcome.program].currency,
+                rate: terms.rate,
+                share: if coop { one - terms.share } else { terms.share },
+                exchange_rate: terms.exchange_rate,
+                earning_amount,
+                program_amount,
+                fund_half: if coop {
+                    context.names.half(program.fund_half(origin.fund_period))
+                } else {
+                    -1
+                },
+                payment_month: if coop {
+                    -1
+                } else {
+                    context.names.period(program.due_cycle(self.period))
+                },
+            };
+            self.earnings.0.push(line, &outcome.subject, origin.aggregate_key, &figures)?;
+            let fund_period = if coop { origin.fund_period } else { self.period };
+            let key = (
+                outcome.program,
+                outcome.lever,
+                earning_type,
+                outcome.subject.participant,
+                fund_period,
+            );
+            let sum = self.postings.entry(key).or_default();
+            sum.0 += program_amount;
+            sum.1 += 1;
+            ids.push((earning_id, earning_type));
+        }
+        if self.earnings.0.rows >= BATCH_ROWS {
+            self.earnings.1.write(&self.earnings.0.finish(&context.names)?)?;
+        }
+        Ok(ids)
+    }
+
+    /// Takes a refusal; `forgone` is at amount scale.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn refused(
+        &mut self,
+        line: &Line,
+        subject: &Subject,
+        reasons: &[Reason],
+        forgone: Option<i128>,
+    ) -> Result<()> {
+        let others: Vec<&str> = reasons.iter().skip(1).map(|reason| reason.code()).collect();
+        let others = (!others.is_empty()).then(|| others.join(","));
+        let first = reasons.first().map_or("", |reason| reason.code());
+        self.unearned.0.push(line, subject, forgone, first, others.as_deref());
+        if self.unearned.0.rows >= BATCH_ROWS {
+            self.unearned.1.write(&self.unearned.0.finish(&self.context.names)?)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a role that no lever covers.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn omitted(&mut self, line: &Line, omitted: &Omitted, whole: bool) -> Result<()> {
+        let reason = omitted.reason.code();
+        self.out_of_scope.0.push(line, omitted.role, omitted.partner, whole, reason);
+        if self.out_of_scope.0.rows >= BATCH_ROWS {
+            self.out_of_scope.1.write(&self.out_of_scope.0.finish(&self.context.names)?)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a transaction's share of an aggregate earning; amounts at amount scale.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn source(
+        &mut self,
+        earning_id: u128,
+        source: i32,
+        transaction: &str,
+        amounts: [i128; 3],
+    ) -> Result<()> {
+        let period = self.context.names.period(self.period);
+        self.sources.0.push(earning_id, period, source, transaction, amounts)?;
+        if self.sources.0.rows >= BATCH_ROWS {
+            self.sources.1.write(&self.sources.0.finish(&self.context.names)?)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left and closes the files.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn finish(mut self) -> Result<Written> {
+        let names = &self.context.names;
+        self.earnings.1.write(&self.earnings.0.finish(names)?)?;
+        self.unearned.1.write(&self.unearned.0.finish(names)?)?;
+        self.out_of_scope.1.write(&self.out_of_scope.0.finish(names)?)?;
+        self.sources.1.write(&self.sources.0.finish(names)?)?;
+        let finished = [
+            (schema::EARNINGS.name, self.earnings.1.finish()?),
+            (schema::UNEARNED.name, self.unearned.1.finish()?),
+            (schema::OUT_OF_SCOPE.name, self.out_of_scope.1.finish()?),
+            (schema::EARNING_SOURCES.name, self.sources.1.finish()?),
+        ];
+        Ok(Written {
+            files: finished.into_iter().filter_map(|(table, file)| Some((table, file?))).collect(),
+            period: self.period,
+            postings: self.postings.into_iter().collect(),
+        })
+    }
+
+    /// The digest of program, term, lever, transaction or aggregate key, participant and earning
+    /// type. The key of a line includes its role, since one line can pay a participant in two.
+    fn earning_id(
+        &mut self,
+        line: &Line,
+        subject: &Subject,
+        earning_type: EarningType,
+        origin: &Origin,
+    ) -> u128 {
+        let names = &self.context.names;
+        let source =
+            if origin.aggregate_key.is_some() { "" } else { names.sources.text(line.source) };
+        self.digester.digest(&[
+            names.programs.text(subject.program),
+            names.terms.text(subject.term),
+            names.levers.text(subject.lever),
+            source,
+            line.transaction_id.or(origin.aggregate_key).unwrap_or_default(),
+            line.original_transaction_id.unwrap_or_default(),
+            names.roles.text(subject.role),
+            names.participants.text(subject.participant),
+            earning_type.name(),
+        ])
+    }
+}
+
+/// Money scale to amount scale.
+pub fn widen(money: i128) -> i128 {
+    money * power_of_ten(AMOUNT_SCALE - MONEY_SCALE)
+}
+
+fn type_key(earning_type: EarningType) -> i32 {
+    match earning_type {
+        EarningType::Rebate => 0,
+        EarningType::Coop => 1,
+        EarningType::Fee => 2,
+    }
+}

@@ -1,0 +1,141 @@
+//! What identifies a row. In: the trimmed texts of a record. Out: its slice or key, its id, and what
+//! links a refund to its original. All of them come from content, never from a position.
+
+use super::columns::{DictColumn, TextColumn, integers};
+use super::fields::{Fields, Texts};
+use super::format::{Format, Identity};
+use arrow::array::ArrayRef;
+use earnest_core::id;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Identities of the rows of a block.
+pub(super) struct Ids<'a> {
+    format: &'a Format,
+    has_digest_ids: bool,
+    by_key: bool,
+    digests: Vec<u128>,
+    ids: TextColumn,
+    slices: DictColumn,
+    keys: TextColumn,
+    key_hashes: Vec<u128>,
+    links: Vec<i64>,
+    linked: Vec<bool>,
+    bytes: Vec<u8>,
+    joined: String,
+}
+
+/// Identities of all rows of a block, as columns.
+pub(super) struct Identified {
+    /// Digest of each row's declared columns; empty for `replace_by` formats with line ids, and for
+    /// those without transactions.
+    pub digests: Vec<u128>,
+    /// 128-bit hash of each row's key; empty for `replace_by` formats.
+    pub key_hashes: Vec<u128>,
+    /// Transaction ids, as if no line came twice.
+    pub ids: Option<ArrayRef>,
+    pub slices: Option<ArrayRef>,
+    pub keys: Option<ArrayRef>,
+    pub links: Option<ArrayRef>,
+}
+
+impl<'a> Ids<'a> {
+    pub(super) fn new(format: &'a Format) -> Ids<'a> {
+        Ids {
+            format,
+            has_digest_ids: format.has_digest_ids(),
+            by_key: matches!(format.identity, Identity::Key(_)),
+            digests: Vec::new(),
+            ids: TextColumn::default(),
+            slices: DictColumn::default(),
+            keys: TextColumn::default(),
+            key_hashes: Vec::new(),
+            links: Vec::new(),
+            linked: Vec::new(),
+            bytes: Vec::new(),
+            joined: String::new(),
+        }
+    }
+
+    /// Takes the current record's.
+    pub(super) fn push(&mut self, texts: &Texts, fields: Fields) {
+        let (Identity::Key(columns) | Identity::ReplaceBy(columns)) = &self.format.identity;
+        join(&mut self.joined, texts, fields, columns);
+        if self.by_key {
+            self.keys.push(&[self.joined.as_bytes()]);
+            self.key_hashes.push(xxh3_128(self.joined.as_bytes()));
+        } else {
+            self.slices.push(&self.joined);
+        }
+        if self.by_key || self.has_digest_ids {
+            let digest = self.digest(texts, fields);
+            self.digests.push(digest);
+            if self.has_digest_ids {
+                self.ids.push(&[&id::characters(digest), b"-1"]);
+            }
+        }
+        if let (false, Some(line_id)) = (self.has_digest_ids, self.format.line_id) {
+            self.ids.push(&[texts.get(fields, line_id).as_bytes()]);
+        }
+        if !self.format.link.is_empty() {
+            self.link(texts, fields);
+        }
+    }
+
+    /// Equal to [`id::digest`] of format, slice key and every declared column.
+    fn digest(&mut self, texts: &Texts, fields: Fields) -> u128 {
+        self.bytes.clear();
+        add_part(&mut self.bytes, &self.format.name);
+        add_part(&mut self.bytes, if self.by_key { "" } else { &self.joined });
+        for column in 0..texts.len() {
+            add_part(&mut self.bytes, texts.get(fields, column));
+        }
+        xxh3_128(&self.bytes)
+    }
+
+    fn link(&mut self, texts: &Texts, fields: Fields) {
+        self.bytes.clear();
+        let mut linked = true;
+        for &column in &self.format.link {
+            let text = texts.get(fields, column);
+            linked &= !text.is_empty();
+            add_part(&mut self.bytes, text);
+        }
+        let first = (xxh3_128(&self.bytes) >> 64) as u64;
+        self.links.push(if linked { first.cast_signed() } else { 0 });
+        self.linked.push(linked);
+    }
+
+    pub(super) fn finish(self) -> Identified {
+        let has_ids = self.format.table.name == "transactions";
+        Identified {
+            digests: self.digests,
+            key_hashes: self.key_hashes,
+            ids: has_ids.then(|| self.ids.finish()),
+            slices: (!self.by_key).then(|| self.slices.finish()),
+            keys: self.by_key.then(|| self.keys.finish()),
+            links: (!self.format.link.is_empty()).then(|| integers(self.links, &self.linked)),
+        }
+    }
+}
+
+/// The values of several columns as one text; a `/` within a value doesn't separate.
+fn join(joined: &mut String, texts: &Texts, fields: Fields, columns: &[usize]) {
+    joined.clear();
+    for (place, &column) in columns.iter().enumerate() {
+        let text = texts.get(fields, column);
+        if place > 0 {
+            joined.push('/');
+        }
+        if columns.len() > 1 && text.contains(['/', '%']) {
+            joined.push_str(&text.replace('%', "%25").replace('/', "%2F"));
+        } else {
+            joined.push_str(text);
+        }
+    }
+}
+
+/// The same bytes that [`id::digest`] hashes.
+fn add_part(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
+}

@@ -1,0 +1,136 @@
+//! Blocks to rows. In: a block of whole records. Out: typed columns, and the records that can't be
+//! staged with the reason. Blocks know nothing of each other, so that they are parsed side by side.
+
+use super::blocks::{Block, Data};
+use super::fields::{Fault, Fields};
+use super::format::Format;
+use super::rows::{Rows, Typed};
+use super::splitter::{Found, Span, Splitter};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use earnest_core::reason::RejectReason;
+
+/// What a block held.
+pub(super) struct Parsed {
+    /// Position of the file in the delivery.
+    pub file: usize,
+    /// Records read, blank lines not counted.
+    pub records: u32,
+    pub typed: Typed,
+    pub rejects: Vec<Rejected>,
+}
+
+/// A record that can't be staged.
+pub(super) struct Rejected {
+    /// Within the block, the first is 0.
+    pub record: u32,
+    pub fault: Fault,
+    pub raw: String,
+}
+
+/// Types every record of a block.
+pub(super) fn parse(format: &Format, block: Block) -> Parsed {
+    let mut rows = Rows::new(format, &block.layout);
+    let mut rejects = Vec::new();
+    let records = match &block.data {
+        Data::Text(bytes) => text_records(bytes, &block, &mut rows, &mut rejects),
+        Data::Rows(batch) => table_records(batch, &block, &mut rows, &mut rejects),
+    };
+    Parsed { file: block.file, records, typed: rows.finish(), rejects }
+}
+
+fn text_records(bytes: &[u8], block: &Block, rows: &mut Rows, rejects: &mut Vec<Rejected>) -> u32 {
+    let layout = &block.layout;
+    let all = std::str::from_utf8(bytes).ok();
+    let mut splitter = Splitter::new(bytes, layout.delimiter, layout.fields, true);
+    let mut record = 0;
+    loop {
+        let (start, end, pushed) = match splitter.next() {
+            Found::End | Found::Partial => return record,
+            Found::OpenQuote { start, end } => (start, end, Err(open_quote())),
+            Found::Record { start, end } => {
+                let base = if all.is_some() { 0 } else { start };
+                let text = all.or_else(|| std::str::from_utf8(&bytes[start..end]).ok());
+                let pushed = match text {
+                    Some(text) => rows.push(
+                        record,
+                        Fields {
+                            text,
+                            base: u32::try_from(base).unwrap_or(u32::MAX),
+                            scratch: std::str::from_utf8(&splitter.scratch).unwrap_or_default(),
+                            spans: &splitter.spans,
+                        },
+                    ),
+                    None => Err(bad_encoding(bytes, &splitter, block)),
+                };
+                (start, end, pushed)
+            }
+        };
+        if let Err(fault) = pushed {
+            let raw = String::from_utf8_lossy(&bytes[start..end]).into_owned();
+            rejects.push(Rejected { record, fault, raw });
+        }
+        record += 1;
+    }
+}
+
+fn open_quote() -> Fault {
+    Fault {
+        column: None,
+        reason: RejectReason::OpenQuote,
+        found: None,
+        expected: "a closing quote before the end of the record".to_owned(),
+    }
+}
+
+/// The fault of a record with bytes that its encoding doesn't have, in the first such column.
+fn bad_encoding(bytes: &[u8], splitter: &Splitter, block: &Block) -> Fault {
+    let of = |span: &Span| {
+        let from = if span.unescaped { splitter.scratch.as_slice() } else { bytes };
+        &from[span.start as usize..span.end as usize]
+    };
+    let field = splitter.spans.iter().position(|span| std::str::from_utf8(of(span)).is_err());
+    let column = field.and_then(|field| {
+        block.layout.positions.iter().position(|position| *position == Some(field))
+    });
+    let found = field.map(|field| String::from_utf8_lossy(of(&splitter.spans[field])).into_owned());
+    Fault {
+        column,
+        reason: RejectReason::BadEncoding,
+        found,
+        expected: "text in the format's encoding".to_owned(),
+    }
+}
+
+/// Rows of a Parquet file, each laid out like a record of text.
+fn table_records(
+    batch: &RecordBatch,
+    block: &Block,
+    rows: &mut Rows,
+    rejects: &mut Vec<Rejected>,
+) -> u32 {
+    let columns: Vec<&StringArray> =
+        batch.columns().iter().map(|column| column.as_string()).collect();
+    let delimiter = char::from(block.layout.delimiter);
+    let offset = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+    let mut text = String::new();
+    let mut spans = Vec::with_capacity(columns.len());
+    let count = offset(batch.num_rows());
+    for record in 0..count {
+        text.clear();
+        spans.clear();
+        for column in &columns {
+            let start = offset(text.len());
+            if column.is_valid(record as usize) {
+                text.push_str(column.value(record as usize));
+            }
+            spans.push(Span { start, end: offset(text.len()), unescaped: false });
+            text.push(delimiter);
+        }
+        text.pop();
+        let fields = Fields { text: &text, base: 0, scratch: "", spans: &spans };
+        if let Err(fault) = rows.push(record, fields) {
+            rejects.push(Rejected { record, fault, raw: text.clone() });
+        }
+    }
+    count
+}

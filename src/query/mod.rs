@@ -1,0 +1,58 @@
+//! DuckDB over a snapshot. In: a warehouse and one of its snapshots. Out: a connection in which every
+//! table is a view by its name, and the rows that count are `<table>_in_force`. Nothing outside the
+//! warehouse can be read through it.
+
+mod catalog;
+mod format;
+mod select;
+mod views;
+
+pub use catalog::{CATALOG, catalog};
+pub use format::{Format, render};
+pub use select::{Rows, select, select_of_user, text_rows};
+pub use views::{is_replaceable, literal, statements};
+
+use crate::error::{Error, Result};
+use crate::job::Limits;
+use crate::warehouse::{Snapshot, Store};
+use duckdb::Connection;
+
+/// An in-memory database with one view per table over the snapshot's files, locked: no other files,
+/// no other settings.
+///
+/// # Errors
+/// If a file of the snapshot can't be opened.
+pub fn connect(store: &Store, snapshot: &Snapshot, limits: &Limits) -> Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch(&settings(store, limits))?;
+    connection.execute_batch(&views::statements(store, snapshot).join(";\n")).map_err(|error| {
+        Error::broken(format!("snapshot {}: {}", snapshot.snapshot, select::first_lines(&error)))
+            .hint("`earnest check --deep` compares every file with the snapshot")
+    })?;
+    connection.execute_batch(&lock(store))?;
+    Ok(connection)
+}
+
+fn settings(store: &Store, limits: &Limits) -> String {
+    let scratch = store.root().join("scratch").join(format!("duckdb-{}", std::process::id()));
+    let mut settings = format!(
+        "SET memory_limit = '{}B'; SET temp_directory = {};
+         SET TimeZone = 'UTC'; SET arrow_large_buffer_size = false;
+         SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;",
+        limits.memory_bytes,
+        views::literal(&scratch.display().to_string()),
+    );
+    if limits.threads > 0 {
+        settings.push_str(&format!(" SET threads = {};", limits.threads));
+    }
+    settings
+}
+
+fn lock(store: &Store) -> String {
+    let root = format!("{}/", store.root().display());
+    format!(
+        "SET allowed_directories = [{}]; SET enable_external_access = false; \
+         SET lock_configuration = true;",
+        views::literal(&root)
+    )
+}

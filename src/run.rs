@@ -1,0 +1,294 @@
+//! The daily job on one screen: ingest → eligibility → earnings → payments → check → report →
+//! publish. Everything before the last line is invisible to readers; a run may die anywhere.
+
+mod record;
+mod workspace;
+
+use crate::check::{Finding, Status};
+use crate::eligibility::{self, Dimensions, ParticipantMap};
+use crate::error::{Error, Result};
+use crate::ingest::{self, Ingested};
+use crate::job::Job;
+use crate::schema::{self, Table};
+use crate::warehouse::{DataFile, Fault, Snapshot, Store, TableWriter};
+use crate::{check, earnings, payments, query, report};
+use arrow::array::RecordBatch;
+use chrono::{DateTime, NaiveDate, Utc};
+use earnest_core::calendar::Period;
+use earnest_core::program::Program;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+use workspace::Workspace;
+
+/// What the command line asks for. The clock is read there, nowhere else.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    pub pipeline: PathBuf,
+    /// Overrides the job's warehouse.
+    pub warehouse: Option<String>,
+    /// Publishes into this folder and leaves the warehouse as it is.
+    pub out: Option<PathBuf>,
+    pub as_of: NaiveDate,
+    pub dry_run: bool,
+    /// Recalculates every period; today every run does.
+    pub full: bool,
+    pub threads: Option<usize>,
+    pub buckets: Option<usize>,
+    pub started_at: DateTime<Utc>,
+    pub fault: Option<Fault>,
+    /// Writes seconds per stage to this file, as JSON.
+    pub timings: Option<PathBuf>,
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What needs attention, in words; the exit code is 1 if there is anything.
+    pub attention: Vec<String>,
+    /// The snapshot, published unless it was a dry run.
+    pub snapshot: Snapshot,
+    /// Where it lies.
+    pub store: Store,
+    pub ingested: Counts,
+    pub published: bool,
+    /// Names of the reports, below `reports/<number>/`.
+    pub reports: Vec<String>,
+    /// Keeps a dry run's folder until the outcome was read.
+    pub workspace: Workspace,
+}
+
+/// Records of this run's new files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub read: u64,
+    pub staged: u64,
+    pub rejected: u64,
+    pub duplicate: u64,
+}
+
+/// Runs the job.
+///
+/// # Errors
+/// If the configuration is wrong (exit 2), a source or a check fails (3), another run was faster
+/// (4), or the machine refuses (5). Nothing is published then.
+pub fn run(options: &RunOptions) -> Result<Outcome> {
+    let mut clock = Clock::default();
+    let job = Job::load(&options.pipeline)?;
+    let programs = load_programs(&job)?;
+    let workspace = workspace::open(options, &job)?;
+    let store = &workspace.store;
+    let pool = thread_pool(options.threads.unwrap_or(job.limits.threads))?;
+    pool.install(|| {
+        let mut next = workspace.next_snapshot(options);
+        let ingested = clock.time("ingest", || stage(options, &job, &workspace, &mut next))?;
+        calculate(options, &programs, store, &mut next, &mut clock)?;
+        record::runs(options, store, &mut next, &ingested)?;
+        let connection = query::connect(store, &next, &job.limits)?;
+        let findings =
+            clock.time("verify", || check::run_all(&connection, &programs, &[], None))?;
+        let mut attention = ingested.attention.clone();
+        attention.extend(failures(check::refuse_failures(findings)?));
+        let reports = clock
+            .time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
+        drop(connection);
+        if workspace.publishes {
+            clock.time("publish", || next.publish(store))?;
+        }
+        clock.write(options)?;
+        Ok(Outcome {
+            attention,
+            ingested: Counts {
+                read: ingested.read,
+                staged: ingested.staged,
+                rejected: ingested.rejected,
+                duplicate: ingested.duplicate,
+            },
+            published: workspace.publishes,
+            store: store.clone(),
+            snapshot: next,
+            reports,
+            workspace,
+        })
+    })
+}
+
+/// Failed checks that don't stop the run, in words.
+fn failures(findings: Vec<Finding>) -> impl Iterator<Item = String> {
+    let failed = findings.into_iter().filter(|finding| finding.status == Status::Failed);
+    failed.map(|finding| format!("check `{}`: {}", finding.check, finding.detail))
+}
+
+/// Reads and checks every program file of the job.
+///
+/// # Errors
+/// With file, line and remedy.
+pub fn load_programs(job: &Job) -> Result<Vec<Program>> {
+    let mut programs: Vec<Program> = Vec::new();
+    for path in &job.programs {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
+        let program = Program::parse(&path.display().to_string(), &text)
+            .map_err(|error| Error::usage(error.to_string()))?;
+        let names = [&program.program, &program.name];
+        for earlier in &programs {
+            let taken =
+                names.into_iter().chain(&program.aliases).find(|name| earlier.is_called(name));
+            if let Some(name) = taken {
+                return Err(Error::usage(format!(
+                    "{}: expected a name of its own, found `{name}`, which is also `{}`",
+                    path.display(),
+                    earlier.program
+                )));
+            }
+        }
+        programs.push(program);
+    }
+    Ok(programs)
+}
+
+/// Stages what is new and adds it to what was staged before.
+fn stage(
+    options: &RunOptions,
+    job: &Job,
+    workspace: &Workspace,
+    next: &mut Snapshot,
+) -> Result<Ingested> {
+    let ingested = ingest::ingest(&ingest::Request {
+        job,
+        store: &workspace.store,
+        previous: workspace.previous.as_ref(),
+        as_of: options.as_of,
+        run_id: &next.run_id,
+    })?;
+    for (&name, files) in &ingested.files {
+        let table = declared(name)?;
+        let mut all: Vec<DataFile> = next.files(name).to_vec();
+        all.extend(files.iter().cloned());
+        next.set(table, all);
+    }
+    Ok(ingested)
+}
+
+/// Eligibility, earnings, payments: staged tables in, result tables out.
+fn calculate(
+    options: &RunOptions,
+    programs: &[Program],
+    store: &Store,
+    next: &mut Snapshot,
+    clock: &mut Clock,
+) -> Result<()> {
+    let read = |table| ingest::read_table(store, next, table, options.as_of);
+    let dimensions = Dimensions {
+        memberships: read(&schema::MEMBERSHIPS)?,
+        agreements: read(&schema::AGREEMENTS)?,
+        competencies: read(&schema::COMPETENCIES)?,
+        enrollments: read(&schema::ENROLLMENTS)?,
+        participant_map: read(&schema::PARTICIPANT_MAP)?,
+    };
+    let product_groups = read(&schema::PRODUCT_GROUPS)?;
+    let exchange_rates = read(&schema::EXCHANGE_RATES)?;
+    let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
+
+    let partners = clock.time("facts", || earnings::facts::partners(&files))?;
+    let map = ParticipantMap::build(programs, &dimensions.participant_map)?;
+    let periods = earnings::periods(&files);
+    let decisions = clock.time("eligibility", || {
+        let first = earnings::first_transactions(&partners);
+        let ends = periods.first().zip(periods.last());
+        // Without any transaction there is no period to decide.
+        let none = Period::of(options.as_of);
+        let (from, to) =
+            ends.map_or((none.plus(1), none), |((first, _), (last, _))| (*first, *last));
+        eligibility::decide(programs, &dimensions, &first, from, to)
+    })?;
+    let earned = clock.time("earnings", || {
+        earnings::earn(&earnings::Request {
+            programs,
+            store,
+            files: &files,
+            partners: &partners,
+            map: &map,
+            decisions: &decisions,
+            product_groups: &product_groups,
+            exchange_rates: &exchange_rates,
+            buckets: options.buckets.unwrap_or(1),
+        })
+    })?;
+    let paid = clock.time("payments", || {
+        let enrollments = &dimensions.enrollments;
+        payments::pay(programs, earned.postings, enrollments, &exchange_rates, options.as_of)
+    })?;
+
+    clock.time("write", || {
+        put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
+        put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
+        put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
+        put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;
+        put(store, next, &schema::COOP_FUND, [Ok(paid.coop_fund)])?;
+        put(store, next, &schema::JOURNAL, [Ok(paid.journal)])
+    })?;
+    let by_table = |table: &Table| {
+        let ours = earned.files.iter().filter(|(name, _)| *name == table.name);
+        ours.map(|(_, file)| file.clone()).collect()
+    };
+    for table in
+        [&schema::EARNINGS, &schema::EARNING_SOURCES, &schema::UNEARNED, &schema::OUT_OF_SCOPE]
+    {
+        next.set(table, by_table(table));
+    }
+    Ok(())
+}
+
+/// Writes a whole table as one file.
+fn put(
+    store: &Store,
+    next: &mut Snapshot,
+    table: &'static Table,
+    batches: impl IntoIterator<Item = Result<RecordBatch>>,
+) -> Result<()> {
+    let mut writer = TableWriter::new(store, table, "", "all")?;
+    for batch in batches {
+        writer.write(&batch?)?;
+    }
+    next.set(table, writer.finish()?.into_iter().collect());
+    Ok(())
+}
+
+fn declared(name: &str) -> Result<&'static Table> {
+    schema::table(name).ok_or_else(|| Error::broken(format!("no table `{name}` is declared")))
+}
+
+fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Error::broken(format!("threads: {error}")))
+}
+
+/// Seconds per stage.
+#[derive(Default)]
+struct Clock(BTreeMap<&'static str, std::time::Duration>);
+
+impl Clock {
+    fn time<T>(&mut self, stage: &'static str, act: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let done = act();
+        let elapsed = start.elapsed();
+        *self.0.entry(stage).or_default() += elapsed;
+        tracing::info!(stage, milliseconds = u64::try_from(elapsed.as_millis()).ok(), "done");
+        done
+    }
+
+    fn write(&self, options: &RunOptions) -> Result<()> {
+        let Some(path) = &options.timings else { return Ok(()) };
+        let seconds: BTreeMap<_, _> = self
+            .0
+            .iter()
+            .map(|(stage, elapsed)| {
+                (stage, format!("{}.{:06}", elapsed.as_secs(), elapsed.subsec_micros()))
+            })
+            .collect();
+        let text = serde_json::to_string_pretty(&seconds).unwrap_or_default();
+        std::fs::write(path, text).map_err(|error| Error::io(path, &error))
+    }
+}

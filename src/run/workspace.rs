@@ -1,0 +1,130 @@
+//! Where a run works: in the warehouse, or, for a dry run or an earlier date, in a folder of its own
+//! that starts with what the warehouse has staged.
+
+use super::RunOptions;
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::schema;
+use crate::warehouse::{Snapshot, Store};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A run's folder.
+#[derive(Debug)]
+pub struct Workspace {
+    pub store: Store,
+    /// The newest snapshot there.
+    pub previous: Option<Snapshot>,
+    pub publishes: bool,
+    /// Removed when the workspace goes: a dry run leaves nothing behind.
+    temporary: Option<PathBuf>,
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.temporary {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// Opens the folder that the options ask for.
+///
+/// # Errors
+/// If the as-of date is earlier than the newest snapshot's and no other folder is given.
+pub fn open(options: &RunOptions, job: &Job) -> Result<Workspace> {
+    let configured = job.warehouse.to_string_lossy().into_owned();
+    let location = options.warehouse.clone().unwrap_or(configured);
+    let store = Store::open(&location, options.fault)?;
+    let newest = Snapshot::newest(&store)?;
+    let as_of = options.as_of.to_string();
+    if let Some(newest) = &newest
+        && as_of < newest.as_of
+        && options.out.is_none()
+        && !options.dry_run
+    {
+        return Err(Error::usage(format!(
+            "--as-of {as_of}: expected {} or later, the date of snapshot {}",
+            newest.as_of, newest.snapshot
+        ))
+        .hint("a run as of an earlier date takes `--out DIR` and leaves the warehouse as it is"));
+    }
+    if let Some(folder) = &options.out {
+        return aside(options, folder, &store, newest.as_ref(), None);
+    }
+    if options.dry_run {
+        let stamp = options.started_at.timestamp_micros();
+        let name = format!("earnest-dry-run-{}-{stamp}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        return aside(options, &folder, &store, newest.as_ref(), Some(folder.clone()));
+    }
+    if let Some(newest) = &newest {
+        newest.repair_current(&store)?;
+    }
+    Ok(Workspace { store, previous: newest, publishes: true, temporary: None })
+}
+
+/// A folder beside the warehouse, with the warehouse's staged files in it.
+fn aside(
+    options: &RunOptions,
+    folder: &Path,
+    warehouse: &Store,
+    newest: Option<&Snapshot>,
+    temporary: Option<PathBuf>,
+) -> Result<Workspace> {
+    let store = Store::open(&folder.to_string_lossy(), options.fault)?;
+    let publishes = temporary.is_none();
+    let guard = Workspace { store: store.clone(), previous: None, publishes, temporary };
+    if Snapshot::newest(&store)?.is_some() {
+        return Err(Error::usage(format!(
+            "{}: expected a new folder, found a warehouse",
+            folder.display()
+        ))
+        .hint("give `--out` a folder that doesn't exist yet"));
+    }
+    let Some(newest) = newest else { return Ok(guard) };
+    let mut staged = newest.clone();
+    staged.snapshot = 0;
+    staged.tables.retain(|name, _| is_kept(name));
+    for file in staged.tables.values().flat_map(|table| &table.files) {
+        let (from, to) = (warehouse.path(&file.path), store.path(&file.path));
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| Error::io(parent, &error))?;
+        }
+        if std::fs::hard_link(&from, &to).is_err() {
+            std::fs::copy(&from, &to).map_err(|error| Error::io(&to, &error))?;
+        }
+    }
+    let mut guard = guard;
+    guard.previous = Some(staged);
+    Ok(guard)
+}
+
+/// True for tables that grow from run to run; the others are made anew.
+fn is_kept(table: &str) -> bool {
+    schema::is_staged(table) || [schema::RUNS.name, schema::RUN_INPUTS.name].contains(&table)
+}
+
+impl Workspace {
+    /// The snapshot to be: what is kept of the previous one, under the next number.
+    #[must_use]
+    pub fn next_snapshot(&self, options: &RunOptions) -> Snapshot {
+        let previous = self.previous.as_ref();
+        let kept = |(name, _): &(&String, &crate::warehouse::TableState)| is_kept(name);
+        let tables: BTreeMap<_, _> = previous
+            .into_iter()
+            .flat_map(|snapshot| snapshot.tables.iter().filter(kept))
+            .map(|(name, state)| (name.clone(), state.clone()))
+            .collect();
+        let number = previous.map_or(0, |snapshot| snapshot.snapshot) + 1;
+        let started = options.started_at.format("%Y%m%dT%H%M%SZ");
+        Snapshot {
+            format: 1,
+            snapshot: number,
+            run_id: format!("{started}-{number:08}"),
+            as_of: options.as_of.to_string(),
+            earnest_version: env!("CARGO_PKG_VERSION").to_owned(),
+            tables,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A run that dies, or meets a full disk, at any store operation: readers keep the previous state
+//! whole, and the next run finishes with the digests of an undisturbed one.
+
+use crate::properties::{AS_OF, exports};
+use crate::support::{digests, must_run, options};
+use earnest::warehouse::{Snapshot, Store};
+use rayon::prelude::*;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Rows of the exports; `./just prove` asks for more.
+fn rows() -> u64 {
+    std::env::var("EARNEST_FAULT_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(10_000)
+}
+
+/// How many operations apart faults are injected; 1 is every one.
+fn step() -> usize {
+    std::env::var("EARNEST_FAULT_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(1)
+}
+
+/// Whether each operation meets every kind of fault; else they take turns.
+fn every_kind() -> bool {
+    std::env::var_os("EARNEST_FAULT_EVERY_KIND").is_some()
+}
+
+fn run_with_fault(pipeline: &Path, warehouse: &Path, as_of: &str, fault: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_earnest"))
+        .args(["run", "--as-of", as_of, "--threads", "1", "--fault", fault])
+        .arg("--pipeline")
+        .arg(pipeline)
+        .arg("--warehouse")
+        .arg(warehouse)
+        .output()
+        .expect("the binary runs")
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+/// The newest snapshot, if every file that it names is there with its bytes.
+fn whole(warehouse: &Path) -> Snapshot {
+    let store = Store::open(&warehouse.display().to_string(), None).expect("a warehouse");
+    let snapshot = Snapshot::newest(&store).expect("readable").expect("published");
+    for file in snapshot.tables.values().flat_map(|table| &table.files) {
+        let path = store.path(&file.path);
+        let found = std::fs::metadata(&path).unwrap_or_else(|error| panic!("{error}")).len();
+        assert_eq!(found, file.bytes, "{}", path.display());
+    }
+    snapshot
+}
+
+#[test]
+fn a_run_may_die_at_any_store_operation() {
+    let exports = exports(rows());
+    let pipeline = exports.path().join("daily.toml");
+    let before = tempfile::tempdir().expect("a folder");
+    // The state before: half of the deliveries are known.
+    let early = must_run(&options(&pipeline, before.path(), "2025-04-15"));
+    let undisturbed = tempfile::tempdir().expect("a folder");
+    copy(before.path(), undisturbed.path());
+    let full = must_run(&options(&pipeline, undisturbed.path(), AS_OF));
+    let operations = usize::try_from(full.store.operations()).expect("few");
+    assert!(operations > 50, "expected many operations, found {operations}");
+    let wanted = digests(&full.snapshot);
+    let faults: Vec<String> = (1..=operations)
+        .step_by(step())
+        .flat_map(|number| {
+            let kinds = ["kill-after", "full", "kill-before", "read-only"];
+            let turn = number % kinds.len();
+            let chosen = if every_kind() { &kinds[..] } else { &kinds[turn..=turn] };
+            chosen.iter().map(move |kind| format!("{kind}@{number}")).collect::<Vec<_>>()
+        })
+        .collect();
+    faults.par_iter().for_each(|fault| {
+        let warehouse = tempfile::tempdir().expect("a folder");
+        copy(before.path(), warehouse.path());
+        let output = run_with_fault(&pipeline, warehouse.path(), AS_OF, fault);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let code = output.status.code();
+        assert!(matches!(code, Some(137 | 5)), "{fault}: {code:?} {stderr}");
+        assert!(!stderr.contains("panicked"), "{fault}: {stderr}");
+        let left = whole(warehouse.path());
+        let published = left.snapshot == full.snapshot.snapshot;
+        assert!(published || left == early.snapshot, "{fault}: a state in between");
+        let next = must_run(&options(&pipeline, warehouse.path(), AS_OF));
+        assert_eq!(digests(&next.snapshot), wanted, "{fault}: the next run");
+    });
+}

@@ -1,0 +1,117 @@
+//! Golden cases: folders of CSV that a finance colleague can read, worked out by hand from the rules.
+//! `BLESS=1` rewrites the expected files with what came out; its diff is reviewed like code.
+
+use crate::support::{must_run, options, project, rows};
+use earnest::schema::{self, Kind};
+use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
+use rayon::prelude::*;
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    as_of: String,
+    expect_exit: Option<u8>,
+}
+
+#[test]
+fn golden_cases() {
+    let folder = project().join("tests/golden");
+    let mut cases: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("the folder of cases")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.join("case.toml").is_file())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 40, "expected the golden cases, found {}", cases.len());
+    let differences: Vec<String> = cases.par_iter().flat_map(|case| check(case)).collect();
+    assert!(differences.is_empty(), "{}\n", differences.join("\n"));
+}
+
+/// Differences between a case's expected tables and what a run published.
+fn check(folder: &Path) -> Vec<String> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let text = fs::read_to_string(folder.join("case.toml")).expect("case.toml");
+    let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let outcome = must_run(&options(&folder.join("job.toml"), warehouse.path(), &case.as_of));
+    let mut differences = Vec::new();
+    let exit = u8::from(!outcome.attention.is_empty());
+    if case.expect_exit.is_some_and(|expected| expected != exit) {
+        differences.push(format!("{name}: exit {exit}, {:?}", outcome.attention));
+    }
+    let mut expected: Vec<PathBuf> = fs::read_dir(folder.join("expected"))
+        .expect("expected tables")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    expected.sort();
+    for file in expected {
+        let table = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let (columns, wanted) = read(&file, &table);
+        let selected: Vec<String> =
+            columns.iter().map(|column| format!("cast(\"{column}\" as varchar)")).collect();
+        let sql = format!("select {} from {table}", selected.join(", "));
+        let found = normal(&table, &columns, rows(&outcome.store, &outcome.snapshot, &sql));
+        if found == wanted {
+            continue;
+        }
+        if std::env::var_os("BLESS").is_some() {
+            bless(&file, &columns, &found);
+            continue;
+        }
+        let missing = wanted.iter().filter(|row| !found.contains(row));
+        let surplus = found.iter().filter(|row| !wanted.contains(row));
+        differences.push(format!("{name}: {table}({})", columns.join(", ")));
+        differences.extend(missing.map(|row| format!("  expected {}", row.join(" | "))));
+        differences.extend(surplus.map(|row| format!("  found    {}", row.join(" | "))));
+        if wanted.len() != found.len() {
+            differences.push(format!("  expected {} rows, found {}", wanted.len(), found.len()));
+        }
+    }
+    differences
+}
+
+fn read(file: &Path, table: &str) -> (Vec<String>, Vec<Vec<String>>) {
+    let place = file.display().to_string();
+    let mut reader =
+        csv::Reader::from_path(file).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let columns: Vec<String> =
+        reader.headers().expect("a header").iter().map(str::to_owned).collect();
+    let rows = reader
+        .records()
+        .map(|record| {
+            let record = record.unwrap_or_else(|error| panic!("{place}: {error}"));
+            record.iter().map(str::to_owned).collect()
+        })
+        .collect();
+    let rows = normal(table, &columns, rows);
+    (columns, rows)
+}
+
+/// Decimals by value, rows in order.
+fn normal(table: &str, columns: &[String], mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let declared = schema::table(table).unwrap_or_else(|| panic!("no table `{table}`"));
+    for (position, name) in columns.iter().enumerate() {
+        let kind = declared.columns[declared.position(name)].kind;
+        if matches!(kind, Kind::Money | Kind::Amount | Kind::Rate | Kind::Integer) {
+            for row in &mut rows {
+                if let Ok(value) = parse(&row[position], AMOUNT_SCALE) {
+                    row[position] = format(value, AMOUNT_SCALE, 0);
+                }
+            }
+        }
+    }
+    rows.sort();
+    rows
+}
+
+fn bless(file: &Path, columns: &[String], rows: &[Vec<String>]) {
+    let mut writer = csv::Writer::from_path(file).expect("a writable case");
+    writer.write_record(columns).expect("written");
+    for row in rows {
+        writer.write_record(row).expect("written");
+    }
+    writer.flush().expect("written");
+}

@@ -1,0 +1,69 @@
+//! What tests share: runs in folders of their own, and readers of what they published.
+
+use chrono::NaiveDate;
+use earnest::job::Limits;
+use earnest::run::{Outcome, RunOptions, run};
+use earnest::warehouse::{Snapshot, Store};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The project's folder.
+pub fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Options of a run in tests: the clock stands still.
+pub fn options(pipeline: &Path, warehouse: &Path, as_of: &str) -> RunOptions {
+    RunOptions {
+        pipeline: pipeline.to_owned(),
+        warehouse: Some(warehouse.display().to_string()),
+        out: None,
+        as_of: day(as_of),
+        dry_run: false,
+        full: false,
+        threads: Some(1),
+        buckets: None,
+        started_at: "2026-01-01T00:00:00Z".parse().expect("an instant"),
+        fault: None,
+        timings: None,
+    }
+}
+
+pub fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap_or_else(|_| panic!("`{text}` is no day"))
+}
+
+/// Runs, or fails the test with the run's message.
+pub fn must_run(options: &RunOptions) -> Outcome {
+    run(options).unwrap_or_else(|error| panic!("{}: {error}", options.pipeline.display()))
+}
+
+/// Digests of the tables that don't depend on how rows arrived.
+pub fn digests(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    let arrival = ["rejects", "supersessions", "runs", "run_inputs"];
+    snapshot
+        .tables
+        .iter()
+        .filter(|(name, _)| !arrival.contains(&name.as_str()))
+        .map(|(name, state)| (name.clone(), state.digest.clone()))
+        .collect()
+}
+
+/// Rows of a query over a snapshot, all values as text, null as blank, sorted.
+pub fn rows(store: &Store, snapshot: &Snapshot, sql: &str) -> Vec<Vec<String>> {
+    let connection = earnest::query::connect(store, snapshot, &Limits::default())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mut statement = connection.prepare(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let mut found = statement.query([]).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().unwrap_or_else(|error| panic!("{sql}: {error}")) {
+        let columns = row.as_ref().column_count();
+        let value = |column: usize| -> String {
+            let text: Option<String> = row.get(column).unwrap_or_else(|error| panic!("{error}"));
+            text.unwrap_or_default()
+        };
+        rows.push((0..columns).map(value).collect::<Vec<String>>());
+    }
+    rows.sort();
+    rows
+}
