@@ -5,6 +5,7 @@ use crate::columns::fixtures::{day, picked, table, texts};
 use crate::schema::{
     BALANCES, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL, PAYMENT_ITEMS, PAYMENTS,
 };
+use earnest_core::calendar::FiscalHalf;
 use earnest_core::decimal::{MONEY_SCALE, parse};
 use std::collections::HashMap;
 
