@@ -341,3 +341,69 @@ fn a_program_may_say_that_who_is_unmapped_is_itself() {
     assert_eq!(map.on(0, "R1", day("2021-01-01")), Ok("A"));
     assert_eq!(map.on(0, "R2", day("2021-01-01")), Ok("R2"));
 }
+
+/// Every decision, found again by asking each day of the month.
+#[test]
+fn decisions_are_those_of_asking_every_day() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let start = day("2020-12-15");
+    let mut range = |what: &str| {
+        let from = start + chrono::Days::new(random.u64(0..120));
+        let until = from + chrono::Days::new(random.u64(1..60));
+        format!("{what}|from_on={from}|until_on={until}")
+    };
+    for round in 0..200 {
+        let rows = |texts: Vec<String>| -> Vec<&'static str> {
+            texts.into_iter().map(|text| &*text.leak()).collect()
+        };
+        let company = |location: &str, company: &str| {
+            format!("global_id={company}|location_id={location}|status=Active")
+        };
+        let memberships = [("L1", "G1"), ("L1", "G2"), ("L2", "G1"), ("L2", "G1"), ("L3", "G2")];
+        let memberships = memberships.map(|(location, id)| range(&company(location, id))).to_vec();
+        let held = |location: &str| format!("location_id={location}|competency=C|level=Gold");
+        let competencies = ["L1", "L2", "L2", "L3"].map(|location| range(&held(location)));
+        let agreements = [(); 2].map(|()| range("location_id=L1|agreement_type=MPN"));
+        let world = World {
+            memberships: rows(memberships),
+            competencies: rows(competencies.to_vec()),
+            agreements: rows(agreements.to_vec()),
+            ..World::default()
+        };
+        let expected: Vec<bool> = period("2021-01")
+            .through(period("2021-04"))
+            .map(|period| {
+                let days = period.first_day().iter_days().take_while(|day| *day < period.end());
+                days.into_iter().any(|day| world.holds_on(day))
+            })
+            .collect();
+        let found: Vec<bool> = world.reasons().iter().map(Vec::is_empty).collect();
+        assert_eq!(found, expected, "round {round}");
+    }
+}
+
+impl World {
+    /// Whether L1 meets agreement, membership and competency on a day, straight from the rows.
+    fn holds_on(&self, on: NaiveDate) -> bool {
+        let covers = |row: &&&str| {
+            let side =
+                |name: &str| row.split('|').find_map(|cell| cell.strip_prefix(name)).map(day);
+            side("from_on=").is_none_or(|from| from <= on)
+                && side("until_on=").is_none_or(|until| on < until)
+        };
+        let value = |row: &&str, name: &str| -> String {
+            row.split('|').find_map(|cell| cell.strip_prefix(name)).unwrap_or_default().to_owned()
+        };
+        let companies = |location: &str| -> Vec<String> {
+            let rows = self.memberships.iter().filter(covers);
+            let rows = rows.filter(|row| value(row, "location_id=") == location);
+            rows.map(|row| value(row, "global_id=")).collect()
+        };
+        let mine = companies("L1");
+        let competent = self.competencies.iter().filter(covers).any(|row| {
+            let location = value(row, "location_id=");
+            location == "L1" || companies(&location).iter().any(|company| mine.contains(company))
+        });
+        self.agreements.iter().any(|row| covers(&row)) && !mine.is_empty() && competent
+    }
+}

@@ -406,3 +406,45 @@ fn nothing_gives_empty_tables() {
     let paid = World::of(&[]).pay();
     assert_eq!(paid.payments.num_rows() + paid.journal.num_rows() + paid.balances.num_rows(), 0);
 }
+
+/// Whatever is earned is ordered or still there, and what is ordered stands in items.
+#[test]
+fn nothing_is_lost_and_nothing_is_made() {
+    let mut random = fastrand::Rng::with_seed(5);
+    for round in 0..200 {
+        let mut world = World::of(&[]).paid_in(["USD", "EUR", "JPY"][round % 3]);
+        world.rates = vec![
+            "rate_type=payment|from_currency=EUR|to_currency=USD|period=2021-04|rate=1.1",
+            "rate_type=payment|from_currency=EUR|to_currency=USD|period=2021-06|rate=1.237",
+            "rate_type=payment|from_currency=JPY|to_currency=USD|period=2021-05|rate=0.0093",
+        ];
+        world.as_of = ["2021-05-14", "2021-06-15", "2021-12-31"][round / 3 % 3];
+        for _ in 0..random.usize(1..30) {
+            let (kind, lever) =
+                (["rebate", "fee"][random.usize(0..2)], ["a", "b"][random.usize(0..2)]);
+            let cents = random.i64(-20_000..30_000) * 10;
+            let text = format!("{kind} {lever} 2021-0{} 0", random.u32(1..7));
+            world.postings.push(Posting { amount: cents.into(), ..posting(&text) });
+        }
+        let paid = world.pay();
+        let sum = |table: &crate::schema::Table, batch: &RecordBatch, name: &str| -> i128 {
+            let cells = picked(table, batch, &[name]);
+            cells.iter().map(|cell| parse(cell, MONEY_SCALE).expect("money")).sum()
+        };
+        let program = Program::parse("p.toml", PROGRAM).expect("a program");
+        let due = world.postings.iter().filter(|posting| {
+            program.due_day(program.due_cycle(posting.period)) <= day(world.as_of)
+        });
+        let due: i128 = due.map(|posting| posting.amount).sum();
+        let ordered = sum(&PAYMENTS, &paid.payments, "gross_program_amount");
+        let movements = ["earned", "ordered"].map(|name| sum(&BALANCES, &paid.balances, name));
+        // A cycle whose postings cancel out on an empty balance moves nothing and has no row.
+        assert_eq!(movements, [due, ordered], "round {round}");
+        let closing = sum(&BALANCES, &paid.balances, "closing");
+        let opening = sum(&BALANCES, &paid.balances, "opening");
+        assert_eq!(closing - opening, due - ordered, "round {round}");
+        assert_eq!(sum(&PAYMENT_ITEMS, &paid.payment_items, "program_amount"), ordered);
+        let gross = sum(&PAYMENTS, &paid.payments, "gross_amount");
+        assert_eq!(sum(&PAYMENT_ITEMS, &paid.payment_items, "payment_amount"), gross);
+    }
+}
