@@ -77,9 +77,9 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
     let job = Job::load(&options.pipeline)?;
     let programs = load_programs(&job)?;
     let workspace = workspace::open(options, &job)?;
-    let store = &workspace.store;
     let pool = thread_pool(options.threads.unwrap_or(job.limits.threads))?;
-    pool.install(|| {
+    pool.install(move || {
+        let store = &workspace.store;
         let mut next = workspace.next_snapshot(options);
         let ingested = clock.time("ingest", || stage(options, &job, &workspace, &mut next))?;
         calculate(options, &programs, store, &mut next, &mut clock)?;
@@ -105,7 +105,7 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
                 duplicate: ingested.duplicate,
             },
             published: workspace.publishes,
-            store: store.clone(),
+            store: workspace.store.clone(),
             snapshot: next,
             reports,
             workspace,

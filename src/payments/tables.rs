@@ -141,7 +141,7 @@ fn coop_fund(accounts: &[Account]) -> Result<RecordBatch> {
     let columns = vec![
         text(rows, |row| row.0.program.program.as_str()),
         text(rows, |row| row.0.participant),
-        text(rows, |row| row.3.as_str()),
+        text(rows, |row| row.3.clone()),
         days(rows.iter().map(|row| Some(row.1.first().first_day()))),
         days(rows.iter().map(|row| Some(row.1.end().first_day()))),
         text(rows, |row| row.0.program.currency.as_str()),
@@ -184,7 +184,7 @@ fn journal(accounts: &[Account]) -> Result<RecordBatch> {
         text(rows, |row| row.currency),
         money(rows, |row| row.debit)?,
         money(rows, |row| row.credit)?,
-        text(rows, |row| row.source_key.as_str()),
+        text(rows, |row| row.source_key.clone()),
     ];
     batch(&JOURNAL, columns)
 }
