@@ -82,34 +82,34 @@ pub const CHECKS: &[Check] = &[
             ),
             outcomes AS (
                 SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base
+                    base, false AS excess
                 FROM earnings
                 WHERE transaction_id IS NOT NULL AND (earning_type <> 'coop' OR share = 1)
                 UNION ALL
                 SELECT earning_sources.source, earning_sources.transaction_id, NULL,
-                    transaction_currency, earning_sources.period, earning_sources.base
+                    transaction_currency, earning_sources.period, earning_sources.base, false
                 FROM earning_sources JOIN earnings USING (earning_id)
                 WHERE earning_type <> 'coop' OR share = 1
                 UNION ALL
                 SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base
+                    base, reason = 'REFUND_EXCESS'
                 FROM unearned
                 UNION ALL
                 SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base
+                    base, false
                 FROM out_of_scope WHERE whole
             ),
             pieces AS (
                 SELECT source, transaction_currency, period, any_value(base) AS base
                 FROM outcomes
                 GROUP BY source, transaction_currency, period, transaction_id,
-                    original_transaction_id
+                    original_transaction_id, excess
             ),
             differing AS (
                 SELECT concat(source, ' ', transaction_id, ': expected one base, found ', min(base),
                     ' and ', max(base)) AS fault
                 FROM outcomes
-                GROUP BY source, transaction_id, original_transaction_id
+                GROUP BY source, transaction_id, original_transaction_id, excess
                 HAVING min(base) <> max(base)
             ),
             reached AS (
