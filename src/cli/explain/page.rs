@@ -122,27 +122,30 @@ impl Page {
 }
 
 impl Section {
-    /// One row reads better downwards, more rows across.
+    /// One row reads better downwards, more rows across. Columns without any value are left out.
     fn table(&self) -> String {
-        let cells: Vec<Vec<String>> = self.rows.iter().map(|row| self.shown(row)).collect();
-        let titles = self.names.iter().map(|name| name.trim_start_matches('*').replace('_', " "));
-        let titles: Vec<String> =
-            titles.map(|name| name.trim_end_matches('-').to_owned()).collect();
-        if cells.len() == 1 && self.key.ends_with("payment") {
-            let pairs: Vec<Vec<String>> = titles
-                .into_iter()
-                .zip(cells[0].clone())
-                .filter(|(_, cell)| !cell.is_empty())
-                .map(|(title, cell)| vec![title, cell])
-                .collect();
+        let shown: Vec<usize> =
+            (0..self.names.len()).filter(|&column| self.is_shown(column)).collect();
+        let titles: Vec<String> = shown
+            .iter()
+            .map(|&column| self.names[column].trim_start_matches('*').replace('_', " "))
+            .collect();
+        let cells: Vec<Vec<String>> = self
+            .rows
+            .iter()
+            .map(|row| shown.iter().map(|&column| self.shown(row, column)).collect())
+            .collect();
+        if let [only] = &cells[..]
+            && self.key == "payment"
+        {
+            let pairs = titles.into_iter().zip(only);
+            let pairs: Vec<_> = pairs.map(|(title, cell)| vec![title, cell.clone()]).collect();
             return columns(&pairs, &[false, false], 2);
         }
-        let right: Vec<bool> = self
-            .names
-            .iter()
-            .enumerate()
-            .map(|(column, name)| name.starts_with('*') || all_numbers(&self.rows, column))
-            .collect();
+        let number = |column: &usize| {
+            self.names[*column].starts_with('*') || all_numbers(&self.rows, *column)
+        };
+        let right: Vec<bool> = shown.iter().map(number).collect();
         let mut rows = vec![titles];
         rows.extend(cells);
         let mut text = columns(&rows, &right, 2);
@@ -152,27 +155,38 @@ impl Section {
         text
     }
 
-    fn shown(&self, row: &[Option<String>]) -> Vec<String> {
+    /// A currency is shown with its amount; a column without values isn't shown.
+    fn is_shown(&self, column: usize) -> bool {
+        let is_currency = column > 0 && self.names[column - 1].starts_with('*');
+        let filled =
+            |row: &Vec<Option<String>>| row[column].as_deref().is_some_and(|cell| !cell.is_empty());
+        !is_currency && self.rows.iter().any(filled)
+    }
+
+    fn shown(&self, row: &[Option<String>], column: usize) -> String {
         let cell = |column: usize| row.get(column).and_then(Option::as_deref).unwrap_or_default();
-        self.names
-            .iter()
-            .enumerate()
-            .map(|(column, name)| {
-                if name.starts_with('*') && !cell(column).is_empty() {
-                    money(cell(column), cell(column + 1))
-                } else if name.contains("rate") || name == "share" {
-                    plain(cell(column))
-                } else {
-                    cell(column).to_owned()
-                }
-            })
-            .collect()
+        let name = &self.names[column];
+        if name.starts_with('*') && !cell(column).is_empty() {
+            format!("{} {}", money(cell(column), cell(column + 1)), cell(column + 1))
+        } else if name.ends_with("rate") || name == "share" {
+            plain(cell(column))
+        } else {
+            cell(column).to_owned()
+        }
+    }
+
+    /// The column's key in JSON; `-` is the currency of the amount before it.
+    fn json_key(&self, column: usize) -> String {
+        match self.names[column].as_str() {
+            "-" => format!("{}_currency", self.names[column - 1].trim_start_matches('*')),
+            name => name.trim_start_matches('*').to_owned(),
+        }
     }
 
     fn json(&self) -> Value {
         let object = |row: &Vec<Option<String>>| -> Value {
-            let names = self.names.iter().map(|name| name.trim_start_matches('*').to_owned());
-            names.zip(row).map(|(name, cell)| (name, json!(cell))).collect()
+            let cells = row.iter().enumerate();
+            cells.map(|(column, cell)| (self.json_key(column), json!(cell))).collect()
         };
         let sums: Vec<Value> = self
             .sums
