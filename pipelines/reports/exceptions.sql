@@ -48,12 +48,7 @@ wordings (code, wording, advice) AS (
         ('CONFLICTING_VERSIONS', 'Two deliveries of equal rank differ',
             'deliver the row again, with a later date or sequence'),
         ('UNLINKED', 'A refund without original follows the rules of its own date',
-            'check the refund''s reference or its charge period'),
-        ('HOLD', 'The participant holds payments', 'lift the hold'),
-        ('PROFILE', 'No enrollment with payout and tax profile on the closing day',
-            'complete both profiles'),
-        ('BELOW_MINIMUM', 'The balance is below the minimum, it is carried', 'nothing'),
-        ('NEGATIVE', 'The balance is not positive, it is carried', 'nothing')
+            'check the refund''s reference or its charge period')
 )
 SELECT exceptions.kind, source, exceptions.reason,
     coalesce(wording, sentence) AS sentence, coalesce(advice, remedy) AS remedy,
@@ -61,5 +56,9 @@ SELECT exceptions.kind, source, exceptions.reason,
 FROM exceptions
 LEFT JOIN wordings ON wordings.code = exceptions.reason
 LEFT JOIN reasons ON reasons.code = exceptions.reason
-    AND reasons.kind = CASE exceptions.kind WHEN 'rejected' THEN 'reject' ELSE 'outcome' END
+    AND reasons.kind = CASE exceptions.kind
+        WHEN 'rejected' THEN 'reject'
+        WHEN 'not ordered' THEN 'carry'
+        ELSE 'outcome'
+    END
 ORDER BY place, source, exceptions.reason, currency

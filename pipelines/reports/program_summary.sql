@@ -34,6 +34,7 @@ statuses AS (
         CASE
             WHEN earned.earning_type = 'coop' THEN 'Accrued'
             WHEN due.cycle IS NULL OR earned.cycle > due.cycle THEN 'Unprocessed'
+            WHEN earned.amount = coalesce(ordered.amount, 0) THEN 'Upcoming'
             WHEN standing.reason IN ('HOLD', 'PROFILE', 'NORATE', 'CHECK') THEN 'Held'
             ELSE 'Carried'
         END AS status,

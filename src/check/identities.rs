@@ -82,34 +82,34 @@ pub const CHECKS: &[Check] = &[
             ),
             outcomes AS (
                 SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base
+                    base, false AS excess
                 FROM earnings
                 WHERE transaction_id IS NOT NULL AND (earning_type <> 'coop' OR share = 1)
                 UNION ALL
                 SELECT earning_sources.source, earning_sources.transaction_id, NULL,
-                    transaction_currency, earning_sources.period, earning_sources.base
+                    transaction_currency, earning_sources.period, earning_sources.base, false
                 FROM earning_sources JOIN earnings USING (earning_id)
                 WHERE earning_type <> 'coop' OR share = 1
                 UNION ALL
                 SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base
+                    base, reason = 'REFUND_EXCESS'
                 FROM unearned
                 UNION ALL
                 SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base
+                    base, false
                 FROM out_of_scope WHERE whole
             ),
             pieces AS (
                 SELECT source, transaction_currency, period, any_value(base) AS base
                 FROM outcomes
                 GROUP BY source, transaction_currency, period, transaction_id,
-                    original_transaction_id
+                    original_transaction_id, excess
             ),
             differing AS (
                 SELECT concat(source, ' ', transaction_id, ': expected one base, found ', min(base),
                     ' and ', max(base)) AS fault
                 FROM outcomes
-                GROUP BY source, transaction_id, original_transaction_id
+                GROUP BY source, transaction_id, original_transaction_id, excess
                 HAVING min(base) <> max(base)
             ),
             reached AS (
@@ -152,13 +152,13 @@ pub const CHECKS: &[Check] = &[
         how: How::Sql(
             "SELECT concat(payment_id, ': expected ', gross_program_amount, ' and ',
                 gross_amount, ', found items of ',
-                coalesce(program, 0), ' and ', coalesce(paid, 0))
+                coalesce(item_program, 0), ' and ', coalesce(item_paid, 0))
             FROM payments LEFT JOIN (
-                SELECT payment_id, sum(program_amount) AS program, sum(payment_amount) AS paid
+                SELECT payment_id, sum(program_amount) AS item_program, sum(payment_amount) AS item_paid
                 FROM payment_items GROUP BY payment_id
             ) AS items USING (payment_id)
-            WHERE gross_program_amount IS DISTINCT FROM items.program
-                OR gross_amount IS DISTINCT FROM items.paid
+            WHERE gross_program_amount IS DISTINCT FROM item_program
+                OR gross_amount IS DISTINCT FROM item_paid
             UNION ALL
             SELECT concat(payment_id, ': expected total ',
                 gross_amount - withheld_tax + sales_tax, ', found ',

@@ -28,7 +28,7 @@ fn duplicates(table: &Table) -> String {
     format!(
         "SELECT * FROM (
             SELECT concat('{name}: expected one row, found ', count(*), ' with key ',
-                [\"{key}\"]::VARCHAR)
+                concat_ws(', ', \"{key}\"))
             FROM {name}
             WHERE (SELECT count(*) <> count(DISTINCT hash(\"{key}\")) FROM {name})
             GROUP BY \"{key}\" HAVING count(*) > 1 LIMIT 5

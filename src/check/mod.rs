@@ -1,6 +1,7 @@
 //! Named checks. In: a connection over a snapshot and the programs. Out: one finding per check. A
 //! check whose tables aren't filled yet is `not applicable`, never `ok`.
 
+mod compare;
 mod files;
 mod identities;
 mod keys;
@@ -67,7 +68,8 @@ impl Status {
 /// Every check, in the order in which data flows.
 #[must_use]
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    identities::CHECKS.iter().chain(money::CHECKS).chain(keys::CHECKS)
+    let listed = identities::CHECKS.iter().chain(money::CHECKS).chain(keys::CHECKS);
+    listed.chain([&compare::RECOMPUTE])
 }
 
 /// Runs the named checks, or all if none is named. With `deep`, every file of that snapshot is read
@@ -122,11 +124,13 @@ fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result
     if !applicable(connection, check)? {
         return Ok(finding(Status::NotApplicable, String::new()));
     }
-    let faults = match &check.how {
-        How::Sql(sql) => faults(connection, sql)?,
-        How::Made(make) => faults(connection, &make())?,
-        How::Recompute => Vec::new(),
+    let found = match &check.how {
+        How::Sql(sql) => faults(connection, sql),
+        How::Made(make) => faults(connection, &make()),
+        How::Recompute => compare::recompute(connection, deep),
     };
+    let faults =
+        found.map_err(|error| Error::broken(format!("check `{}`: {error}", check.name)))?;
     let status = if faults.is_empty() { Status::Ok } else { Status::Failed };
     Ok(finding(status, faults.join("\n")))
 }

@@ -85,7 +85,7 @@ fn minor_units() -> String {
             let shown = columns.join("\", \"");
             format!(
                 "SELECT concat('{table}: expected ', digits, ' decimals in ', {currency},
-                ', found ', [\"{shown}\"])
+                ', found ', [\"{shown}\"]::VARCHAR)
                 FROM (SELECT *, minor_units({currency}) AS digits FROM {table})
                 WHERE digits IS NULL OR {}",
                 fine.join(" OR ")

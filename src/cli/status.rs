@@ -60,6 +60,13 @@ const SOURCE_COLUMNS: &[&str] = &[
     "longest_gap_days",
 ];
 
+const ATTENTION: &str = "
+    SELECT attention FROM runs WHERE attention <> '' ORDER BY snapshot DESC LIMIT 1";
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
 pub fn execute(global: &Global, args: &Args) -> Result<Done> {
     let reader = global.reader()?;
     let (connection, snapshot) = reader.connect(None)?;
@@ -81,7 +88,13 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
             snapshot.snapshot,
             snapshot.as_of
         ));
-        print_table(&connection, "Runs", RUNS, RUN_COLUMNS)?;
+        // What needed attention is told below, it doesn't fit a column.
+        print_table(&connection, "Runs", RUNS, &RUN_COLUMNS[..RUN_COLUMNS.len() - 1])?;
+        for row in text_rows(&connection, ATTENTION, &[])? {
+            for line in row.into_iter().flatten().flat_map(|text| lines(&text)) {
+                output::line(&format!("  needs attention: {line}"));
+            }
+        }
         print_table(&connection, "Sources", SOURCES, SOURCE_COLUMNS)?;
     }
     if behind {
@@ -116,7 +129,8 @@ fn objects(connection: &Connection, sql: &str, names: &[&str]) -> Result<Value> 
 fn print_table(connection: &Connection, title: &str, sql: &str, names: &[&str]) -> Result<()> {
     let mut rows = vec![names.iter().map(|name| name.replace('_', " ")).collect::<Vec<_>>()];
     for row in text_rows(connection, sql, &[])? {
-        rows.push(row.into_iter().map(Option::unwrap_or_default).collect());
+        let shown = row.into_iter().take(names.len());
+        rows.push(shown.map(Option::unwrap_or_default).collect());
     }
     let numeric = |column: usize| {
         rows.iter().skip(1).all(|row| row[column].bytes().all(|byte| byte.is_ascii_digit()))

@@ -41,29 +41,13 @@ const BLOCKS: &[Block] = &[
     },
     Block {
         title: "Earned",
-        header: &[
-            "program",
-            "type",
-            "participants",
-            "earnings",
-            "amount",
-            "",
-            "in transaction currency",
-        ],
-        kinds: "llrrmll",
+        header: &["program", "type", "participants", "earnings", "earned", "", "amount", ""],
+        kinds: "llrrmlml",
         sql: "SELECT program, earning_type, count(DISTINCT participant_id)::VARCHAR,
-                sum(rows)::VARCHAR, sum(amount)::VARCHAR, program_currency,
-                string_agg(money, ' + ' ORDER BY transaction_currency)
-            FROM (
-                SELECT program, earning_type, participant_id, program_currency,
-                    transaction_currency, count(*) AS rows, sum(program_amount) AS amount
-                FROM earnings GROUP BY ALL
-            ) LEFT JOIN (
-                SELECT program, earning_type, transaction_currency,
-                    sum(earning_amount)::VARCHAR || ' ' || transaction_currency AS money
-                FROM earnings GROUP BY ALL
-            ) USING (program, earning_type, transaction_currency)
-            GROUP BY program, earning_type, program_currency ORDER BY ALL",
+                count(*)::VARCHAR, sum(earning_amount)::VARCHAR, transaction_currency,
+                sum(program_amount)::VARCHAR, program_currency
+            FROM earnings GROUP BY program, earning_type, transaction_currency, program_currency
+            ORDER BY program, earning_type DESC, transaction_currency",
         none: "nothing",
     },
     Block {

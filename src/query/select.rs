@@ -35,7 +35,7 @@ pub fn select(connection: &Connection, sql: &str) -> Result<Rows> {
 /// If it isn't exactly one SELECT, or DuckDB refuses it.
 pub fn select_of_user(connection: &Connection, sql: &str) -> Result<Rows> {
     let parsed: String =
-        connection.query_row("SELECT json_serialize_sql(?)", [sql], |row| row.get(0))?;
+        connection.query_row("SELECT json_serialize_sql(?::VARCHAR)", [sql], |row| row.get(0))?;
     let parsed: serde_json::Value =
         serde_json::from_str(&parsed).map_err(|error| Error::broken(format!("query: {error}")))?;
     if parsed["error"].as_bool() == Some(true) {

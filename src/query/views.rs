@@ -2,7 +2,7 @@
 
 use crate::schema::{TABLES, Table};
 use crate::warehouse::{Snapshot, Store};
-use earnest_core::reason::{Reason, RejectReason};
+use earnest_core::reason::{CarryReason, Reason, RejectReason};
 
 /// One statement per view and comment, in the order of [`TABLES`].
 #[must_use]
@@ -20,7 +20,7 @@ pub fn statements(store: &Store, snapshot: &Snapshot) -> Vec<String> {
     statements.push(reasons());
     statements.push(
         "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per kind \
-         (`outcome` or `reject`) × code'"
+         (`outcome`, `reject`, `carry`) × code'"
             .to_owned(),
     );
     for table in TABLES {
@@ -124,6 +124,9 @@ fn reasons() -> String {
         .collect();
     rows.extend(RejectReason::ALL.iter().enumerate().map(|(place, reason)| {
         row("reject", place + 1, reason.code(), reason.sentence(), reason.remedy())
+    }));
+    rows.extend(CarryReason::ALL.iter().enumerate().map(|(place, reason)| {
+        row("carry", place + 1, reason.code(), reason.sentence(), reason.remedy())
     }));
     format!(
         "CREATE VIEW reasons AS SELECT * FROM (VALUES {}) \

@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod examples;
 mod faults;
 mod golden;
 mod properties;

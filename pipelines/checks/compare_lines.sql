@@ -1,0 +1,53 @@
+-- The transactions whose published earnings or refusals differ from the recomputation; one text each.
+WITH amounts AS (
+    SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, participant_id,
+        role, pays_as, share, earned, rebate, program_earned, program_rebate
+    FROM amounts_of('plain_outcomes')
+    WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated
+    UNION ALL
+    SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
+        role, pays_as, share, earned, rebate, program_earned, program_rebate
+    FROM reversals
+),
+expected AS (
+    SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,
+        participant_id, role, CASE pays_as WHEN 'fee' THEN 'fee' ELSE 'rebate' END AS outcome,
+        rebate AS amount, program_rebate AS program_amount
+    FROM amounts
+    WHERE share <> 0
+    UNION ALL
+    SELECT source, transaction_id, coalesce(original_transaction_id, ''), program, lever,
+        participant_id, role, 'coop', earned - rebate, program_earned - program_rebate
+    FROM amounts
+    WHERE share <> 1
+    UNION ALL
+    SELECT source, transaction_id, '', program, lever, participant_id, role, reason, base, NULL
+    FROM plain_outcomes
+    WHERE participant_id IS NOT NULL AND reason IS NOT NULL
+    UNION ALL
+    SELECT pieces.source, refund, CASE WHEN excess THEN '' ELSE pieces.original END, program, lever,
+        participant_id, role, CASE WHEN excess THEN 'REFUND_EXCESS' ELSE reason END, pieces.base, NULL
+    FROM pieces
+    JOIN original_outcomes AS originals
+        ON originals.source = pieces.source AND originals.transaction_id = pieces.original
+    WHERE excess OR reason IS NOT NULL
+),
+published AS (
+    SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,
+        participant_id, role, earning_type AS outcome, earning_amount AS amount, program_amount
+    FROM earnings
+    WHERE aggregate_key IS NULL
+    UNION ALL
+    SELECT source, transaction_id, coalesce(original_transaction_id, ''), program, lever,
+        participant_id, role, reason, base, NULL
+    FROM unearned
+)
+SELECT concat(source, ' ', transaction_id, ', ', program, ', ', lever, ', ', participant_id, ', ',
+    role, ', ', outcome, ': expected ', coalesce(expected.amount::VARCHAR, 'nothing'), ' (',
+    expected.program_amount, '), found ', coalesce(published.amount::VARCHAR, 'nothing'), ' (',
+    published.program_amount, ')') AS fault
+FROM expected
+FULL JOIN published
+    USING (source, transaction_id, original, program, lever, participant_id, role, outcome)
+WHERE expected.amount IS DISTINCT FROM published.amount
+    OR expected.program_amount IS DISTINCT FROM published.program_amount

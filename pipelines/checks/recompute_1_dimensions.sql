@@ -1,0 +1,126 @@
+-- Small look-up tables, one row per combination that occurs: what covers a product on a day, who a
+-- partner earns for on a day, who is eligible in a month, which exchange rate applies.
+--
+-- Reads the views of a snapshot and the tables `program…` that the programs were loaded into. Dates
+-- are half-open, null is open.
+
+CREATE OR REPLACE TEMP TABLE product_days AS
+SELECT DISTINCT product_id, sku_id, data_role, transaction_on
+FROM transactions_in_force;
+
+-- A group's product without SKU holds every SKU; `*` holds every product.
+CREATE OR REPLACE TEMP TABLE product_day_groups AS
+SELECT *, '*' AS product_group
+FROM product_days
+UNION
+SELECT product_days.*, product_group
+FROM product_days
+JOIN product_groups_in_force AS members
+    ON members.product_id = product_days.product_id
+    AND coalesce(members.sku_id, '') IN ('', product_days.sku_id)
+    AND coalesce(members.from_on <= transaction_on, true)
+    AND coalesce(transaction_on < members.until_on, true);
+
+-- Of several rates of a lever that match, the first in the file counts; within it, the first group.
+-- On a day in no term a lever covers by product alone, whatever the dates of its rates.
+CREATE OR REPLACE TEMP TABLE covers AS
+WITH matching AS (
+    SELECT product_day_groups.*, program, lever, role, term, rate, aggregated, pays_as
+    FROM product_day_groups
+    JOIN program_rate USING (product_group)
+    JOIN program_lever USING (program, lever, data_role)
+    LEFT JOIN (SELECT program, term, from_on AS term_from, until_on AS term_until FROM program_term)
+        USING (program)
+    WHERE coalesce(program_rate.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_rate.until_on, true)
+        AND coalesce(term_from <= transaction_on, true)
+        AND coalesce(transaction_on < term_until, true)
+    QUALIFY row_number() OVER (
+        PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role
+        ORDER BY place, group_place
+    ) = 1
+),
+out_of_term AS (
+    SELECT product_day_groups.*, program, lever, role, NULL AS term, 0::DECIMAL(18, 9) AS rate,
+        aggregated, pays_as
+    FROM product_day_groups
+    JOIN program_rate USING (product_group)
+    JOIN program_lever USING (program, lever, data_role)
+    ANTI JOIN program_term
+        ON program_term.program = program_rate.program
+        AND coalesce(program_term.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_term.until_on, true)
+    QUALIFY row_number() OVER (
+        PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role
+        ORDER BY place, group_place
+    ) = 1
+)
+SELECT covering.*,
+    CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
+        AS share
+FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
+LEFT JOIN program_split
+    ON program_split.program = covering.program
+    AND coalesce(program_split.from_on <= transaction_on, true)
+    AND coalesce(transaction_on < program_split.until_on, true);
+
+-- Rows of the participant map that share a day are rejected on all their days.
+CREATE OR REPLACE TEMP TABLE map_rows AS
+SELECT row_number() OVER () AS map_row, program_name.program, partner_id, participant_id,
+    coalesce(from_on, DATE '-infinity') AS first_on, coalesce(until_on, DATE 'infinity') AS end_on
+FROM participant_map_in_force AS map
+JOIN program_name ON program_name.name = map.program
+WHERE first_on < end_on;
+
+CREATE OR REPLACE TEMP TABLE map_ranges AS
+SELECT *, EXISTS (
+    SELECT 1
+    FROM map_rows AS other
+    WHERE other.program = map_rows.program AND other.partner_id = map_rows.partner_id
+        AND other.map_row <> map_rows.map_row
+        AND other.first_on < map_rows.end_on AND map_rows.first_on < other.end_on
+) AS overlapping
+FROM map_rows;
+
+CREATE OR REPLACE TEMP TABLE mappings AS
+WITH partner_days AS (
+    SELECT billed_partner_id AS partner_id, transaction_on
+    FROM transactions_in_force
+    WHERE billed_partner_id IS NOT NULL
+    UNION
+    SELECT reseller_partner_id, transaction_on
+    FROM transactions_in_force
+    WHERE reseller_partner_id IS NOT NULL
+)
+SELECT program.program, partner_days.partner_id, transaction_on,
+    CASE
+        WHEN bool_or(overlapping) THEN NULL
+        WHEN count(map_row) > 0 THEN any_value(participant_id)
+        WHEN any_value(unmapped_itself) THEN any_value(partner_days.partner_id)
+    END AS participant_id,
+    CASE WHEN bool_or(overlapping) THEN 'MAPDUP' ELSE 'UNMAPPED' END AS unmapped_reason
+FROM partner_days
+CROSS JOIN program
+LEFT JOIN map_ranges
+    ON map_ranges.program = program.program AND map_ranges.partner_id = partner_days.partner_id
+    AND first_on <= transaction_on AND transaction_on < end_on
+GROUP BY ALL;
+
+CREATE OR REPLACE TEMP TABLE verdicts AS
+SELECT program, participant_id, period, met, reason AS unmet_reason
+FROM eligibility
+WHERE requirement = 'all';
+
+CREATE OR REPLACE TEMP TABLE exchange AS
+SELECT program, transaction_currency, period,
+    CASE WHEN transaction_currency = currency THEN 1 ELSE max(rate) END::DECIMAL(18, 9)
+        AS exchange_rate,
+    minor_units(transaction_currency) AS digits, minor_units(currency) AS program_digits
+FROM (SELECT DISTINCT transaction_currency, period FROM transactions_in_force)
+CROSS JOIN program
+LEFT JOIN (
+    SELECT from_currency AS transaction_currency, to_currency AS currency, period, rate
+    FROM exchange_rates_in_force
+    WHERE rate_type = 'earning'
+) USING (transaction_currency, currency, period)
+GROUP BY program, transaction_currency, currency, period;

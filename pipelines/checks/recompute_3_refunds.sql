@@ -1,0 +1,169 @@
+-- Which refund takes back what of which line, and what becomes of it.
+
+CREATE OR REPLACE TEMP TABLE refund_lines AS
+SELECT source, transaction_id AS refund, transaction_on, transaction_currency AS currency,
+    -base AS base, charge_start_on, charge_end_on, reference_id, link_key
+FROM transactions_in_force
+WHERE base < 0 AND (reference_id IS NOT NULL OR link_key IS NOT NULL);
+
+CREATE OR REPLACE TEMP TABLE candidate_lines AS
+SELECT source, transaction_id AS original, transaction_currency AS currency, base,
+    CASE WHEN charge_end_on IS NOT NULL THEN charge_start_on END AS charge_start_on,
+    CASE WHEN charge_start_on IS NOT NULL THEN charge_end_on END AS charge_end_on,
+    reference_target, link_key
+FROM transactions_in_force
+WHERE base > 0 AND (
+    link_key IN (SELECT link_key FROM refund_lines)
+    OR reference_target IN (SELECT reference_id FROM refund_lines)
+);
+
+-- Refunds of a group consume its candidates one after the other: by date and id; of the candidates
+-- the latest charge start first, then by id. One round of the recursion is one refund per group.
+CREATE OR REPLACE TEMP MACRO consumed_in(pairs) AS TABLE
+WITH RECURSIVE steps AS (
+    SELECT DISTINCT link_group, step, refund, refund_base FROM query_table(pairs)
+),
+consumption AS (
+    SELECT DISTINCT link_group, 0::BIGINT AS step, NULL::VARCHAR AS refund, original, preference,
+        available AS remaining, 0::DECIMAL(38, 12) AS taken
+    FROM query_table(pairs)
+    UNION ALL
+    SELECT link_group, step, refund, original, preference,
+        (remaining - taken)::DECIMAL(38, 12), taken
+    FROM (
+        SELECT before.link_group, steps.step, steps.refund, before.original, before.preference,
+            before.remaining,
+            CASE
+                WHEN pair.original IS NULL THEN 0
+                ELSE greatest(0, least(before.remaining, refund_base - coalesce(
+                    sum(CASE WHEN pair.original IS NULL THEN 0 ELSE before.remaining END) OVER (
+                        PARTITION BY before.link_group
+                        ORDER BY before.preference
+                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                    ), 0
+                )))
+            END::DECIMAL(38, 12) AS taken
+        FROM consumption AS before
+        JOIN steps ON steps.link_group = before.link_group AND steps.step = before.step + 1
+        LEFT JOIN (SELECT link_group, refund, original FROM query_table(pairs)) AS pair
+            ON pair.link_group = steps.link_group AND pair.refund = steps.refund
+            AND pair.original = before.original
+    )
+)
+SELECT link_group, refund, original, taken, remaining
+FROM consumption
+WHERE taken > 0;
+
+-- First by reference.
+CREATE OR REPLACE TEMP TABLE reference_pairs AS
+SELECT concat_ws(chr(31), source, currency, reference_id) AS link_group, source, refund,
+    refund_lines.base AS refund_base, original, candidate_lines.base AS original_base,
+    candidate_lines.base AS available,
+    dense_rank() OVER (PARTITION BY source, currency, reference_id ORDER BY transaction_on, refund)
+        AS step,
+    dense_rank() OVER (
+        PARTITION BY source, currency, reference_id
+        ORDER BY candidate_lines.charge_start_on DESC NULLS LAST, original
+    ) AS preference
+FROM refund_lines
+JOIN candidate_lines USING (source, currency)
+WHERE reference_target = reference_id;
+
+CREATE OR REPLACE TEMP TABLE reference_pieces AS
+SELECT * FROM consumed_in('reference_pairs');
+
+-- Then, if a reference finds nothing, by order, subscription, SKU and charge period.
+CREATE OR REPLACE TEMP TABLE key_pairs AS
+WITH unlinked AS (
+    SELECT * FROM refund_lines ANTI JOIN reference_pairs USING (source, refund)
+),
+consumed AS (
+    SELECT source, original, sum(taken) AS taken
+    FROM reference_pieces
+    JOIN (SELECT DISTINCT link_group, source FROM reference_pairs) USING (link_group)
+    GROUP BY ALL
+)
+SELECT concat_ws(chr(31), source, currency, link_key) AS link_group, source, refund,
+    unlinked.base AS refund_base, original, candidate_lines.base AS original_base,
+    (candidate_lines.base - coalesce(taken, 0))::DECIMAL(38, 12) AS available,
+    dense_rank() OVER (PARTITION BY source, currency, link_key ORDER BY transaction_on, refund)
+        AS step,
+    dense_rank() OVER (
+        PARTITION BY source, currency, link_key
+        ORDER BY candidate_lines.charge_start_on DESC NULLS LAST, original
+    ) AS preference
+FROM unlinked
+JOIN candidate_lines USING (source, currency, link_key)
+LEFT JOIN consumed USING (source, original)
+WHERE candidate_lines.charge_start_on <= unlinked.charge_start_on
+    AND unlinked.charge_end_on <= candidate_lines.charge_end_on;
+
+CREATE OR REPLACE TEMP TABLE key_pieces AS
+SELECT * FROM consumed_in('key_pairs');
+
+CREATE OR REPLACE TEMP TABLE pairs AS
+FROM reference_pairs UNION ALL FROM key_pairs;
+
+-- Refunds of usage detail are netted within their aggregate, like any other line of it.
+CREATE OR REPLACE TEMP TABLE linkable_lines AS
+SELECT transactions_in_force.*
+FROM transactions_in_force
+SEMI JOIN pairs
+    ON pairs.source = transactions_in_force.source
+    AND pairs.refund = transactions_in_force.transaction_id;
+
+CREATE OR REPLACE TEMP TABLE netted AS
+SELECT DISTINCT source, transaction_id
+FROM outcomes_of('linkable_lines')
+WHERE aggregated AND participant_id IS NOT NULL;
+
+CREATE OR REPLACE TEMP TABLE linked_refunds AS
+SELECT source, transaction_id, period, transaction_currency
+FROM linkable_lines
+ANTI JOIN netted USING (source, transaction_id);
+
+-- A piece takes back `before` to `cumulated` of its original's base; an excess has no original left.
+CREATE OR REPLACE TEMP TABLE pieces AS
+WITH taken AS (
+    FROM reference_pieces UNION ALL FROM key_pieces
+),
+pieces AS (
+    SELECT source, refund, original, original_base,
+        (original_base - remaining - taken)::DECIMAL(38, 12) AS before,
+        (original_base - remaining)::DECIMAL(38, 12) AS cumulated, -taken AS base, false AS excess
+    FROM taken
+    JOIN pairs USING (link_group, refund, original)
+    UNION ALL
+    SELECT source, refund, arg_max(original, preference), NULL, NULL, NULL,
+        -(any_value(refund_base) - coalesce(sum(taken), 0)), true
+    FROM pairs
+    LEFT JOIN taken USING (link_group, refund, original)
+    GROUP BY link_group, source, refund
+    HAVING any_value(refund_base) > coalesce(sum(taken), 0)
+)
+SELECT pieces.*, period, transaction_currency
+FROM pieces
+JOIN linked_refunds
+    ON linked_refunds.source = pieces.source AND linked_refunds.transaction_id = pieces.refund;
+
+CREATE OR REPLACE TEMP TABLE original_lines AS
+SELECT transactions_in_force.*
+FROM transactions_in_force
+SEMI JOIN pieces
+    ON pieces.source = transactions_in_force.source
+    AND pieces.original = transactions_in_force.transaction_id;
+
+CREATE OR REPLACE TEMP TABLE original_outcomes AS
+SELECT * FROM outcomes_of('original_lines') WHERE participant_id IS NOT NULL;
+
+-- `round(amount × part ÷ whole)` to minor units, in exact integers, half away from zero.
+CREATE OR REPLACE TEMP MACRO thousandths_of(digits) AS
+    CASE digits WHEN 0 THEN 1000 WHEN 2 THEN 10 ELSE 1 END;
+CREATE OR REPLACE TEMP MACRO divided(dividend, divisor) AS
+    (2 * abs(dividend) + divisor) // (2 * divisor) * sign(dividend);
+CREATE OR REPLACE TEMP MACRO portion(amount, part, whole, digits) AS (
+    divided(
+        (amount * 1000)::HUGEINT * (part * 1000000000000)::HUGEINT,
+        (whole * 1000000000000)::HUGEINT * thousandths_of(digits)
+    ) * thousandths_of(digits)
+)::DECIMAL(38, 0) * 0.001::DECIMAL(4, 3);

@@ -1,0 +1,116 @@
+-- Everything that the rules make of the transactions in force, as totals: `recomputed_earned` and
+-- `recomputed_refused`.
+
+CREATE OR REPLACE TEMP VIEW plain_lines AS
+SELECT * FROM transactions_in_force ANTI JOIN linked_refunds USING (source, transaction_id);
+
+CREATE OR REPLACE TEMP VIEW plain_outcomes AS
+SELECT * FROM outcomes_of('plain_lines');
+
+-- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
+CREATE OR REPLACE TEMP TABLE tallies AS
+SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
+    aggregated, pays_as, rate, share, exchange_rate, digits, program_digits, reason,
+    CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
+        AS customer_id,
+    CASE WHEN participant_id IS NULL AND program IS NOT NULL THEN partner_id END AS stray_partner_id,
+    count(*) AS rows, sum(base) AS base, sum(earned) AS earned, sum(rebate) AS rebate,
+    sum(program_earned) AS program_earned, sum(program_rebate) AS program_rebate
+FROM amounts_of('plain_outcomes')
+GROUP BY ALL;
+
+CREATE OR REPLACE TEMP VIEW aggregates AS
+SELECT * EXCLUDE (rows, earned, rebate, program_earned, program_rebate), 1 AS rows
+FROM tallies
+WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
+
+CREATE OR REPLACE TEMP VIEW reversible AS
+SELECT * FROM original_outcomes WHERE reason IS NULL AND NOT aggregated;
+
+CREATE OR REPLACE TEMP VIEW reversals AS
+SELECT program, lever, role, participant_id, pieces.period, pieces.transaction_currency, pays_as, share,
+    pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
+    portion(earned, before, original_base, digits)
+        - portion(earned, cumulated, original_base, digits) AS earned,
+    portion(rebate, before, original_base, digits)
+        - portion(rebate, cumulated, original_base, digits) AS rebate,
+    portion(program_earned, before, original_base, program_digits)
+        - portion(program_earned, cumulated, original_base, program_digits) AS program_earned,
+    portion(program_rebate, before, original_base, program_digits)
+        - portion(program_rebate, cumulated, original_base, program_digits) AS program_rebate
+FROM pieces
+JOIN amounts_of('reversible') AS originals
+    ON originals.source = pieces.source AND originals.transaction_id = pieces.original
+WHERE NOT excess;
+
+CREATE OR REPLACE TEMP TABLE recomputed_earned AS
+WITH amounts AS (
+    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, rows,
+        earned, rebate, program_earned, program_rebate
+    FROM tallies
+    WHERE NOT aggregated AND participant_id IS NOT NULL AND reason IS NULL
+    UNION ALL
+    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, rows,
+        earned, rebate, program_earned, program_rebate
+    FROM amounts_of('aggregates')
+    UNION ALL
+    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, 1,
+        earned, rebate, program_earned, program_rebate
+    FROM reversals
+)
+SELECT program, lever, participant_id,
+    CASE pays_as WHEN 'fee' THEN 'fee' ELSE 'rebate' END AS earning_type, period,
+    transaction_currency, sum(rows) AS rows, sum(rebate) AS earning_amount,
+    sum(program_rebate) AS program_amount
+FROM amounts
+WHERE share <> 0
+GROUP BY ALL
+UNION ALL
+SELECT program, lever, participant_id, 'coop', period, transaction_currency, sum(rows),
+    sum(earned) - sum(rebate), sum(program_earned) - sum(program_rebate)
+FROM amounts
+WHERE share <> 1
+GROUP BY ALL;
+
+-- Lines of partners that some program covers but doesn't map may be out of scope.
+CREATE OR REPLACE TEMP TABLE stray_lines AS
+SELECT *
+FROM plain_lines
+WHERE billed_partner_id IN (SELECT stray_partner_id FROM tallies)
+    OR reseller_partner_id IN (SELECT stray_partner_id FROM tallies);
+
+CREATE OR REPLACE TEMP TABLE recomputed_refused AS
+WITH refused AS (
+    SELECT 'unearned' AS kind, reason, program, lever, participant_id, role, period,
+        transaction_currency, rows, base
+    FROM tallies
+    WHERE participant_id IS NOT NULL AND reason IS NOT NULL
+    UNION ALL
+    SELECT 'unearned', CASE WHEN excess THEN 'REFUND_EXCESS' ELSE reason END, program, lever,
+        participant_id, role, pieces.period, pieces.transaction_currency, 1, pieces.base
+    FROM pieces
+    JOIN original_outcomes AS originals
+        ON originals.source = pieces.source AND originals.transaction_id = pieces.original
+    WHERE excess OR reason IS NOT NULL
+    UNION ALL
+    SELECT 'out of scope',
+        CASE WHEN role IN (SELECT program_role.role FROM program_role) THEN 'NO_LEVER'
+            ELSE 'NO_PROGRAM' END,
+        NULL, NULL, NULL, role, period, transaction_currency, rows, base
+    FROM tallies
+    WHERE program IS NULL
+    UNION ALL
+    SELECT 'out of scope', reason, NULL, NULL, NULL, role, period, transaction_currency, 1, base
+    FROM omitted_of('stray_lines')
+    WHERE reason IN ('UNMAPPED', 'MAPDUP')
+    UNION ALL
+    SELECT 'out of scope', reason, NULL, NULL, NULL, role, pieces.period,
+        pieces.transaction_currency, 1, pieces.base
+    FROM pieces
+    JOIN omitted_of('original_lines') AS omitted
+        ON omitted.source = pieces.source AND omitted.transaction_id = pieces.original
+)
+SELECT kind, reason, program, lever, participant_id, role, period, transaction_currency,
+    sum(rows) AS rows, sum(base) AS base
+FROM refused
+GROUP BY ALL;

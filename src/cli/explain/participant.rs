@@ -1,0 +1,135 @@
+//! A participant: who it is, whether it may earn, what it earned and not, what was ordered and carried.
+
+use super::page::{Page, Section};
+use crate::error::{Error, Result};
+use duckdb::Connection;
+use earnest_core::calendar::Period;
+
+/// Title, JSON key, names and SELECT of a section. The parameters are the participant and the month,
+/// `%` for all.
+type Block = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+const BLOCKS: &[Block] = &[
+    (
+        "who",
+        "Who",
+        &["location", "name", "country", "company", "membership", "from", "until"],
+        "SELECT location_id, location_name, country, global_id, status, from_on::VARCHAR,
+            until_on::VARCHAR
+        FROM memberships_in_force WHERE location_id = ? AND ? IS NOT NULL ORDER BY ALL",
+    ),
+    (
+        "eligibility",
+        "Eligible",
+        &["program", "period", "eligible", "status", "reason", "missing"],
+        "SELECT program, period, CASE WHEN bool_or(met) FILTER (requirement = 'all') THEN 'yes'
+                ELSE 'no' END,
+            any_value(status) FILTER (requirement = 'all'),
+            any_value(eligibility.reason) FILTER (requirement = 'all'),
+            string_agg(requirement, ', ' ORDER BY requirement_order)
+                FILTER (NOT met AND requirement <> 'all')
+        FROM eligibility WHERE participant_id = ? AND period LIKE ?
+        GROUP BY program, period ORDER BY program, period",
+    ),
+    (
+        "reasons",
+        "Why not eligible",
+        &["reason", "meaning", "remedy"],
+        "SELECT DISTINCT code, sentence, remedy FROM eligibility
+        JOIN reasons ON code = reason AND kind = 'outcome'
+        WHERE participant_id = ? AND period LIKE ? AND NOT met ORDER BY ALL",
+    ),
+    (
+        "earned",
+        "Earned",
+        &["program", "period", "lever", "earning_type", "earnings", "*amount", "program_currency",
+            "payment_month"],
+        "SELECT program, period, lever, earning_type, count(*)::VARCHAR,
+            sum(program_amount)::VARCHAR, program_currency, estimated_payment_month
+        FROM earnings WHERE participant_id = ? AND period LIKE ? GROUP BY ALL ORDER BY ALL",
+    ),
+    (
+        "unearned",
+        "Not earned",
+        &["program", "period", "reason", "lines", "*base", "currency", "meaning", "remedy"],
+        "SELECT program, period, reason, count(*)::VARCHAR, sum(base)::VARCHAR,
+            transaction_currency, any_value(sentence), any_value(remedy)
+        FROM unearned LEFT JOIN reasons ON code = reason AND kind = 'outcome'
+        WHERE participant_id = ? AND period LIKE ?
+        GROUP BY program, period, reason, transaction_currency ORDER BY ALL",
+    ),
+    (
+        "ordered",
+        "Ordered",
+        &["payment", "program", "cycle", "earning_type", "due_on", "status", "*gross",
+            "program_currency", "*to_pay", "payment_currency"],
+        "SELECT payment_id, program, cycle, earning_type, due_on::VARCHAR, status,
+            gross_program_amount::VARCHAR, program_currency, total_payment::VARCHAR,
+            payment_currency
+        FROM payments WHERE participant_id = ? AND cycle LIKE ? ORDER BY cycle, program, earning_type",
+    ),
+    (
+        "balances",
+        "Balances",
+        &["program", "earning_type", "cycle", "*opening", "-", "*earned", "-", "*ordered", "-",
+            "*closing", "program_currency", "because"],
+        "SELECT program, earning_type, cycle, opening::VARCHAR, program_currency, earned::VARCHAR,
+            program_currency, ordered::VARCHAR, program_currency, closing::VARCHAR,
+            program_currency, sentence
+        FROM balances LEFT JOIN reasons ON code = reason AND kind = 'carry'
+        WHERE participant_id = ? AND cycle LIKE ? ORDER BY program, earning_type, cycle",
+    ),
+    (
+        "coop_fund",
+        "Co-op fund",
+        &["program", "fund_half", "*earned", "-", "*left", "-", "*available", "program_currency"],
+        "SELECT program, fund_half, earned::VARCHAR, program_currency, \"left\"::VARCHAR,
+            program_currency, available::VARCHAR, program_currency
+        FROM coop_fund WHERE participant_id = ? AND ? IS NOT NULL ORDER BY program, half_from",
+    ),
+];
+
+/// The page of a participant, of one month or all. Orders and balances are named by their cycle.
+pub fn explain(connection: &Connection, id: &str, period: Option<&str>) -> Result<Page> {
+    let month = match period {
+        None => "%".to_owned(),
+        Some(period) => {
+            let parsed: Period =
+                period.parse().map_err(|error| Error::usage(format!("`--period`: {error}")))?;
+            parsed.to_string()
+        }
+    };
+    let mut page = Page::default();
+    for (key, title, names, sql) in BLOCKS {
+        page.sections.push(Section::of(connection, key, title, names, sql, &[id, &month])?);
+    }
+    if page.sections.iter().all(|section| section.rows.is_empty()) {
+        let found = if period.is_some() { "none such in that month" } else { "none such" };
+        return Err(Error::usage(format!(
+            "participant `{id}`: expected a participant id, found {found}"
+        ))
+        .hint("`earnest query \"select distinct participant_id from eligibility\"` lists them"));
+    }
+    for section in page.sections.iter_mut().filter(|section| section.key == "balances") {
+        for row in 0..section.rows.len() {
+            movements(section, row);
+        }
+    }
+    Ok(page)
+}
+
+/// opening + earned − ordered = closing, for the terms that are shown.
+fn movements(section: &mut Section, row: usize) {
+    use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
+    let value = |name: &str| parse(section.cell(row, name), AMOUNT_SCALE).unwrap_or_default();
+    let closing = format(value("opening") + value("earned") - value("ordered"), AMOUNT_SCALE, 0);
+    let what = format!(
+        "is what {} leaves in {} ({})",
+        section.cell(row, "program"),
+        section.cell(row, "cycle"),
+        section.cell(row, "earning_type")
+    );
+    let (expected, currency) =
+        (section.cell(row, "closing").to_owned(), section.cell(row, "program_currency").to_owned());
+    section.add(&what, &closing, &expected, &currency);
+}

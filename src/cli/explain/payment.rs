@@ -1,0 +1,197 @@
+//! A payment: order → items → levers and rates → transactions, each level added up again.
+
+use super::page::{Page, Section};
+use crate::error::{Error, Result};
+use duckdb::Connection;
+use earnest_core::currency::minor_units;
+use earnest_core::decimal::{
+    MONEY_SCALE, RATE_SCALE, format, multiply, parse, power_of_ten, round_div,
+};
+
+const PAYMENT: &str = "
+    SELECT payment_id, program, earning_type, participant_id, payment_method, cycle, due_on::VARCHAR,
+        status, gross_program_amount::VARCHAR, program_currency, exchange_rate::VARCHAR,
+        gross_amount::VARCHAR, payment_currency, withheld_tax::VARCHAR, payment_currency,
+        sales_tax::VARCHAR, payment_currency, total_payment::VARCHAR, payment_currency
+    FROM payments WHERE payment_id = ?";
+const PAYMENT_NAMES: &[&str] = &[
+    "payment_id",
+    "program",
+    "earning_type",
+    "participant_id",
+    "payment_method",
+    "cycle",
+    "due_on",
+    "status",
+    "*gross_program_amount",
+    "program_currency",
+    "exchange_rate",
+    "*gross_amount",
+    "payment_currency",
+    "*withheld_tax",
+    "-",
+    "*sales_tax",
+    "-",
+    "*total_payment",
+    "-",
+];
+
+const ITEMS: &str = "
+    SELECT period, origin_cycle, lever, kind, earnings::VARCHAR, program_amount::VARCHAR,
+        program_currency, payment_amount::VARCHAR, payment_currency
+    FROM payment_items WHERE payment_id = ? ORDER BY period, lever, kind";
+const ITEM_NAMES: &[&str] = &[
+    "period",
+    "origin_cycle",
+    "lever",
+    "kind",
+    "earnings",
+    "*program_amount",
+    "program_currency",
+    "*payment_amount",
+    "payment_currency",
+];
+
+const RATES: &str = "
+    SELECT term, product_group, count(*)::VARCHAR, sum(base)::VARCHAR, transaction_currency,
+        earning_rate::VARCHAR, share::VARCHAR, sum(earning_amount)::VARCHAR, transaction_currency,
+        exchange_rate::VARCHAR, sum(program_amount)::VARCHAR, program_currency
+    FROM earnings
+    WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
+    GROUP BY ALL ORDER BY ALL";
+const RATE_NAMES: &[&str] = &[
+    "term",
+    "product_group",
+    "earnings",
+    "*base",
+    "-",
+    "earning_rate",
+    "share",
+    "*earning_amount",
+    "-",
+    "exchange_rate",
+    "*program_amount",
+    "program_currency",
+];
+
+const LINES: &str = "
+    SELECT coalesce(transaction_id, aggregate_key), transaction_on::VARCHAR,
+        coalesce('reverses ' || original_transaction_id,
+            CASE WHEN aggregate_key IS NOT NULL THEN (
+                SELECT count(*) || ' lines' FROM earning_sources
+                WHERE earning_sources.earning_id = earnings.earning_id) END),
+        customer_id, base::VARCHAR, transaction_currency, earning_amount::VARCHAR,
+        transaction_currency, program_amount::VARCHAR, program_currency
+    FROM earnings
+    WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
+    ORDER BY abs(program_amount) DESC, 1, original_transaction_id";
+const LINE_NAMES: &[&str] = &[
+    "transaction",
+    "on",
+    "note",
+    "customer",
+    "*base",
+    "-",
+    "*earning_amount",
+    "-",
+    "*program_amount",
+    "program_currency",
+];
+
+/// The page of a payment; `lines` is how many transactions per item are shown.
+pub fn explain(connection: &Connection, id: &str, lines: usize) -> Result<Page> {
+    let title = format!("Payment {id}");
+    let mut payment = Section::of(connection, "payment", &title, PAYMENT_NAMES, PAYMENT, &[id])?;
+    if payment.rows.is_empty() {
+        return Err(Error::usage(format!(
+            "payment `{id}`: expected a payment id, found none such"
+        ))
+        .hint(
+            "`earnest query \"select payment_id, participant_id, cycle from payments\"` lists them",
+        ));
+    }
+    let mut items = Section::of(connection, "items", "Items", ITEM_NAMES, ITEMS, &[id])?;
+    let (program_currency, currency) = (
+        payment.cell(0, "program_currency").to_owned(),
+        payment.cell(0, "payment_currency").to_owned(),
+    );
+    let (gross_program, gross) = (
+        payment.cell(0, "gross_program_amount").to_owned(),
+        payment.cell(0, "gross_amount").to_owned(),
+    );
+    convert(&mut payment)?;
+    items.add(
+        "is the order's gross",
+        &items.total("program_amount"),
+        &gross_program,
+        &program_currency,
+    );
+    items.add("is the order's gross", &items.total("payment_amount"), &gross, &currency);
+    let mut details = Vec::new();
+    for row in 0..items.rows.len() {
+        details.extend(item(connection, &payment, &items, row, lines)?);
+    }
+    let mut page = Page { sections: vec![payment, items] };
+    page.sections.extend(details);
+    Ok(page)
+}
+
+/// Gross in program currency ÷ rate, rounded once, minus tax withheld, plus sales tax.
+fn convert(payment: &mut Section) -> Result<()> {
+    let money = |name: &str| parse(payment.cell(0, name), MONEY_SCALE);
+    let currency = payment.cell(0, "payment_currency").to_owned();
+    let digits = minor_units(&currency).unwrap_or(MONEY_SCALE);
+    let rate = parse(payment.cell(0, "exchange_rate"), RATE_SCALE)?;
+    let unit = power_of_ten(MONEY_SCALE - digits);
+    let exact = multiply(money("gross_program_amount")?, power_of_ten(RATE_SCALE))?;
+    let converted = round_div(exact, multiply(rate, unit)?)? * unit;
+    let total = money("gross_amount")? - money("withheld_tax")? + money("sales_tax")?;
+    let (converted, total) = (format(converted, MONEY_SCALE, 0), format(total, MONEY_SCALE, 0));
+    let (gross, paid) =
+        (payment.cell(0, "gross_amount").to_owned(), payment.cell(0, "total_payment").to_owned());
+    payment.add("is gross ÷ exchange rate, rounded once", &converted, &gross, &currency);
+    payment.add("is gross − withheld tax + sales tax", &total, &paid, &currency);
+    Ok(())
+}
+
+/// The rates and the transactions of an item.
+fn item(
+    connection: &Connection,
+    payment: &Section,
+    items: &Section,
+    row: usize,
+    lines: usize,
+) -> Result<[Section; 2]> {
+    let (period, lever) = (items.cell(row, "period"), items.cell(row, "lever"));
+    let key = [
+        payment.cell(0, "program"),
+        payment.cell(0, "participant_id"),
+        payment.cell(0, "earning_type"),
+        period,
+        lever,
+    ];
+    let name = format!("{period} {lever}");
+    let mut rates = Section::of(
+        connection,
+        &format!("rates {name}"),
+        &format!("{name}: rates"),
+        RATE_NAMES,
+        RATES,
+        &key,
+    )?;
+    let mut transactions = Section::of(
+        connection,
+        &format!("transactions {name}"),
+        &format!("{name}: transactions"),
+        LINE_NAMES,
+        LINES,
+        &key,
+    )?;
+    let (amount, currency) =
+        (items.cell(row, "program_amount"), items.cell(row, "program_currency"));
+    rates.add("is the item", &rates.total("program_amount"), amount, currency);
+    transactions.add("is the item", &transactions.total("program_amount"), amount, currency);
+    transactions.left_out = transactions.rows.len().saturating_sub(lines);
+    transactions.rows.truncate(lines);
+    Ok([rates, transactions])
+}
