@@ -116,7 +116,7 @@ copy (
     join negatives n on n.transaction_id = p.id join days d on d.day = n.transaction_on
     union all
     select o.program, o.term, o.lever, d.period, n.transaction_on, o.participant, o.partner, o.role,
-           n.source, n.transaction_id, null, n.customer_id, o.product_group,
+           n.source, n.transaction_id, o.transaction_id, n.customer_id, o.product_group,
            n.transaction_currency,
            (-x.rest::decimal(14,0) * 0.001::decimal(4,3))::decimal(38,12), 0::decimal(38,12),
            'REFUND_EXCESS', null
