@@ -2,6 +2,7 @@
 
 mod faults;
 mod golden;
+mod ingest;
 mod properties;
 mod support;
 mod tidy;
