@@ -3,6 +3,7 @@
 mod examples;
 mod faults;
 mod golden;
+mod ingest;
 mod properties;
 mod support;
 mod tidy;
