@@ -72,15 +72,17 @@ FROM participant_map_in_force AS map
 JOIN program_name ON program_name.name = map.program
 WHERE first_on < end_on;
 
+-- Joined, because DuckDB 1.5 answers a correlated EXISTS that has a `<>` in it wrongly.
 CREATE OR REPLACE TEMP TABLE map_ranges AS
-SELECT *, EXISTS (
-    SELECT 1
-    FROM map_rows AS other
-    WHERE other.program = map_rows.program AND other.partner_id = map_rows.partner_id
-        AND other.map_row <> map_rows.map_row
-        AND other.first_on < map_rows.end_on AND map_rows.first_on < other.end_on
-) AS overlapping
-FROM map_rows;
+SELECT map_rows.*, rejected.map_row IS NOT NULL AS overlapping
+FROM map_rows
+LEFT JOIN (
+    SELECT DISTINCT one.map_row
+    FROM map_rows AS one
+    JOIN map_rows AS other USING (program, partner_id)
+    WHERE one.map_row <> other.map_row
+        AND one.first_on < other.end_on AND other.first_on < one.end_on
+) AS rejected USING (map_row);
 
 CREATE OR REPLACE TEMP TABLE mappings AS
 WITH partner_days AS (
