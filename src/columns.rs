@@ -1,5 +1,8 @@
 //! Typed columns of record batches: read by name, built in the order a table declares.
 
+#[cfg(test)]
+pub mod fixtures;
+
 use crate::error::{Error, Result};
 use crate::schema::{Kind, Table};
 use arrow::array::{

@@ -244,6 +244,7 @@ mod tests {
     fn parts_re_add() {
         assert_eq!(allocate(100, &[1, 1, 1], 1), Ok(vec![34, 33, 33]));
         assert_eq!(allocate(1_000, &[1, 1, 1], 10), Ok(vec![340, 330, 330]));
+        assert_eq!(allocate(10, &[1, 2, 4], 1), Ok(vec![1, 3, 6]), "largest remainders");
         assert_eq!(allocate(352_000, &[-792_000, 1_232_000], 10), Ok(vec![-633_600, 985_600]));
         assert_eq!(allocate(-100, &[1, 1, 1], 1), Ok(vec![-33, -33, -34]));
         assert_eq!(allocate(0, &[0, 0], 1), Ok(vec![0, 0]));

@@ -3,10 +3,12 @@
 //! currency `E = round(e × fx)`, `Rebate = round(rebate × fx)`, `Coop = E − Rebate`.
 
 use crate::Error;
+use crate::calendar::{FiscalHalf, Period};
 use crate::decimal::{
     AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, multiply, power_of_ten, round_div, round_product,
     round_ratio,
 };
+use std::sync::Arc;
 
 /// As what an earning is paid or kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,24 @@ impl EarningType {
             EarningType::Fee => "fee",
         }
     }
+}
+
+/// What a participant earned under a lever in a period; several of the same are added up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// Position of the program.
+    pub program: usize,
+    pub lever: Arc<str>,
+    pub earning_type: EarningType,
+    pub participant: Arc<str>,
+    pub period: Period,
+    /// For co-op: the half in whose fund it lies (a refund's is its original's). `None`: that of the
+    /// period.
+    pub fund_half: Option<FiscalHalf>,
+    /// In program currency, at money scale.
+    pub amount: i128,
+    /// How many earnings it sums.
+    pub earnings: i64,
 }
 
 /// What one line earned, all at money scale: in transaction currency and in program currency.

@@ -2,11 +2,14 @@
 //! period, currency and rules add exact base first, then round as a row does. Shares re-add.
 
 use super::evaluate::{Outcome, Verdict};
+use super::facts::day;
 use super::rows::{Line, Subject};
 use super::sink::{Origin, Sink};
 use crate::error::Result;
-use earnest_core::decimal::{RATE_SCALE, format};
+use chrono::NaiveDate;
+use earnest_core::calendar::Period;
 use earnest_core::earning::{Amounts, Terms, gross, shares};
+use earnest_core::program::Program;
 use earnest_core::reason::Reason;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +33,8 @@ struct Key {
     group: i32,
     currency: i32,
     customer: Option<String>,
-    rate: i128,
-    share: i128,
+    /// Last day of the segment of constant rules, since 1970.
+    last_day: i32,
 }
 
 struct Group {
@@ -47,7 +50,7 @@ pub struct Aggregates(BTreeMap<Key, Group>);
 
 impl Aggregates {
     /// Takes the aggregated outcomes of a line, in force and in this period.
-    pub fn collect(&mut self, line: &Line, outcomes: &[Outcome]) {
+    pub fn collect(&mut self, segments: &Segments, line: &Line, outcomes: &[Outcome]) {
         for outcome in outcomes {
             let Verdict::Aggregated(terms, reasons) = &outcome.verdict else { continue };
             let key = Key {
@@ -59,8 +62,7 @@ impl Aggregates {
                 group: outcome.subject.group,
                 currency: line.currency,
                 customer: line.customer_id.map(str::to_owned),
-                rate: terms.rate,
-                share: terms.share,
+                last_day: segments.last_day(outcome.program, line.transaction_on),
             };
             let group = self.0.entry(key).or_insert_with(|| Group {
                 outcome: outcome.clone(),
@@ -78,23 +80,17 @@ impl Aggregates {
         }
     }
 
-    /// Calculates every aggregate and hands it to the sink. `last_day` of the period, since 1970.
+    /// Calculates every aggregate and hands it to the sink.
     ///
     /// # Errors
     /// On overflow, or if the disk refuses.
-    pub fn finish(
-        self,
-        sink: &mut Sink,
-        period: i32,
-        period_text: &str,
-        last_day: i32,
-    ) -> Result<()> {
+    pub fn finish(self, sink: &mut Sink, period: i32, period_text: &str) -> Result<()> {
         for (key, mut group) in self.0 {
             group.members.sort_unstable_by(|a, b| {
                 (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id))
             });
             if group.reasons.is_empty() {
-                earn(sink, &key, &group, period, period_text, last_day)?;
+                earn(sink, &key, &group, period, period_text)?;
             } else {
                 refuse(sink, &key, &group, period)?;
             }
@@ -103,14 +99,7 @@ impl Aggregates {
     }
 }
 
-fn earn(
-    sink: &mut Sink,
-    key: &Key,
-    group: &Group,
-    period: i32,
-    period_text: &str,
-    last_day: i32,
-) -> Result<()> {
+fn earn(sink: &mut Sink, key: &Key, group: &Group, period: i32, period_text: &str) -> Result<()> {
     let bases: Vec<i128> = group.members.iter().map(|member| member.base).collect();
     let base = bases.iter().sum();
     let amounts = Amounts::of(base, &group.terms)?;
@@ -121,7 +110,7 @@ fn earn(
         transaction_id: None,
         original_transaction_id: None,
         customer_id: key.customer.as_deref(),
-        transaction_on: last_day,
+        transaction_on: key.last_day,
         period,
         currency: key.currency,
         base,
@@ -174,7 +163,8 @@ fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> 
 }
 
 impl Key {
-    /// `customer/product group/period/currency/rate/share`: what tells aggregates of a lever apart.
+    /// `customer/product group/period/currency/last day of the segment`: what tells aggregates of a
+    /// lever apart.
     fn text(&self, sink: &Sink, period: &str) -> String {
         let names = sink.names();
         [
@@ -182,9 +172,40 @@ impl Key {
             names.groups.text(self.group),
             period,
             names.currencies.text(self.currency),
-            &format(self.rate, RATE_SCALE, 0),
-            &format(self.share, RATE_SCALE, 0),
+            &day(self.last_day).to_string(),
         ]
         .join("/")
     }
+}
+
+/// The segments of constant rules within a period: terms, splits and rates change between them.
+pub struct Segments {
+    /// Per program: days on which something changes, then the first day after the period.
+    starts: Vec<Vec<i32>>,
+}
+
+impl Segments {
+    pub fn of(programs: &[Program], period: Period) -> Segments {
+        let starts = programs.iter().map(|program| {
+            let terms = program.terms.iter().map(|term| term.days);
+            let splits = program.splits.iter().map(|split| split.days);
+            let rates = program.levers.iter().flat_map(|lever| &lever.rates).map(|rate| rate.days);
+            let ends = terms.chain(splits).chain(rates).flat_map(|days| [days.from, days.until]);
+            let within = |day: &NaiveDate| period.first_day() < *day && *day < period.end();
+            let mut starts: Vec<i32> = ends.flatten().filter(within).map(epoch_days).collect();
+            starts.push(epoch_days(period.end()));
+            starts.sort_unstable();
+            starts
+        });
+        Segments { starts: starts.collect() }
+    }
+
+    fn last_day(&self, program: usize, on: i32) -> i32 {
+        let next = self.starts[program].iter().find(|start| on < **start);
+        next.map_or(on, |start| start - 1)
+    }
+}
+
+fn epoch_days(day: NaiveDate) -> i32 {
+    day.to_epoch_days()
 }

@@ -2,7 +2,7 @@
 
 use super::facts::Partners;
 use crate::eligibility::ParticipantMap;
-use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::array::{AsArray, RecordBatch, StringArray};
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::currency;
 use earnest_core::program::{Program, Unmapped};
@@ -39,11 +39,6 @@ impl Dictionary {
     #[must_use]
     pub fn text(&self, key: i32) -> &str {
         self.values.value(usize::try_from(key).unwrap_or_default())
-    }
-
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.values.len()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One period: its staged files in, its files of results out. Linked refunds and the outcomes of the
 //! lines they refund are set aside; they meet when all periods are done.
 
-use super::aggregate::Aggregates;
+use super::aggregate::{Aggregates, Segments};
 use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
 use super::read::{Columns, open};
@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::ingest::InForceFile;
 use crate::warehouse::Store;
 use arrow::array::Array;
-use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::program::DataRole;
 use std::collections::{HashMap, HashSet};
@@ -50,6 +49,7 @@ pub fn calculate(
         evaluator: Evaluator::new(context, period),
         sink: Sink::new(context, store, period, "rows")?,
         aggregates: Aggregates::default(),
+        segments: Segments::of(context.programs, period),
         evaluated: Evaluated::default(),
         linked,
         originals: HashMap::new(),
@@ -62,9 +62,8 @@ pub fn calculate(
         }
     }
     let names = &context.names;
-    let last_day = days_since_1970(period.last_day());
     let text = period.to_string();
-    unit.aggregates.finish(&mut unit.sink, names.period(period), &text, last_day)?;
+    unit.aggregates.finish(&mut unit.sink, names.period(period), &text)?;
     Ok(UnitResult {
         written: unit.sink.finish()?,
         originals: unit.originals,
@@ -92,6 +91,7 @@ struct Unit<'a> {
     evaluator: Evaluator<'a>,
     sink: Sink<'a>,
     aggregates: Aggregates,
+    segments: Segments,
     evaluated: Evaluated,
     linked: &'a LinkedIds,
     originals: HashMap<(i32, String), (Period, Evaluated)>,
@@ -144,7 +144,7 @@ impl Unit<'_> {
             currency: facts.currency,
             base: facts.base,
         };
-        self.aggregates.collect(&line, &self.evaluated.outcomes);
+        self.aggregates.collect(&self.segments, &line, &self.evaluated.outcomes);
         if self.linked.may_hold(id) && self.set_aside(&line, id) {
             return Ok(());
         }
@@ -178,9 +178,4 @@ impl Unit<'_> {
         });
         true
     }
-}
-
-/// Days since 1970.
-pub fn days_since_1970(day: NaiveDate) -> i32 {
-    day.to_epoch_days()
 }

@@ -161,10 +161,10 @@ impl<'a> Dates<'a> {
 }
 
 /// Groups the rows that have days by location.
-fn by_location<'a, T>(
-    rows: &'a RecordBatch,
+fn by_location<T>(
+    rows: &RecordBatch,
     mut read: impl FnMut(usize, Fact) -> T,
-) -> Result<HashMap<&'a str, Vec<T>>> {
+) -> Result<HashMap<&str, Vec<T>>> {
     let (location, dates) = (columns::text(rows, "location_id")?, Dates::of(rows)?);
     let mut grouped: HashMap<&str, Vec<T>> = HashMap::new();
     for row in 0..rows.num_rows() {

@@ -24,7 +24,7 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::calendar::{DayRanges, Period};
 use earnest_core::eligibility::{Fact, Holding, Range, month_of, together};
-use earnest_core::program::{Program, Requirement, RequirementKind, Role};
+use earnest_core::program::{Program, Requirement, Role};
 use earnest_core::reason::Reason;
 use index::{ENROLLED, Index, last_within};
 use rayon::prelude::*;
@@ -166,37 +166,20 @@ impl Roster {
         roster: BTreeMap<&str, Option<NaiveDate>>,
         periods: &[Period],
     ) -> Roster {
-        let mut asked: Vec<Asked> = Vec::new();
-        let mut parts: Vec<Vec<(&Requirement, HashMap<&str, Vec<Fact>>)>> = Vec::new();
-        for (order, requirement) in (1..).zip(&program.requirements) {
-            let name = requirement.name();
-            let part = (requirement, index.of_companies(requirement));
-            match asked.iter().position(|asked| asked.name == name) {
-                Some(known) => parts[known].push(part),
-                None => {
-                    asked.push(Asked { name, reason: requirement.reason(), order });
-                    parts.push(vec![part]);
-                }
-            }
-        }
-        let is_enrollment = |part: &[(&Requirement, _)]| {
-            part.iter().any(|(requirement, _)| requirement.kind == RequirementKind::Enrollment)
-        };
+        let (asked, wordings) = asked(program, index);
         let roster: Vec<(&str, Option<NaiveDate>)> = roster.into_iter().collect();
         let participants: Vec<Participant> = roster
             .into_par_iter()
             .map(|(location, first)| {
-                let holdings: Vec<Holding> = parts
-                    .iter()
-                    .map(|parts| {
-                        Holding::of(parts.iter().map(|(requirement, companies)| {
-                            let facts =
-                                index.facts(position, requirement, companies, location, first);
-                            (&requirement.days, facts)
-                        }))
-                    })
-                    .collect();
-                let others = holdings.iter().zip(&parts).filter(|(_, part)| !is_enrollment(part));
+                let holdings = wordings.iter().map(|wordings| {
+                    Holding::of(wordings.iter().map(|Wording { requirement, companies }| {
+                        let facts = index.facts(position, requirement, companies, location, first);
+                        (&requirement.days, facts)
+                    }))
+                });
+                let holdings: Vec<Holding> = holdings.collect();
+                let others = holdings.iter().zip(&asked);
+                let others = others.filter(|(_, asked)| asked.reason != Reason::NotEnrolled);
                 let invited = together(others.map(|(holding, _)| holding));
                 Participant::new(position, index, location, holdings, invited, periods)
             })
@@ -209,6 +192,29 @@ impl Roster {
         }
         Roster { program: program.program.clone(), asked, participants, positions, verdicts }
     }
+}
+
+/// One of a requirement's dated wordings, with the days on which companies meet it.
+struct Wording<'a> {
+    requirement: &'a Requirement,
+    companies: HashMap<&'a str, Vec<Fact>>,
+}
+
+/// The program's requirements by name, each with its wordings.
+fn asked<'a>(program: &'a Program, index: &Index<'a>) -> (Vec<Asked>, Vec<Vec<Wording<'a>>>) {
+    let mut asked: Vec<Asked> = Vec::new();
+    let mut wordings: Vec<Vec<Wording>> = Vec::new();
+    for (order, requirement) in (1..).zip(&program.requirements) {
+        let (name, reason) = (requirement.name(), requirement.reason());
+        let wording = Wording { requirement, companies: index.of_companies(requirement) };
+        if let Some(known) = asked.iter().position(|asked| asked.name == name) {
+            wordings[known].push(wording);
+        } else {
+            asked.push(Asked { name, reason, order });
+            wordings.push(vec![wording]);
+        }
+    }
+    (asked, wordings)
 }
 
 impl Participant {

@@ -1,6 +1,6 @@
 //! The `eligibility` table: decisions as rows, sorted by key, made batch by batch.
 
-use super::{Decisions, NOT_TOGETHER, Participant, Roster};
+use super::{Decisions, Participant, Roster};
 use crate::columns;
 use crate::error::Result;
 use crate::schema::ELIGIBILITY;
@@ -97,36 +97,39 @@ impl Batch {
         let mut named: Vec<(&str, Option<usize>)> = vec![(ALL, None)];
         named.extend(roster.asked.iter().enumerate().map(|(at, asked)| (asked.name, Some(at))));
         named.sort_unstable();
+        let named = named.into_iter().map(|(name, asked)| (self.requirement.key(name), asked));
+        let named: Vec<(i32, Option<usize>)> = named.collect();
+        let program = self.program.key(&roster.program);
+        let id = self.participant.key(&participant.id);
         for (position, &period) in periods.iter().enumerate() {
-            let company = participant.company(period);
+            let company = participant.company(period).map(|company| self.company.key(company));
+            let period_key = self.period.key(&period.to_string());
             for &(name, asked) in &named {
-                self.program.push(Some(&roster.program));
-                self.participant.push(Some(&participant.id));
-                self.company.push(company);
-                self.period.push(Some(&period.to_string()));
-                self.requirement.push(Some(name));
+                self.program.keys.push(Some(program));
+                self.participant.keys.push(Some(id));
+                self.company.keys.push(company);
+                self.period.keys.push(Some(period_key));
+                self.requirement.keys.push(Some(name));
                 match asked {
                     Some(at) => {
-                        let month = participant.holdings[at].month(period);
-                        let asked = &roster.asked[at];
-                        self.verdict(asked.order, &month, asked.reason, None);
+                        let (asked, holding) = (&roster.asked[at], &participant.holdings[at]);
+                        self.verdict(asked.order, &holding.month(period), asked.reason, None);
                     }
                     None => {
+                        let verdict = roster.verdicts.get(&participant.unmet[position]);
+                        let reason = verdict.and_then(|verdict| verdict.reasons.first());
+                        let reason = reason.copied().unwrap_or(Reason::NotTogether);
                         let month = month_of(&participant.together, period);
-                        let unmet = participant.unmet[position];
-                        let first = roster.asked.get(unmet.0.trailing_zeros() as usize);
-                        let reason = match first {
-                            Some(first) if unmet.0 != NOT_TOGETHER => first.reason,
-                            _ => Reason::NotTogether,
-                        };
-                        let last = roster.asked.last().map_or(0, |asked| asked.order);
-                        self.verdict(last + 1, &month, reason, Some(participant.status(period)));
+                        let last = roster.asked.iter().map(|asked| asked.order).max();
+                        let order = last.unwrap_or_default() + 1;
+                        self.verdict(order, &month, reason, Some(participant.status(period)));
                     }
                 }
             }
         }
     }
 
+    /// `reason` counts only if the month is unmet.
     fn verdict(&mut self, order: i64, month: &Month, reason: Reason, status: Option<&str>) {
         self.order.push(order);
         self.met.push(month.held.is_some());

@@ -239,7 +239,7 @@ mod tests {
             assert!(error.to_string().contains("found it truncated"), "{error}");
             let error = read(bytes, ".csv", Encoding::Utf8).expect_err("compressed");
             assert!(error.to_string().contains("expected text, found"), "{error}");
-            let error = read(b"a,b\n1,2\n", suffix, Encoding::Utf8).expect_err("plain");
+            let error = read(&b"a,b\n1,2\n".repeat(9), suffix, Encoding::Utf8).expect_err("plain");
             assert!(error.to_string().contains("expected a compressed file"), "{error}");
         }
     }

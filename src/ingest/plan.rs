@@ -3,6 +3,7 @@
 
 use super::delivery::{Delivery, InputFile};
 use super::inputs::{Known, State};
+use super::supersede::Rank;
 use crate::job::Source;
 use chrono::NaiveDate;
 use std::collections::{HashMap, HashSet};
@@ -40,11 +41,10 @@ pub(super) fn plan(
             states.insert(name, known.state);
         }
     }
-    let mut bytes: HashSet<String> = of_source
-        .iter()
-        .filter(|known| known.state == State::Staged)
-        .map(|known| known.sha256.clone())
-        .collect();
+    let mut bytes = Bytes::default();
+    for known in of_source.iter().filter(|known| known.state == State::Staged) {
+        bytes.add(&known.sha256, (known.known_on, known.sequence));
+    }
     let mut plan = Plan { new: Vec::new(), repeats: Vec::new(), later: Vec::new() };
     for delivery in deliveries {
         if delivery.known_on > as_of {
@@ -57,14 +57,30 @@ pub(super) fn plan(
     plan
 }
 
+/// Bytes that were staged, with the lowest rank of a delivery that has them: a delivery of a lower
+/// rank repeats nothing, it is the one that was there before.
+#[derive(Default)]
+struct Bytes(HashMap<String, Rank>);
+
+impl Bytes {
+    fn add(&mut self, sha256: &str, rank: Rank) {
+        let lowest = self.0.entry(sha256.to_owned()).or_insert(rank);
+        *lowest = rank.min(*lowest);
+    }
+
+    fn came_before(&self, file: &InputFile, rank: Rank) -> bool {
+        self.0.get(&file.sha256).is_some_and(|lowest| *lowest <= rank)
+    }
+}
+
 /// A file's name and bytes, and its delivery's rank.
-type Name<'a> = (&'a str, &'a str, (NaiveDate, u32));
+type Name<'a> = (&'a str, &'a str, Rank);
 
 fn sort_in(
     plan: &mut Plan,
     delivery: &Delivery,
     states: &HashMap<Name, State>,
-    bytes: &mut HashSet<String>,
+    bytes: &mut Bytes,
     source: &Source,
 ) {
     let state = |file: &InputFile| {
@@ -75,7 +91,7 @@ fn sort_in(
     if open.is_empty() {
         return;
     }
-    if open.iter().all(|file| bytes.contains(&file.sha256)) {
+    if open.iter().all(|file| bytes.came_before(file, delivery.rank())) {
         let counts = open.iter().any(|file| state(file).is_none());
         let files = open.into_iter().cloned().collect();
         let delivery = delivery.with_files(&source.name, files);
@@ -86,7 +102,9 @@ fn sort_in(
     let mut within = HashSet::new();
     let (first, again): (Vec<&InputFile>, Vec<&InputFile>) =
         open.into_iter().partition(|file| within.insert(file.sha256.as_str()));
-    bytes.extend(first.iter().map(|file| file.sha256.clone()));
+    for file in &first {
+        bytes.add(&file.sha256, delivery.rank());
+    }
     if !again.is_empty() {
         let counts = again.iter().any(|file| state(file).is_none());
         let again = again.into_iter().cloned().collect();

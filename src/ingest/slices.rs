@@ -25,14 +25,29 @@ pub(super) fn supersede_slices(versions: &mut Versions) -> Result<Vec<Supersessi
         let parts = parts(versions, &slice);
         history(versions, &slice, &parts, &mut found)?;
     }
+    found.extend(announced(versions, &found));
+    Ok(versions.unrecorded(found))
+}
+
+/// What new deliveries withdraw of deliveries that haven't arrived yet: rows that name no delivery.
+fn announced(versions: &Versions, found: &[Supersession]) -> Vec<Supersession> {
+    let mut announced = Vec::new();
     for version in versions.versions.values().filter(|version| version.new) {
         for entry in &version.complete_for {
-            let mut row = versions.row("", version, Kind::Withdrawn, 0);
-            row.slice = Some(entry.clone());
-            found.push(row);
+            let has = version.slices.as_ref().is_some_and(|slices| slices.contains_key(entry));
+            let withdrawn = found.iter().any(|row| {
+                row.kind == Kind::Withdrawn
+                    && row.by == version.id
+                    && row.slice.as_ref() == Some(entry)
+            });
+            if !has && !withdrawn {
+                let mut row = versions.row("", version, Kind::Withdrawn, 0);
+                row.slice = Some(entry.clone());
+                announced.push(row);
+            }
         }
     }
-    Ok(versions.unrecorded(found))
+    announced
 }
 
 /// Slices that a new delivery has or withdraws.
@@ -136,21 +151,27 @@ fn add_slice(versions: &Versions, file: &DataFile, slice: &str, digest: &mut Dig
     Ok(())
 }
 
-/// Reads the slices of deliveries that earlier runs staged.
+/// Reads the slices of deliveries that earlier runs staged, as far as new ones concern them.
 fn read_slices(versions: &mut Versions) -> Result<()> {
-    let store = versions.store;
+    let fresh: Vec<&Version> = versions.versions.values().filter(|version| version.new).collect();
+    let concerned = |slice: &str| {
+        fresh.iter().any(|version| {
+            let has = version.slices.as_ref().is_some_and(|slices| slices.contains_key(slice));
+            has || covers(version, slice)
+        })
+    };
     let files: Vec<(&String, &DataFile)> = versions
         .versions
         .iter()
-        .filter(|(_, version)| version.slices.is_none())
+        .filter(|(_, version)| version.reads_slices)
         .flat_map(|(id, version)| version.files.iter().map(move |file| (id, file)))
         .collect();
     let read: Vec<(String, BTreeMap<String, u64>)> = files
         .par_iter()
-        .map(|(id, file)| Ok(((*id).clone(), slices_of(store, file)?)))
+        .map(|(id, file)| Ok(((*id).clone(), slices_of(versions.store, file, &concerned)?)))
         .collect::<Result<_>>()?;
-    for version in versions.versions.values_mut() {
-        version.slices.get_or_insert_default();
+    for version in versions.versions.values_mut().filter(|version| version.reads_slices) {
+        version.slices = Some(BTreeMap::new());
     }
     for (id, slices) in read {
         let Some(version) = versions.versions.get_mut(&id) else { continue };
@@ -162,27 +183,40 @@ fn read_slices(versions: &mut Versions) -> Result<()> {
     Ok(())
 }
 
-/// The slices of a staged file with their rows.
-fn slices_of(store: &Store, file: &DataFile) -> Result<BTreeMap<String, u64>> {
+/// The slices of a staged file with their rows, those that concern anybody.
+fn slices_of(
+    store: &Store,
+    file: &DataFile,
+    concerned: &dyn Fn(&str) -> bool,
+) -> Result<BTreeMap<String, u64>> {
     let path = store.path(&file.path);
     if let Some(slice) = only_slice(&path)? {
-        return Ok(BTreeMap::from([(slice, file.rows)]));
+        let rows = concerned(&slice).then_some((slice, file.rows));
+        return Ok(rows.into_iter().collect());
     }
     let mut slices: BTreeMap<String, u64> = BTreeMap::new();
+    let mut add = |slice: &str, rows: u64| {
+        if let Some(known) = slices.get_mut(slice) {
+            *known += rows;
+        } else if concerned(slice) {
+            slices.insert(slice.to_owned(), rows);
+        }
+    };
     read_texts(&path, &["slice_key"], |columns| {
+        // Lines of a slice mostly stand together.
         let mut run: Option<(&str, u64)> = None;
         for slice in columns[0].iter().flatten() {
             match &mut run {
                 Some((known, rows)) if *known == slice => *rows += 1,
                 run => {
                     if let Some((known, rows)) = run.replace((slice, 1)) {
-                        *slices.entry(known.to_owned()).or_default() += rows;
+                        add(known, rows);
                     }
                 }
             }
         }
         if let Some((known, rows)) = run {
-            *slices.entry(known.to_owned()).or_default() += rows;
+            add(known, rows);
         }
         Ok(())
     })?;

@@ -10,7 +10,7 @@ use super::keys::{NewKeys, supersede_keys};
 use super::plan::{Plan, Repeat, plan};
 use super::slices::supersede_slices;
 use super::stage::{Counts, Staged, stage};
-use super::supersede::{Supersession, Version, Versions};
+use super::supersede::{Kind, Supersession, Version, Versions};
 use crate::error::{Error, Result};
 use crate::job::Source;
 use crate::schema::Table;
@@ -133,6 +133,7 @@ impl Run<'_> {
                 rank: delivery.rank(),
                 new: true,
                 slices: by_slice.then_some(staged.slices),
+                reads_slices: false,
                 complete_for: delivery.complete_for.clone(),
                 files: data.map(|(_, file)| file.clone()).collect(),
             },
@@ -248,9 +249,10 @@ fn old_versions<'a>(
         files.entry(file.unit.as_str()).or_default().push(file.clone());
     }
     let mut complete_for: HashMap<&str, Vec<String>> = HashMap::new();
-    for row in recorded.iter().filter(|row| row.delivery_id.is_empty()) {
+    for row in recorded.iter().filter(|row| row.kind == Kind::Withdrawn) {
         complete_for.entry(row.by.as_str()).or_default().extend(row.slice.clone());
     }
+    let by_slice = matches!(source.format.identity, Identity::ReplaceBy(_));
     let one_slice = source.format.identity == Identity::ReplaceBy(Vec::new());
     let mut versions = BTreeMap::new();
     for known in
@@ -266,6 +268,7 @@ fn old_versions<'a>(
                 rank: (known.known_on, known.sequence),
                 new: false,
                 slices: one_slice.then(|| BTreeMap::from([(String::new(), rows)])),
+                reads_slices: by_slice && !one_slice,
                 complete_for: complete_for.get(id).cloned().unwrap_or_default(),
                 files,
             }

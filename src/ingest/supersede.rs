@@ -63,8 +63,10 @@ pub(super) struct Version {
     pub rank: Rank,
     /// Staged in this run.
     pub new: bool,
-    /// Rows per slice, for `replace_by` formats; read when they are needed.
+    /// Rows per slice, for `replace_by` formats.
     pub slices: Option<BTreeMap<String, u64>>,
+    /// Whether its slices are read from its files, as far as they concern new deliveries.
+    pub reads_slices: bool,
     pub complete_for: Vec<String>,
     /// Its staged files.
     pub files: Vec<DataFile>,

@@ -12,36 +12,17 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+pub use earnest_core::earning::Posting;
 pub use payees::PaymentRates;
 
 use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use cycles::Account;
-use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
 use payees::Payees;
 use rayon::prelude::*;
-use std::sync::Arc;
-
-/// What a participant earned under a lever in a period; several of the same are added up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Posting {
-    /// Position of the program.
-    pub program: usize,
-    pub lever: Arc<str>,
-    pub earning_type: EarningType,
-    pub participant: Arc<str>,
-    pub period: Period,
-    /// For co-op: the half in whose fund it lies (a refund's is its original's). `None`: that of the
-    /// period.
-    pub fund_half: Option<FiscalHalf>,
-    /// In program currency, at money scale.
-    pub amount: i128,
-    /// How many earnings it sums.
-    pub earnings: i64,
-}
 
 /// The tables of this stage, each sorted by its key.
 pub struct Payments {

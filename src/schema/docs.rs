@@ -1,7 +1,7 @@
 //! `docs/tables.md` and `docs/reason-codes.md`, made from the declarations, so that they can't drift.
 
 use super::{TABLES, Table};
-use earnest_core::reason::{Reason, RejectReason};
+use earnest_core::reason::{CarryReason, Reason, RejectReason};
 use std::fmt::Write;
 
 /// The whole of `docs/tables.md`.
@@ -38,6 +38,13 @@ pub fn reason_codes() -> String {
     }
     page.push_str("\n## Why a record was rejected\n\n| code | rule | remedy |\n|---|---|---|\n");
     for reason in RejectReason::ALL {
+        row(&mut page, reason.code(), reason.sentence(), reason.remedy());
+    }
+    page.push_str(
+        "\n## Why a cycle ordered nothing\n\nIn order of precedence.\n\n\
+         | code | rule | remedy |\n|---|---|---|\n",
+    );
+    for reason in CarryReason::ALL {
         row(&mut page, reason.code(), reason.sentence(), reason.remedy());
     }
     page

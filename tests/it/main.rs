@@ -1,7 +1,9 @@
 //! The one integration binary.
 
+mod examples;
 mod faults;
 mod golden;
+mod ingest;
 mod properties;
 mod support;
 mod tidy;
