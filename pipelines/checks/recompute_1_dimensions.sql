@@ -32,6 +32,14 @@ JOIN product_groups_in_force AS members
     AND coalesce(members.from_on <= transaction_on, true)
     AND coalesce(transaction_on < members.until_on, true);
 
+-- Days on which some rule of a program changes: aggregates end there.
+CREATE OR REPLACE TEMP TABLE changes AS
+SELECT program, unnest([from_on, until_on]) AS segment_on FROM program_term
+UNION
+SELECT program, unnest([from_on, until_on]) FROM program_split
+UNION
+SELECT program, unnest([from_on, until_on]) FROM program_rate;
+
 -- Of several rates of a lever that match, the first in the file counts; within it, the first group.
 -- On a day in no term a lever covers by product alone, whatever the dates of its rates.
 CREATE OR REPLACE TEMP TABLE covers AS
@@ -66,7 +74,7 @@ out_of_term AS (
         ORDER BY place, group_place
     ) = 1
 )
-SELECT covering.*,
+SELECT covering.*, segment_on,
     CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
         AS share,
     part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
@@ -75,7 +83,9 @@ FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
 LEFT JOIN program_split
     ON program_split.program = covering.program
     AND coalesce(program_split.from_on <= transaction_on, true)
-    AND coalesce(transaction_on < program_split.until_on, true);
+    AND coalesce(transaction_on < program_split.until_on, true)
+ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
+    ON changes.program = covering.program AND changes.segment_on <= transaction_on;
 
 -- Rows of the participant map that share a day are rejected on all their days.
 CREATE OR REPLACE TEMP TABLE map_rows AS

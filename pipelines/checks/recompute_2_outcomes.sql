@@ -23,7 +23,7 @@ WITH concerned AS (
 )
 SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period,
     concerned.transaction_currency, base, millionths, concerned.role, concerned.partner_id,
-    covers.program, lever, term, product_group, share, aggregated, pays_as,
+    covers.program, lever, term, segment_on, product_group, share, aggregated, pays_as,
     rate_part, rate_whole, share_part, share_whole,
     mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
     CASE WHEN covers.program IS NOT NULL THEN unmapped_reason END AS unmapped_reason,

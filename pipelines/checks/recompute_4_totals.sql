@@ -14,6 +14,7 @@ SELECT program, lever, term, role, participant_id, product_group, period, transa
     exchange_whole, minor, program_minor, reason,
     CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
         AS customer_id,
+    CASE WHEN aggregated THEN segment_on END AS segment_on,
     CASE WHEN participant_id IS NULL AND program IS NOT NULL THEN partner_id END AS stray_partner_id,
     count(*) AS rows, sum(base) AS base, sum(earned) AS earned, sum(rebate) AS rebate,
     sum(program_earned) AS program_earned, sum(program_rebate) AS program_rebate
