@@ -10,7 +10,7 @@ mod views;
 pub use catalog::{CATALOG, catalog};
 pub use format::{Format, render};
 pub use select::{Rows, select, select_of_user, text_rows};
-pub use views::{is_replaceable, literal, statements};
+pub use views::{is_replaceable, literal};
 
 use crate::error::{Error, Result};
 use crate::job::Limits;
@@ -25,8 +25,8 @@ use duckdb::Connection;
 pub fn connect(store: &Store, snapshot: &Snapshot, limits: &Limits) -> Result<Connection> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(&settings(store, limits))?;
-    connection.execute_batch(&views::statements(store, snapshot).join(";\n")).map_err(|error| {
-        Error::broken(format!("snapshot {}: {}", snapshot.snapshot, select::first_lines(&error)))
+    views::create(&connection, store, snapshot).map_err(|error| {
+        Error::broken(format!("snapshot {}: {error}", snapshot.snapshot))
             .hint("`earnest check --deep` compares every file with the snapshot")
     })?;
     connection.execute_batch(&lock(store))?;
