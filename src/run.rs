@@ -37,8 +37,6 @@ pub struct RunOptions {
     pub buckets: Option<usize>,
     pub started_at: DateTime<Utc>,
     pub fault: Option<Fault>,
-    /// Writes seconds per stage to this file, as JSON.
-    pub timings: Option<PathBuf>,
 }
 
 /// What a run did.
@@ -54,6 +52,8 @@ pub struct Outcome {
     pub published: bool,
     /// Names of the reports, below `reports/<number>/`.
     pub reports: Vec<String>,
+    /// Seconds of each stage.
+    pub seconds: BTreeMap<&'static str, String>,
     /// Keeps a dry run's folder until the outcome was read.
     pub workspace: Workspace,
 }
@@ -95,7 +95,6 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
         if workspace.publishes {
             clock.time("publish", || next.publish(store))?;
         }
-        clock.write(options)?;
         Ok(Outcome {
             attention,
             ingested: Counts {
@@ -108,6 +107,7 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
             store: workspace.store.clone(),
             snapshot: next,
             reports,
+            seconds: clock.seconds(),
             workspace,
         })
     })
@@ -279,16 +279,10 @@ impl Clock {
         done
     }
 
-    fn write(&self, options: &RunOptions) -> Result<()> {
-        let Some(path) = &options.timings else { return Ok(()) };
-        let seconds: BTreeMap<_, _> = self
-            .0
-            .iter()
-            .map(|(stage, elapsed)| {
-                (stage, format!("{}.{:06}", elapsed.as_secs(), elapsed.subsec_micros()))
-            })
-            .collect();
-        let text = serde_json::to_string_pretty(&seconds).unwrap_or_default();
-        std::fs::write(path, text).map_err(|error| Error::io(path, &error))
+    fn seconds(&self) -> BTreeMap<&'static str, String> {
+        let text = |elapsed: &std::time::Duration| {
+            format!("{}.{:06}", elapsed.as_secs(), elapsed.subsec_micros())
+        };
+        self.0.iter().map(|(stage, elapsed)| (*stage, text(elapsed))).collect()
     }
 }

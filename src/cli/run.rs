@@ -1,7 +1,7 @@
 //! `earnest run`: the daily job.
 
 use super::{Done, Global, output, summary};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::RunOptions;
 use crate::warehouse::Fault;
 use chrono::{NaiveDate, Utc};
@@ -50,13 +50,16 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         buckets: args.buckets,
         started_at: now,
         fault: args.fault,
-        timings: args.timings.clone(),
     })?;
     let limits = global.job()?.limits;
     let connection = crate::query::connect(&outcome.store, &outcome.snapshot, &limits)?;
     let published = outcome.published;
     let text = summary::text(&connection, &outcome.store, &outcome.snapshot, published)?;
     output::data(text.as_bytes());
+    if let Some(path) = &args.timings {
+        let text = serde_json::to_string_pretty(&outcome.seconds).unwrap_or_default();
+        std::fs::write(path, text).map_err(|error| Error::io(path, &error))?;
+    }
     for line in &outcome.attention {
         tracing::warn!("needs attention: {line}");
     }

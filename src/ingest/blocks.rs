@@ -313,8 +313,7 @@ fn refuse_type(path: &Path, format: &Format, name: &str, found: &DataType) -> Re
         target.column == column && number
     });
     let (Identity::Key(identifying) | Identity::ReplaceBy(identifying)) = &format.identity;
-    let float = matches!(found, DataType::Float16 | DataType::Float32 | DataType::Float64);
-    if float && (number || identifying.contains(&column)) {
+    if found.is_floating() && (number || identifying.contains(&column)) {
         let message = format!(
             "{}: column `{name}`: expected decimals or text, found {found}",
             path.display()

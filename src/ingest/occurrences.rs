@@ -101,7 +101,7 @@ pub(super) fn short(hash: u128) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Array, AsArray};
+    use arrow::array::AsArray;
 
     #[test]
     fn equal_lines_are_numbered_over_blocks() {

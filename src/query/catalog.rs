@@ -19,6 +19,6 @@ pub fn catalog(store: &Store, snapshot: &Snapshot) -> Result<()> {
     connection.execute_batch("CHECKPOINT")?;
     connection.close().map_err(|(_, error)| Error::from(error))?;
     let bytes = std::fs::read(&scratch).map_err(|error| Error::io(&scratch, &error))?;
-    std::fs::remove_file(&scratch).map_err(|error| Error::io(&scratch, &error))?;
+    store.discard(&scratch)?;
     store.replace(CATALOG, &bytes)
 }

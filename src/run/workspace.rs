@@ -23,7 +23,7 @@ pub struct Workspace {
 impl Drop for Workspace {
     fn drop(&mut self) {
         if let Some(folder) = &self.temporary {
-            let _ = std::fs::remove_dir_all(folder);
+            Store::remove(folder);
         }
     }
 }
@@ -87,13 +87,7 @@ fn aside(
     staged.snapshot = 0;
     staged.tables.retain(|name, _| is_kept(name));
     for file in staged.tables.values().flat_map(|table| &table.files) {
-        let (from, to) = (warehouse.path(&file.path), store.path(&file.path));
-        if let Some(parent) = to.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| Error::io(parent, &error))?;
-        }
-        if std::fs::hard_link(&from, &to).is_err() {
-            std::fs::copy(&from, &to).map_err(|error| Error::io(&to, &error))?;
-        }
+        store.adopt(warehouse, &file.path)?;
     }
     let mut guard = guard;
     guard.previous = Some(staged);

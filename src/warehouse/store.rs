@@ -163,7 +163,7 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
         })?;
-        std::fs::remove_file(scratch).map_err(|error| Error::io(scratch, &error))?;
+        self.discard(scratch)?;
         self.sync_parent(&target)?;
         Ok(linked)
     }
@@ -196,6 +196,32 @@ impl Store {
         std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, &error))?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Ok(folder.join(format!("{}-{number}.tmp", std::process::id())))
+    }
+
+    /// Takes over a file of another store under the same name: linked where the disk allows, else
+    /// copied. Published files are never edited, so that a link is as good as a copy.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn adopt(&self, other: &Store, object: &str) -> Result<()> {
+        let (from, to) = (other.path(object), self.path(object));
+        self.make_parent(&to)?;
+        self.operation(&to, || {
+            std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(|_| ()))
+        })
+    }
+
+    /// Removes a scratch file.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn discard(&self, scratch: &Path) -> Result<()> {
+        std::fs::remove_file(scratch).map_err(|error| Error::io(scratch, &error))
+    }
+
+    /// Removes the folder of a dry run, as far as it can be.
+    pub fn remove(folder: &Path) {
+        let _ = std::fs::remove_dir_all(folder);
     }
 
     fn make_parent(&self, target: &Path) -> Result<()> {

@@ -25,7 +25,6 @@ pub fn options(pipeline: &Path, warehouse: &Path, as_of: &str) -> RunOptions {
         buckets: None,
         started_at: "2026-01-01T00:00:00Z".parse().expect("an instant"),
         fault: None,
-        timings: None,
     }
 }
 

@@ -249,11 +249,11 @@ const JOBS: &[(&str, &str, &str)] = &[
     ),
     ("drift = \"warn\"", "drift = \"ignore\"", "expected `drift` `warn` or `fail`, found `ignore`"),
     (
-        "reject_fail = \"0.05\"",
+        "reject_fail = \"0.25\"",
         "reject_fail = \"5\"",
         "expected a share from `0` to `1`, found `5`",
     ),
-    ("reject_fail = \"0.05\"", "reject_fail = 0.05", "invalid type: floating point"),
+    ("reject_fail = \"0.25\"", "reject_fail = 0.05", "invalid type: floating point"),
     (
         "path = \"../sample-data/nce/*.csv\"",
         "path = \"s3://bucket/nce/*.csv\"",
