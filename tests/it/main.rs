@@ -5,6 +5,7 @@ mod examples;
 mod faults;
 mod golden;
 mod ingest;
+mod plans;
 mod properties;
 mod support;
 mod tidy;
