@@ -172,6 +172,31 @@ fn messages_can_be_json() {
     assert_eq!(line["hint"], "`earnest run` publishes the first one");
 }
 
+/// The tour in the README shows real output: each of its lines is printed by one of its commands.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let readme = std::fs::read_to_string(project().join("README.md")).expect("README.md");
+    let tour = readme.split("## A tour").nth(1).and_then(|rest| rest.split("### Look").next());
+    let tour = tour.expect("a tour");
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let mut printed = stdout(&earnest(warehouse.path(), &["run", "--as-of", "2021-06-20"]));
+    for block in tour.split("```sh\n./just earnest ").skip(1) {
+        let command = block.split("\n```").next().unwrap_or_default();
+        let words = command.split_once(' ').map_or((command, ""), |(first, rest)| (first, rest));
+        let arguments: Vec<&str> = match words.1.strip_prefix('"') {
+            Some(sql) => vec![words.0, sql.trim_end_matches('"')],
+            None => command.split(' ').collect(),
+        };
+        printed.push_str(&stdout(&earnest(warehouse.path(), &arguments)));
+    }
+    for block in tour.split("```text\n").skip(1) {
+        for line in block.split("```").next().unwrap_or_default().lines() {
+            let shown = line.trim() == "…" || printed.lines().any(|printed| printed == line);
+            assert!(shown, "README.md: expected a line that is printed, found\n{line}\n{printed}");
+        }
+    }
+}
+
 #[test]
 fn a_flipped_bit_is_found() {
     let warehouse = sample();
