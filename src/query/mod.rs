@@ -37,7 +37,7 @@ fn settings(store: &Store, limits: &Limits) -> String {
     let scratch = store.root().join("scratch").join(format!("duckdb-{}", std::process::id()));
     let mut settings = format!(
         "SET memory_limit = '{}B'; SET temp_directory = {};
-         SET TimeZone = 'UTC'; SET arrow_large_buffer_size = false;
+         SET TimeZone = 'UTC'; SET parquet_metadata_cache = true;
          SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;",
         limits.memory_bytes,
         views::literal(&scratch.display().to_string()),
