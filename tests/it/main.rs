@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod checks;
 mod cli;
 mod examples;
 mod faults;

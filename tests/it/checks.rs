@@ -1,0 +1,141 @@
+//! Every check finds its fault: the sample story's tables, each time with one thing changed.
+
+use crate::support::{must_run, options, project};
+use duckdb::Connection;
+use earnest::check::{Status, all, run_all};
+use earnest::job::{Job, Limits};
+use earnest_core::program::Program;
+use std::collections::BTreeSet;
+
+/// A check, the table that is changed, and the changed rows.
+const FAULTS: &[(&str, &str, &str)] = &[
+    ("rows_read", "run_inputs", "SELECT * REPLACE (rows_read + 1 AS rows_read) FROM published"),
+    ("rows_read", "rejects", "SELECT * FROM published LIMIT 1"),
+    ("control_totals", "run_inputs", "SELECT * REPLACE (rows_read + 1 AS control_rows) FROM published"),
+    ("staged", "transactions", "SELECT * FROM published WHERE record > 1"),
+    ("staged", "supersessions", "SELECT * REPLACE (rows + 1 AS rows) FROM published"),
+    ("outcomes", "unearned", "SELECT * FROM published LIMIT 3"),
+    (
+        "outcomes",
+        "out_of_scope",
+        "FROM published UNION ALL SELECT * REPLACE ('x' AS transaction_id) FROM published",
+    ),
+    ("base", "unearned", "SELECT * REPLACE ((base + 1)::DECIMAL(38, 12) AS base) FROM published"),
+    ("base", "out_of_scope", "SELECT * REPLACE (false AS whole) FROM published"),
+    (
+        "sources",
+        "earning_sources",
+        "SELECT * REPLACE ((program_share + 0.01)::DECIMAL(38, 12) AS program_share) FROM published",
+    ),
+    ("sources", "earning_sources", "SELECT * FROM published LIMIT 20"),
+    (
+        "payment_items",
+        "payment_items",
+        "SELECT * REPLACE ((payment_amount + 0.01)::DECIMAL(18, 3) AS payment_amount) FROM published",
+    ),
+    ("payment_items", "payments", "SELECT * REPLACE (0.01::DECIMAL(18, 3) AS withheld_tax) FROM published"),
+    ("payment_items", "payments", "SELECT * FROM published LIMIT 3"),
+    ("balances", "balances", "SELECT * REPLACE ((closing + 1)::DECIMAL(18, 3) AS closing) FROM published"),
+    ("balances", "balances", "SELECT * FROM published WHERE cycle <> '2021-04'"),
+    (
+        "settled",
+        "balances",
+        "SELECT * REPLACE ((earned + 1)::DECIMAL(18, 3) AS earned,
+            (ordered + 1)::DECIMAL(18, 3) AS ordered) FROM published",
+    ),
+    ("settled", "payments", "SELECT * FROM published LIMIT 3"),
+    ("coop_fund", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS reserved) FROM published"),
+    (
+        "coop_fund",
+        "coop_fund",
+        "SELECT * REPLACE ((earned + 1)::DECIMAL(18, 3) AS earned, (\"left\" + 1)::DECIMAL(18, 3)
+            AS \"left\", (available + 1)::DECIMAL(18, 3) AS available) FROM published",
+    ),
+    ("journal", "journal", "SELECT * FROM published WHERE account <> 'rebate_payable'"),
+    (
+        "amounts",
+        "earnings",
+        "SELECT * REPLACE ((earning_amount + 1)::DECIMAL(18, 3) AS earning_amount) FROM published",
+    ),
+    (
+        "minor_units",
+        "earnings",
+        "SELECT * REPLACE (0.5::DECIMAL(18, 3) AS forgone_amount) FROM published
+            WHERE transaction_currency = 'JPY'",
+    ),
+    ("keys", "journal", "FROM published UNION ALL FROM published LIMIT 9999"),
+    ("keys", "earnings", "FROM published UNION ALL (FROM published LIMIT 1)"),
+    ("recompute", "earnings", "SELECT * FROM published WHERE original_transaction_id IS NULL"),
+    (
+        "recompute",
+        "earnings",
+        "SELECT * REPLACE ((earning_amount + 0.01)::DECIMAL(18, 3) AS earning_amount) FROM published
+            WHERE transaction_id IS NULL UNION ALL FROM published WHERE transaction_id IS NOT NULL",
+    ),
+    (
+        "recompute",
+        "unearned",
+        "SELECT * REPLACE ('NOT_TOGETHER' AS reason) FROM published",
+    ),
+    ("recompute", "out_of_scope", "SELECT * REPLACE ('NO_LEVER' AS reason) FROM published"),
+];
+
+#[test]
+fn every_check_finds_its_fault() {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let pipeline = project().join("pipelines/daily.toml");
+    let outcome = must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
+    let programs = earnest::run::load_programs(&Job::load(&pipeline).expect("the job"));
+    let programs = programs.expect("its programs");
+    let untested: BTreeSet<&str> = all().map(|check| check.name).collect();
+    let tested: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.0).collect();
+    assert_eq!(untested, tested, "expected a fault per check");
+    let connect = || {
+        earnest::query::connect(&outcome.store, &outcome.snapshot, &Limits::default())
+            .expect("a connection")
+    };
+    for (check, table, changed) in FAULTS {
+        let connection = connect();
+        // A temporary table comes before the view of the same name.
+        let sql = format!(
+            "CREATE TEMP VIEW published AS FROM memory.main.{table};
+             CREATE TEMP TABLE {table} AS {changed}"
+        );
+        connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let finding = run(&connection, &programs, check);
+        assert!(!finding.is_empty(), "check `{check}` found nothing wrong with `{changed}`");
+    }
+    let connection = connect();
+    for check in all() {
+        assert_eq!(run(&connection, &programs, check.name), "", "check `{}`", check.name);
+    }
+}
+
+/// What a check finds; blank if nothing.
+fn run(connection: &Connection, programs: &[Program], check: &str) -> String {
+    let findings = run_all(connection, programs, &[check.to_owned()], None)
+        .unwrap_or_else(|error| panic!("check `{check}`: {error}"));
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].status == Status::Failed, !findings[0].detail.is_empty());
+    findings[0].detail.clone()
+}
+
+#[test]
+fn failed_checks_stop_a_run_only_if_they_are_global() {
+    use earnest::check::{Finding, refuse_failures};
+    let finding = |global, status| Finding {
+        check: "balances",
+        global,
+        status,
+        detail: "P/1: expected closing 1, found 2".to_owned(),
+    };
+    assert!(refuse_failures(vec![finding(false, Status::Failed)]).is_ok());
+    assert!(refuse_failures(vec![finding(true, Status::NotApplicable)]).is_ok());
+    let error = refuse_failures(vec![finding(true, Status::Failed)]).expect_err("it is global");
+    assert_eq!(error.kind.exit_code(), 3);
+    assert_eq!(
+        error.to_string(),
+        "check `balances`: P/1: expected closing 1, found 2\n\
+         hint: nothing was published; the last snapshot is untouched"
+    );
+}
