@@ -18,7 +18,7 @@ use earnest_core::calendar::Period;
 use earnest_core::program::Program;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use workspace::Workspace;
 
 /// What the command line asks for. The clock is read there, nowhere else.
@@ -52,8 +52,8 @@ pub struct Outcome {
     pub published: bool,
     /// Names of the reports, below `reports/<number>/`.
     pub reports: Vec<String>,
-    /// Seconds of each stage.
-    pub seconds: BTreeMap<&'static str, String>,
+    /// Wall and CPU seconds of each stage.
+    pub seconds: BTreeMap<String, String>,
     /// Keeps a dry run's folder until the outcome was read.
     pub workspace: Workspace,
 }
@@ -265,24 +265,39 @@ fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
         .map_err(|error| Error::broken(format!("threads: {error}")))
 }
 
-/// Seconds per stage.
+/// Wall and CPU seconds per stage.
 #[derive(Default)]
-struct Clock(BTreeMap<&'static str, std::time::Duration>);
+struct Clock(BTreeMap<&'static str, (Duration, Duration)>);
 
 impl Clock {
     fn time<T>(&mut self, stage: &'static str, act: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let (start, busy) = (Instant::now(), cpu());
         let done = act();
-        let elapsed = start.elapsed();
-        *self.0.entry(stage).or_default() += elapsed;
+        let (elapsed, busy) = (start.elapsed(), cpu().saturating_sub(busy));
+        let sums = self.0.entry(stage).or_default();
+        *sums = (sums.0 + elapsed, sums.1 + busy);
         tracing::info!(stage, milliseconds = u64::try_from(elapsed.as_millis()).ok(), "done");
         done
     }
 
-    fn seconds(&self) -> BTreeMap<&'static str, String> {
-        let text = |elapsed: &std::time::Duration| {
-            format!("{}.{:06}", elapsed.as_secs(), elapsed.subsec_micros())
-        };
-        self.0.iter().map(|(stage, elapsed)| (*stage, text(elapsed))).collect()
+    /// Wall seconds under the stage's name, CPU seconds under `<stage>.cpu`.
+    fn seconds(&self) -> BTreeMap<String, String> {
+        let text = |time: &Duration| format!("{}.{:06}", time.as_secs(), time.subsec_micros());
+        let stages = self.0.iter();
+        stages
+            .flat_map(|(stage, (elapsed, busy))| {
+                [((*stage).to_owned(), text(elapsed)), (format!("{stage}.cpu"), text(busy))]
+            })
+            .collect()
     }
+}
+
+/// CPU time of this process so far, in hundredths of a second; zero where the system doesn't say.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields after the command's name, which may hold anything; user and system time are the 12th
+    // and 13th. Source: proc(5).
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }

@@ -1,23 +1,25 @@
 -- The transactions whose published earnings or refusals differ from the recomputation; one text each.
 WITH amounts AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, participant_id,
-        role, pays_as, share, earned, rebate, program_earned, program_rebate
+        role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
     FROM amounts_of('plain_outcomes')
     WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated
     UNION ALL
     SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
-        role, pays_as, share, earned, rebate, program_earned, program_rebate
+        role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
     FROM reversals
 ),
 expected AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,
         participant_id, role, CASE pays_as WHEN 'fee' THEN 'fee' ELSE 'rebate' END AS outcome,
-        rebate AS amount, program_rebate AS program_amount
+        money_of(rebate, minor)::DECIMAL(38, 12) AS amount,
+        money_of(program_rebate, program_minor) AS program_amount
     FROM amounts
     WHERE share <> 0
     UNION ALL
     SELECT source, transaction_id, coalesce(original_transaction_id, ''), program, lever,
-        participant_id, role, 'coop', earned - rebate, program_earned - program_rebate
+        participant_id, role, 'coop', money_of(earned - rebate, minor)::DECIMAL(38, 12),
+        money_of(program_earned - program_rebate, program_minor)
     FROM amounts
     WHERE share <> 1
     UNION ALL
@@ -25,16 +27,17 @@ expected AS (
     FROM plain_outcomes
     WHERE participant_id IS NOT NULL AND reason IS NOT NULL
     UNION ALL
-    SELECT pieces.source, refund, CASE WHEN excess THEN '' ELSE pieces.original END, program, lever,
+    SELECT pieces.source, refund, pieces.original, program, lever,
         participant_id, role, CASE WHEN excess THEN 'REFUND_EXCESS' ELSE reason END, pieces.base, NULL
     FROM pieces
     JOIN original_outcomes AS originals
         ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-    WHERE excess OR reason IS NOT NULL
+    WHERE participant_id IS NOT NULL AND (excess OR reason IS NOT NULL AND NOT aggregated)
 ),
 published AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,
-        participant_id, role, earning_type AS outcome, earning_amount AS amount, program_amount
+        participant_id, role, earning_type AS outcome, earning_amount::DECIMAL(38, 12) AS amount,
+        program_amount
     FROM earnings
     WHERE aggregate_key IS NULL
     UNION ALL

@@ -2,7 +2,18 @@
 -- partner earns for on a day, who is eligible in a month, which exchange rate applies.
 --
 -- Reads the views of a snapshot and the tables `program…` that the programs were loaded into. Dates
--- are half-open, null is open.
+-- are half-open, null is open. Rates are kept as fractions of integers in lowest terms, because
+-- DuckDB divides 64-bit integers seventy times as fast as decimals; a product that could leave 64
+-- bits is calculated in 128.
+
+-- A currency's minor unit in millionths: cents are 10,000.
+CREATE OR REPLACE TEMP MACRO minor_of(currency) AS
+    CASE minor_units(currency) WHEN 0 THEN 1000000 WHEN 2 THEN 10000 ELSE 1000 END::BIGINT;
+
+CREATE OR REPLACE TEMP MACRO part_of(rate) AS (rate::DECIMAL(38, 9) * 1000000000)::BIGINT
+    // greatest_common_divisor((rate::DECIMAL(38, 9) * 1000000000)::BIGINT, 1000000000);
+CREATE OR REPLACE TEMP MACRO whole_of(rate) AS 1000000000
+    // greatest_common_divisor((rate::DECIMAL(38, 9) * 1000000000)::BIGINT, 1000000000);
 
 CREATE OR REPLACE TEMP TABLE product_days AS
 SELECT DISTINCT product_id, sku_id, data_role, transaction_on
@@ -20,6 +31,14 @@ JOIN product_groups_in_force AS members
     AND coalesce(members.sku_id, '') IN ('', product_days.sku_id)
     AND coalesce(members.from_on <= transaction_on, true)
     AND coalesce(transaction_on < members.until_on, true);
+
+-- Days on which some rule of a program changes: aggregates end there.
+CREATE OR REPLACE TEMP TABLE changes AS
+SELECT program, unnest([from_on, until_on]) AS segment_on FROM program_term
+UNION
+SELECT program, unnest([from_on, until_on]) FROM program_split
+UNION
+SELECT program, unnest([from_on, until_on]) FROM program_rate;
 
 -- Of several rates of a lever that match, the first in the file counts; within it, the first group.
 -- On a day in no term a lever covers by product alone, whatever the dates of its rates.
@@ -55,14 +74,18 @@ out_of_term AS (
         ORDER BY place, group_place
     ) = 1
 )
-SELECT covering.*,
+SELECT covering.*, segment_on,
     CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
-        AS share
+        AS share,
+    part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
+    part_of(share) AS share_part, whole_of(share) AS share_whole
 FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
 LEFT JOIN program_split
     ON program_split.program = covering.program
     AND coalesce(program_split.from_on <= transaction_on, true)
-    AND coalesce(transaction_on < program_split.until_on, true);
+    AND coalesce(transaction_on < program_split.until_on, true)
+ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
+    ON changes.program = covering.program AND changes.segment_on <= transaction_on;
 
 -- Rows of the participant map that share a day are rejected on all their days.
 CREATE OR REPLACE TEMP TABLE map_rows AS
@@ -113,16 +136,23 @@ SELECT program, participant_id, period, met, reason AS unmet_reason
 FROM eligibility
 WHERE requirement = 'all';
 
+-- From minor units of the transaction's currency to those of the program's: `× part ÷ whole`.
 CREATE OR REPLACE TEMP TABLE exchange AS
-SELECT program, transaction_currency, period,
-    CASE WHEN transaction_currency = currency THEN 1 ELSE max(rate) END::DECIMAL(18, 9)
-        AS exchange_rate,
-    minor_units(transaction_currency) AS digits, minor_units(currency) AS program_digits
-FROM (SELECT DISTINCT transaction_currency, period FROM transactions_in_force)
-CROSS JOIN program
-LEFT JOIN (
-    SELECT from_currency AS transaction_currency, to_currency AS currency, period, rate
-    FROM exchange_rates_in_force
-    WHERE rate_type = 'earning'
-) USING (transaction_currency, currency, period)
-GROUP BY program, transaction_currency, currency, period;
+WITH rates AS (
+    SELECT program, transaction_currency, period,
+        CASE WHEN transaction_currency = currency THEN 1 ELSE max(rate) END::DECIMAL(18, 9)
+            AS exchange_rate,
+        minor_of(transaction_currency) AS minor, minor_of(currency) AS program_minor
+    FROM (SELECT DISTINCT transaction_currency, period FROM transactions_in_force)
+    CROSS JOIN program
+    LEFT JOIN (
+        SELECT from_currency AS transaction_currency, to_currency AS currency, period, rate
+        FROM exchange_rates_in_force
+        WHERE rate_type = 'earning'
+    ) USING (transaction_currency, currency, period)
+    GROUP BY program, transaction_currency, currency, period
+)
+SELECT *,
+    part_of(exchange_rate) * (1000000 // program_minor) AS exchange_part,
+    whole_of(exchange_rate) * (1000000 // minor) AS exchange_whole
+FROM rates;

@@ -1,10 +1,15 @@
 -- What the rules make of lines. `lines` names a table or view with the columns of `transactions`.
 
+-- `base` in millionths; null if it is finer or too large, which is rare.
+CREATE OR REPLACE TEMP MACRO millionths_of(base) AS CASE
+    WHEN TRY_CAST(base * 1000000 AS BIGINT) * 0.000001::DECIMAL(7, 6) = base
+    THEN TRY_CAST(base * 1000000 AS BIGINT) END;
+
 -- One row per line × role × covering lever; one with null program where nothing covers the role. With
 -- a participant it is in scope: earned where `reason` is null, else unearned.
 CREATE OR REPLACE TEMP MACRO outcomes_of(lines) AS TABLE
 WITH concerned AS (
-    SELECT line.*,
+    SELECT line.*, millionths_of(base) AS millionths,
         CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END AS partner_id,
         CASE
             WHEN payee = 1 THEN 'reseller'
@@ -17,15 +22,16 @@ WITH concerned AS (
         OR payee = 2 AND billed_partner_id IS NULL AND reseller_partner_id IS NULL
 )
 SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period,
-    concerned.transaction_currency, base, concerned.role, concerned.partner_id,
-    covers.program, lever, term, product_group, rate, share, aggregated, pays_as,
-    mappings.participant_id, exchange_rate, digits, program_digits,
+    concerned.transaction_currency, base, millionths, concerned.role, concerned.partner_id,
+    covers.program, lever, term, segment_on, product_group, share, aggregated, pays_as,
+    rate_part, rate_whole, share_part, share_whole,
+    mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
     CASE WHEN covers.program IS NOT NULL THEN unmapped_reason END AS unmapped_reason,
     CASE
         WHEN term IS NULL THEN 'OUT_OF_TERM'
         WHEN met IS NULL THEN 'NOT_ENROLLED'
         WHEN NOT met THEN unmet_reason
-        WHEN exchange_rate IS NULL THEN 'NORATE'
+        WHEN exchange_part IS NULL THEN 'NORATE'
     END AS reason
 FROM concerned
 LEFT JOIN covers
@@ -52,8 +58,9 @@ LEFT JOIN exchange
     AND exchange.transaction_currency = concerned.transaction_currency
     AND exchange.period = concerned.period;
 
--- The roles of lines that are out of scope; the reason is the one that came furthest.
-CREATE OR REPLACE TEMP MACRO omitted_of(lines) AS TABLE
+-- The roles of lines that are out of scope, from their outcomes; the reason is the one that came
+-- furthest.
+CREATE OR REPLACE TEMP MACRO omitted_in(outcomes) AS TABLE
 SELECT source, transaction_id, role, any_value(period) AS period,
     any_value(transaction_currency) AS transaction_currency, any_value(base) AS base,
     max(CASE
@@ -62,20 +69,40 @@ SELECT source, transaction_id, role, any_value(period) AS period,
         WHEN role IN (SELECT program_role.role FROM program_role) THEN '2 NO_LEVER'
         ELSE '1 NO_PROGRAM'
     END)[3:] AS reason
-FROM outcomes_of(lines)
+FROM query_table(outcomes)
 GROUP BY source, transaction_id, role
 HAVING count(participant_id) = 0;
 
+-- `round(dividend ÷ divisor)`, half away from zero; the divisor is positive.
+CREATE OR REPLACE TEMP MACRO divided(dividend, divisor) AS
+    (2 * abs(dividend) + divisor) // (2 * divisor) * sign(dividend);
+
+-- `round(number × part ÷ whole)`; where the product may leave 64 bits, in 128.
+CREATE OR REPLACE TEMP MACRO scaled(number, part, whole) AS CASE
+    WHEN abs(number) <= 4000000000000000000 // (part + 1) THEN divided(number * part, whole)
+    ELSE divided(number::HUGEINT * part, whole::HUGEINT)::BIGINT END;
+
 -- `e = round(rate × base)`, `rebate = round(share × e)`; in program currency `E = round(e × fx)`,
--- `Rebate = round(rebate × fx)`. Co-op is what the rebate leaves.
+-- `Rebate = round(rebate × fx)`. Co-op is what the rebate leaves. All in minor units.
 CREATE OR REPLACE TEMP MACRO amounts_of(outcomes) AS TABLE
-SELECT *,
-    round_to(earned::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_earned,
-    round_to(rebate::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_rebate
+SELECT *, scaled(earned, exchange_part, exchange_whole) AS program_earned,
+    scaled(rebate, exchange_part, exchange_whole) AS program_rebate
 FROM (
-    SELECT *, round_to(earned::DECIMAL(38, 3) * share, digits) AS rebate
+    SELECT *, scaled(earned, share_part, share_whole) AS rebate
     FROM (
-        SELECT *, round_to(base::DECIMAL(38, 12) * rate, digits) AS earned
+        SELECT *,
+            CASE
+                WHEN millionths IS NOT NULL
+                THEN scaled(millionths, rate_part, rate_whole * minor)
+                ELSE divided(
+                    (base * 1000000000000)::HUGEINT * rate_part,
+                    rate_whole::HUGEINT * minor * 1000000
+                )::BIGINT
+            END AS earned
         FROM query_table(outcomes)
     )
 );
+
+-- A number of minor units as money.
+CREATE OR REPLACE TEMP MACRO money_of(number, minor) AS
+    (number * (minor // 1000))::DECIMAL(38, 0) * 0.001::DECIMAL(4, 3);

@@ -1,7 +1,7 @@
 -- Which refund takes back what of which line, and what becomes of it.
 
 CREATE OR REPLACE TEMP TABLE refund_lines AS
-SELECT source, transaction_id AS refund, transaction_on, transaction_currency AS currency,
+SELECT source, transaction_id AS refund, transaction_on, period, transaction_currency AS currency,
     -base AS base, charge_start_on, charge_end_on, reference_id, link_key
 FROM transactions_in_force
 WHERE base < 0 AND (reference_id IS NOT NULL OR link_key IS NOT NULL);
@@ -105,7 +105,7 @@ CREATE OR REPLACE TEMP TABLE pairs AS
 FROM reference_pairs UNION ALL FROM key_pairs;
 
 -- Refunds of usage detail are netted within their aggregate, like any other line of it.
-CREATE OR REPLACE TEMP TABLE linkable_lines AS
+CREATE OR REPLACE TEMP VIEW linkable_lines AS
 SELECT transactions_in_force.*
 FROM transactions_in_force
 SEMI JOIN pairs
@@ -113,14 +113,15 @@ SEMI JOIN pairs
     AND pairs.refund = transactions_in_force.transaction_id;
 
 CREATE OR REPLACE TEMP TABLE netted AS
-SELECT DISTINCT source, transaction_id
+SELECT DISTINCT source, transaction_id AS refund
 FROM outcomes_of('linkable_lines')
 WHERE aggregated AND participant_id IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE linked_refunds AS
-SELECT source, transaction_id, period, transaction_currency
-FROM linkable_lines
-ANTI JOIN netted USING (source, transaction_id);
+SELECT source, refund AS transaction_id, period, currency AS transaction_currency
+FROM refund_lines
+SEMI JOIN pairs USING (source, refund)
+ANTI JOIN netted USING (source, refund);
 
 -- A piece takes back `before` to `cumulated` of its original's base; an excess has no original left.
 CREATE OR REPLACE TEMP TABLE pieces AS
@@ -146,7 +147,7 @@ FROM pieces
 JOIN linked_refunds
     ON linked_refunds.source = pieces.source AND linked_refunds.transaction_id = pieces.refund;
 
-CREATE OR REPLACE TEMP TABLE original_lines AS
+CREATE OR REPLACE TEMP VIEW original_lines AS
 SELECT transactions_in_force.*
 FROM transactions_in_force
 SEMI JOIN pieces
@@ -154,16 +155,10 @@ SEMI JOIN pieces
     AND pieces.original = transactions_in_force.transaction_id;
 
 CREATE OR REPLACE TEMP TABLE original_outcomes AS
-SELECT * FROM outcomes_of('original_lines') WHERE participant_id IS NOT NULL;
+SELECT * FROM outcomes_of('original_lines');
 
--- `round(amount × part ÷ whole)` to minor units, in exact integers, half away from zero.
-CREATE OR REPLACE TEMP MACRO thousandths_of(digits) AS
-    CASE digits WHEN 0 THEN 1000 WHEN 2 THEN 10 ELSE 1 END;
-CREATE OR REPLACE TEMP MACRO divided(dividend, divisor) AS
-    (2 * abs(dividend) + divisor) // (2 * divisor) * sign(dividend);
-CREATE OR REPLACE TEMP MACRO portion(amount, part, whole, digits) AS (
-    divided(
-        (amount * 1000)::HUGEINT * (part * 1000000000000)::HUGEINT,
-        (whole * 1000000000000)::HUGEINT * thousandths_of(digits)
-    ) * thousandths_of(digits)
-)::DECIMAL(38, 0) * 0.001::DECIMAL(4, 3);
+-- `round(minor × part ÷ whole)`, where part and whole are base amounts.
+CREATE OR REPLACE TEMP MACRO portion(minor, part, whole) AS divided(
+    minor::HUGEINT * (part * 1000000000000)::HUGEINT,
+    (whole * 1000000000000)::HUGEINT
+);

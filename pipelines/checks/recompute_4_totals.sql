@@ -10,9 +10,11 @@ SELECT * FROM outcomes_of('plain_lines');
 -- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
 CREATE OR REPLACE TEMP TABLE tallies AS
 SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
-    aggregated, pays_as, rate, share, exchange_rate, digits, program_digits, reason,
+    aggregated, pays_as, share, rate_part, rate_whole, share_part, share_whole, exchange_part,
+    exchange_whole, minor, program_minor, reason,
     CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
         AS customer_id,
+    CASE WHEN aggregated THEN segment_on END AS segment_on,
     CASE WHEN participant_id IS NULL AND program IS NOT NULL THEN partner_id END AS stray_partner_id,
     count(*) AS rows, sum(base) AS base, sum(earned) AS earned, sum(rebate) AS rebate,
     sum(program_earned) AS program_earned, sum(program_rebate) AS program_rebate
@@ -20,24 +22,27 @@ FROM amounts_of('plain_outcomes')
 GROUP BY ALL;
 
 CREATE OR REPLACE TEMP VIEW aggregates AS
-SELECT * EXCLUDE (rows, earned, rebate, program_earned, program_rebate), 1 AS rows
+SELECT * EXCLUDE (rows, earned, rebate, program_earned, program_rebate), 1 AS rows,
+    millionths_of(base) AS millionths
 FROM tallies
 WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
 
 CREATE OR REPLACE TEMP VIEW reversible AS
-SELECT * FROM original_outcomes WHERE reason IS NULL AND NOT aggregated;
+SELECT *
+FROM original_outcomes
+WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated;
 
 CREATE OR REPLACE TEMP VIEW reversals AS
 SELECT program, lever, role, participant_id, pieces.period, pieces.transaction_currency, pays_as, share,
-    pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
-    portion(earned, before, original_base, digits)
-        - portion(earned, cumulated, original_base, digits) AS earned,
-    portion(rebate, before, original_base, digits)
-        - portion(rebate, cumulated, original_base, digits) AS rebate,
-    portion(program_earned, before, original_base, program_digits)
-        - portion(program_earned, cumulated, original_base, program_digits) AS program_earned,
-    portion(program_rebate, before, original_base, program_digits)
-        - portion(program_rebate, cumulated, original_base, program_digits) AS program_rebate
+    minor, program_minor, pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
+    portion(earned, before, original_base)
+        - portion(earned, cumulated, original_base) AS earned,
+    portion(rebate, before, original_base)
+        - portion(rebate, cumulated, original_base) AS rebate,
+    portion(program_earned, before, original_base)
+        - portion(program_earned, cumulated, original_base) AS program_earned,
+    portion(program_rebate, before, original_base)
+        - portion(program_rebate, cumulated, original_base) AS program_rebate
 FROM pieces
 JOIN amounts_of('reversible') AS originals
     ON originals.source = pieces.source AND originals.transaction_id = pieces.original
@@ -45,39 +50,44 @@ WHERE NOT excess;
 
 CREATE OR REPLACE TEMP TABLE recomputed_earned AS
 WITH amounts AS (
-    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, rows,
-        earned, rebate, program_earned, program_rebate
+    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
+        program_minor, rows, earned, rebate, program_earned, program_rebate
     FROM tallies
     WHERE NOT aggregated AND participant_id IS NOT NULL AND reason IS NULL
     UNION ALL
-    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, rows,
-        earned, rebate, program_earned, program_rebate
+    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
+        program_minor, rows, earned, rebate, program_earned, program_rebate
     FROM amounts_of('aggregates')
     UNION ALL
-    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, 1,
-        earned, rebate, program_earned, program_rebate
+    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
+        program_minor, 1, earned, rebate, program_earned, program_rebate
     FROM reversals
 )
 SELECT program, lever, participant_id,
     CASE pays_as WHEN 'fee' THEN 'fee' ELSE 'rebate' END AS earning_type, period,
-    transaction_currency, sum(rows) AS rows, sum(rebate) AS earning_amount,
-    sum(program_rebate) AS program_amount
+    transaction_currency, sum(rows) AS rows,
+    money_of(sum(rebate), any_value(minor)) AS earning_amount,
+    money_of(sum(program_rebate), any_value(program_minor)) AS program_amount
 FROM amounts
 WHERE share <> 0
 GROUP BY ALL
 UNION ALL
 SELECT program, lever, participant_id, 'coop', period, transaction_currency, sum(rows),
-    sum(earned) - sum(rebate), sum(program_earned) - sum(program_rebate)
+    money_of(sum(earned) - sum(rebate), any_value(minor)),
+    money_of(sum(program_earned) - sum(program_rebate), any_value(program_minor))
 FROM amounts
 WHERE share <> 1
 GROUP BY ALL;
 
 -- Lines of partners that some program covers but doesn't map may be out of scope.
-CREATE OR REPLACE TEMP TABLE stray_lines AS
+CREATE OR REPLACE TEMP VIEW stray_lines AS
 SELECT *
 FROM plain_lines
 WHERE billed_partner_id IN (SELECT stray_partner_id FROM tallies)
     OR reseller_partner_id IN (SELECT stray_partner_id FROM tallies);
+
+CREATE OR REPLACE TEMP VIEW stray_outcomes AS
+SELECT * FROM outcomes_of('stray_lines');
 
 CREATE OR REPLACE TEMP TABLE recomputed_refused AS
 WITH refused AS (
@@ -91,7 +101,7 @@ WITH refused AS (
     FROM pieces
     JOIN original_outcomes AS originals
         ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-    WHERE excess OR reason IS NOT NULL
+    WHERE participant_id IS NOT NULL AND (excess OR reason IS NOT NULL AND NOT aggregated)
     UNION ALL
     SELECT 'out of scope',
         CASE WHEN role IN (SELECT program_role.role FROM program_role) THEN 'NO_LEVER'
@@ -101,13 +111,13 @@ WITH refused AS (
     WHERE program IS NULL
     UNION ALL
     SELECT 'out of scope', reason, NULL, NULL, NULL, role, period, transaction_currency, 1, base
-    FROM omitted_of('stray_lines')
+    FROM omitted_in('stray_outcomes')
     WHERE reason IN ('UNMAPPED', 'MAPDUP')
     UNION ALL
     SELECT 'out of scope', reason, NULL, NULL, NULL, role, pieces.period,
         pieces.transaction_currency, 1, pieces.base
     FROM pieces
-    JOIN omitted_of('original_lines') AS omitted
+    JOIN omitted_in('original_outcomes') AS omitted
         ON omitted.source = pieces.source AND omitted.transaction_id = pieces.original
 )
 SELECT kind, reason, program, lever, participant_id, role, period, transaction_currency,

@@ -38,6 +38,8 @@ exceptions AS (
     UNION ALL
     SELECT 7, 'not ordered', program, reason, program_currency, count(*), sum(closing)
     FROM balances
+    SEMI JOIN (SELECT program, max(cycle) AS cycle FROM balances GROUP BY program)
+        USING (program, cycle)
     WHERE reason IS NOT NULL
     GROUP BY ALL
 ),

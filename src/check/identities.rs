@@ -100,28 +100,22 @@ pub const CHECKS: &[Check] = &[
                 FROM out_of_scope WHERE whole
             ),
             pieces AS (
-                SELECT source, transaction_currency, period, any_value(base) AS base
+                SELECT source, transaction_currency, period, min(base) AS base,
+                    min(base) <> max(base) AS differs
                 FROM outcomes
-                GROUP BY source, transaction_currency, period, transaction_id,
-                    original_transaction_id, excess
-            ),
-            differing AS (
-                SELECT concat(source, ' ', transaction_id, ': expected one base, found ', min(base),
-                    ' and ', max(base)) AS fault
-                FROM outcomes
-                GROUP BY source, transaction_id, original_transaction_id, excess
-                HAVING min(base) <> max(base)
+                GROUP BY source, transaction_currency, period, hash(transaction_id),
+                    hash(original_transaction_id, excess)
             ),
             reached AS (
-                SELECT source, transaction_currency, period, sum(base) AS base
+                SELECT source, transaction_currency, period, sum(base) AS base,
+                    count(*) FILTER (differs) AS differing
                 FROM pieces GROUP BY ALL
             )
             SELECT concat(source, ', ', transaction_currency, ', ', period, ': expected base ',
-                coalesce(staged.base, 0), ', found ', coalesce(reached.base, 0))
+                coalesce(staged.base, 0), ', found ', coalesce(reached.base, 0), '; ', differing,
+                ' transactions whose outcomes differ in base')
             FROM staged FULL JOIN reached USING (source, transaction_currency, period)
-            WHERE coalesce(staged.base, 0) <> coalesce(reached.base, 0)
-            UNION ALL
-            SELECT fault FROM differing",
+            WHERE coalesce(staged.base, 0) <> coalesce(reached.base, 0) OR differing > 0",
         ),
     },
     Check {

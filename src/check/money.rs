@@ -5,44 +5,11 @@ use super::{Check, How};
 pub const CHECKS: &[Check] = &[
     Check {
         name: "amounts",
-        description: "gross = amount + forgone; gross = round(share × round(rate × base)), in both \
-                      currencies, for lines and aggregates",
+        description: "gross = amount + forgone; with --deep, gross = round(share × round(rate × \
+                      base)) in both currencies, earning by earning",
         global: true,
         tables: &["earnings"],
-        how: How::Sql(
-            "WITH lines AS (
-                SELECT earning_id, earning_type, gross_amount, forgone_amount, earning_amount,
-                    program_amount, share, exchange_rate,
-                    transaction_currency, program_currency,
-                    round_to(base * earning_rate, minor_units(transaction_currency)) AS earned,
-                    CASE earning_type WHEN 'coop' THEN 1 - share ELSE share END AS rebate_share
-                FROM earnings WHERE original_transaction_id IS NULL
-            ),
-            rebates AS (
-                SELECT *, round_to(earned::DECIMAL(38, 3) * rebate_share, minor_units(transaction_currency)) AS rebate,
-                    minor_units(program_currency) AS program_digits
-                FROM lines
-            ),
-            expected AS (
-                SELECT *, CASE earning_type WHEN 'coop' THEN earned - rebate ELSE rebate END AS gross,
-                    round_to(rebate::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_rebate,
-                    round_to(earned::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_earned
-                FROM rebates
-            )
-            SELECT concat('earning ', earning_id, ': expected ', gross, ' and ',
-                CASE earning_type WHEN 'coop' THEN program_earned - program_rebate
-                    ELSE program_rebate END, ', found ', gross_amount,
-                ' and ', program_amount)
-            FROM expected
-            WHERE gross <> gross_amount OR forgone_amount = 0 AND program_amount
-                <> CASE earning_type WHEN 'coop' THEN program_earned - program_rebate
-                    ELSE program_rebate END
-            UNION ALL
-            SELECT concat('earning ', earning_id, ': expected gross ', gross_amount,
-                ', found ', earning_amount, ' earned and ',
-                forgone_amount, ' forgone')
-            FROM earnings WHERE gross_amount <> earning_amount + forgone_amount",
-        ),
+        how: How::SqlAndDeep(FORGONE, ARITHMETIC),
     },
     Check {
         name: "minor_units",
@@ -52,6 +19,45 @@ pub const CHECKS: &[Check] = &[
         how: How::Made(minor_units),
     },
 ];
+
+const FORGONE: &str = "
+    SELECT concat('earning ', earning_id, ': expected gross ', gross_amount, ', found ',
+        earning_amount, ' earned and ', forgone_amount, ' forgone')
+    FROM earnings WHERE gross_amount <> earning_amount + forgone_amount";
+
+const ARITHMETIC: &str = "
+    WITH lines AS (
+        SELECT *, round_to(base * earning_rate, minor_units(transaction_currency)) AS earned,
+            CASE earning_type WHEN 'coop' THEN 1 - share ELSE share END AS rebate_share
+        FROM earnings WHERE original_transaction_id IS NULL
+    ),
+    rebates AS (
+        SELECT *, minor_units(program_currency) AS program_digits,
+            round_to(earned::DECIMAL(38, 3) * rebate_share, minor_units(transaction_currency))
+                AS rebate
+        FROM lines
+    ),
+    exchanged AS (
+        SELECT *,
+            round_to(rebate::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_rebate,
+            round_to(earned::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_earned
+        FROM rebates
+    ),
+    expected AS (
+        SELECT *,
+            CASE earning_type WHEN 'coop' THEN earned - rebate ELSE rebate END AS gross,
+            CASE earning_type WHEN 'coop' THEN program_earned - program_rebate
+                ELSE program_rebate END AS program_gross
+        FROM exchanged
+    )
+    SELECT concat('earning ', earning_id, ': expected ', gross, ' and ', program_gross, ', found ',
+        gross_amount, ' and ', program_amount)
+    FROM expected
+    WHERE gross <> gross_amount OR forgone_amount = 0 AND program_gross <> program_amount
+    UNION ALL
+    SELECT concat('earning ', earning_id, ': expected gross ', gross_amount, ', found ',
+        earning_amount, ' earned and ', forgone_amount, ' forgone')
+    FROM earnings WHERE gross_amount <> earning_amount + forgone_amount";
 
 /// Money columns with the column that has their currency.
 const MONEY: &[(&str, &str, &[&str])] = &[

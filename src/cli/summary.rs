@@ -87,9 +87,11 @@ const BLOCKS: &[Block] = &[
         header: &["cycle", "program", "participant", "type", "balance", "", "because"],
         kinds: "llllmll",
         sql: "SELECT cycle, program, participant_id, earning_type, closing::VARCHAR,
-                program_currency, lower(replace(reason, '_', ' '))
-            FROM balances JOIN (SELECT program, max(cycle) AS cycle FROM balances GROUP BY program)
+                program_currency, sentence
+            FROM balances
+            SEMI JOIN (SELECT program, max(cycle) AS cycle FROM balances GROUP BY program)
                 USING (program, cycle)
+            LEFT JOIN reasons ON code = reason AND kind = 'carry'
             WHERE reason IS NOT NULL
             ORDER BY program, participant_id, earning_type LIMIT 20",
         none: "nothing",

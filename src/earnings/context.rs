@@ -18,12 +18,17 @@ pub struct Context<'a> {
     /// Program → partner key → participant by date.
     mappings: Vec<Vec<PartnerMapping>>,
     pub facts: Vec<ProgramFacts>,
+    /// By currency key.
+    minor_units: Vec<u32>,
 }
 
 /// What rows need of a program, as keys.
 pub struct ProgramFacts {
+    pub key: i32,
     pub currency: i32,
     pub minor_units: u32,
+    /// Key of each lever.
+    pub levers: Vec<i32>,
 }
 
 struct PartnerMapping {
@@ -47,11 +52,23 @@ impl<'a> Context<'a> {
         let facts = programs
             .iter()
             .map(|program| ProgramFacts {
+                key: names.programs.key(&program.program).unwrap_or_default(),
+                levers: program
+                    .levers
+                    .iter()
+                    .map(|lever| names.levers.key(&lever.lever).unwrap_or_default())
+                    .collect(),
                 currency: names.currencies.key(&program.currency).unwrap_or_default(),
                 minor_units: minor_units(&program.currency),
             })
             .collect();
-        Context { programs, names, products, rates, decisions, links, mappings, facts }
+        let minor_units = names.currencies.values.iter().flatten().map(minor_units).collect();
+        Context { programs, names, products, rates, decisions, links, mappings, facts, minor_units }
+    }
+
+    /// Minor units of a currency, by its key.
+    pub fn minor_units(&self, currency: i32) -> u32 {
+        self.minor_units[usize::try_from(currency).unwrap_or_default()]
     }
 
     /// The participant that a partner earns for in a program on a day.
@@ -100,6 +117,6 @@ fn partner_mappings(
 }
 
 /// Minor units of a currency that staging or loading has checked.
-pub fn minor_units(currency: &str) -> u32 {
+fn minor_units(currency: &str) -> u32 {
     earnest_core::currency::minor_units(currency).unwrap_or(earnest_core::decimal::MONEY_SCALE)
 }

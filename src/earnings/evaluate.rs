@@ -1,7 +1,7 @@
 //! One line in, its outcomes out: per role, program and lever an earning, a refusal, or a place in an
 //! aggregate; per role that nothing covers, the reason. Precedence of reasons is the order of the code.
 
-use super::context::{Context, minor_units};
+use super::context::Context;
 use super::facts::day;
 use super::rows::Subject;
 use super::rules::{Cover, OUT_OF_TERM, covers};
@@ -192,13 +192,9 @@ impl<'a> Evaluator<'a> {
         let (role, participant, partner) = who;
         let lever = &context.programs[program].levers[cover.lever];
         let subject = Subject {
-            program: context
-                .names
-                .programs
-                .key(&context.programs[program].program)
-                .unwrap_or_default(),
+            program: context.facts[program].key,
             term: cover.term,
-            lever: context.names.levers.key(&lever.lever).unwrap_or_default(),
+            lever: context.facts[program].levers[cover.lever],
             role: role_key(role),
             participant,
             partner,
@@ -213,7 +209,7 @@ impl<'a> Evaluator<'a> {
             rate: cover.rate,
             share,
             exchange_rate: rate.unwrap_or_default(),
-            minor_units: minor_units(context.names.currencies.text(facts.currency)),
+            minor_units: context.minor_units(facts.currency),
             program_minor_units: context.facts[program].minor_units,
         };
         let reasons =

@@ -140,48 +140,69 @@ pub fn refunds(files: &[InForceFile]) -> Result<Vec<LinkLine>> {
     link_lines(&collect(refunds_plan(files)?)?)
 }
 
-/// The plan of [`candidates`].
+/// The plan of [`candidates`]: lines whose charge period holds that of a refund with the same link
+/// key, and lines that a refund refers to. A line comes once per refund that it could serve.
 ///
 /// # Errors
 /// If the scan can't be planned.
-pub fn candidates_plan(
-    files: &[InForceFile],
-    link_keys: &[i64],
-    references: &[&str],
-) -> Result<LazyFrame> {
+pub fn candidates_plan(files: &[InForceFile], refunds: &[LinkLine]) -> Result<LazyFrame> {
     let positive = scan(files, &LINK_COLUMNS)?.filter(col("base").gt(lit(0)));
-    let by_key = df!("link_key" => link_keys)?.lazy();
-    let by_reference = df!("reference_target" => references)?.lazy();
-    let semi = || JoinArgs::new(JoinType::Semi);
-    let anti = || JoinArgs::new(JoinType::Anti);
-    let on_key = [col("link_key")];
-    let on_reference = [col("reference_target")];
-    let keyed = positive.clone().join(by_key.clone(), &on_key, &on_key, semi());
+    let columns: Vec<Expr> = LINK_COLUMNS.iter().map(|&name| col(name)).collect();
+    let holds = col("charge_start_on")
+        .lt_eq(col("refund_start_on"))
+        .and(col("refund_end_on").lt_eq(col("charge_end_on")));
+    let inner = JoinArgs::new(JoinType::Inner);
+    let keyed = positive
+        .clone()
+        .join(refund_periods(refunds)?, [col("link_key")], [col("link_key")], inner)
+        .filter(holds)
+        .select(&columns);
+    let mut references: Vec<&str> =
+        refunds.iter().filter_map(|line| line.reference_id.as_deref()).collect();
+    references.sort_unstable();
+    references.dedup();
     if references.is_empty() {
         return Ok(keyed);
     }
-    let referenced = positive.join(by_reference, &on_reference, &on_reference, semi()).join(
-        by_key,
-        &on_key,
-        &on_key,
-        anti(),
-    );
+    let references = df!("reference_target" => references)?.lazy();
+    let on = [col("reference_target")];
+    let referenced = positive.join(references, &on, &on, JoinArgs::new(JoinType::Semi));
     Ok(concat([keyed, referenced], UnionArgs::default())?)
 }
 
-/// Positive lines that have one of these link keys or are one of these references.
+/// Link key and charge period of the refunds that have both, each once.
+fn refund_periods(refunds: &[LinkLine]) -> Result<LazyFrame> {
+    let mut periods: Vec<(i64, NaiveDate, NaiveDate)> = refunds
+        .iter()
+        .filter_map(|line| Some((line.link_key?, line.charge?.0, line.charge?.1)))
+        .collect();
+    periods.sort_unstable();
+    periods.dedup();
+    let days = |day: fn(&(i64, NaiveDate, NaiveDate)) -> NaiveDate| -> Vec<i32> {
+        periods.iter().map(|period| day(period).to_epoch_days()).collect()
+    };
+    let frame = df!(
+        "link_key" => periods.iter().map(|period| period.0).collect::<Vec<i64>>(),
+        "refund_start_on" => days(|period| period.1),
+        "refund_end_on" => days(|period| period.2),
+    )?;
+    let date = |name: &str| col(name).cast(DataType::Date);
+    Ok(frame.lazy().with_columns([date("refund_start_on"), date("refund_end_on")]))
+}
+
+/// Positive lines that a refund could be linked to, each once.
 ///
 /// # Errors
 /// If the scan fails.
-pub fn candidates(
-    files: &[InForceFile],
-    link_keys: &[i64],
-    references: &[&str],
-) -> Result<Vec<LinkLine>> {
-    if link_keys.is_empty() && references.is_empty() {
+pub fn candidates(files: &[InForceFile], refunds: &[LinkLine]) -> Result<Vec<LinkLine>> {
+    if refunds.is_empty() {
         return Ok(Vec::new());
     }
-    link_lines(&collect(candidates_plan(files, link_keys, references)?)?)
+    let mut lines = link_lines(&collect(candidates_plan(files, refunds)?)?)?;
+    let key = |line: &LinkLine| (line.source.clone(), line.transaction_id.clone());
+    lines.sort_by_cached_key(key);
+    lines.dedup_by(|a, b| a.source == b.source && a.transaction_id == b.transaction_id);
+    Ok(lines)
 }
 
 fn link_lines(frame: &DataFrame) -> Result<Vec<LinkLine>> {

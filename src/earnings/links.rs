@@ -3,8 +3,9 @@
 //! currency. Groups are independent, so they can be linked bucket by bucket.
 
 use super::facts::LinkLine;
+use earnest_core::id;
 use earnest_core::refund::{Candidate, Refund, link};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// A transaction within all sources.
 pub type TransactionKey = (String, String);
@@ -50,22 +51,23 @@ fn bucket_of(line: &LinkLine, buckets: usize) -> usize {
     usize::try_from(key % buckets.max(1) as u64).unwrap_or_default()
 }
 
-/// Source, currency and what groups lines.
-type Group = (String, String, String);
+/// Digest of source, currency and what groups lines.
+type Group = u128;
+
+fn group(line: &LinkLine, by: &str) -> Group {
+    id::digest([line.source.as_bytes(), line.currency.as_bytes(), by.as_bytes()])
+}
 
 fn reference_group(line: &LinkLine) -> Option<Group> {
-    let reference = line.reference_id.clone()?;
-    Some((line.source.clone(), line.currency.clone(), reference))
+    line.reference_id.as_deref().map(|reference| group(line, reference))
 }
 
 fn target_group(line: &LinkLine) -> Option<Group> {
-    let target = line.reference_target.clone()?;
-    Some((line.source.clone(), line.currency.clone(), target))
+    line.reference_target.as_deref().map(|target| group(line, target))
 }
 
 fn key_group(line: &LinkLine) -> Option<Group> {
-    let key = line.link_key?;
-    Some((line.source.clone(), line.currency.clone(), key.to_string()))
+    line.link_key.map(|key| group(line, &key.to_string()))
 }
 
 struct Linker<'a> {
@@ -95,7 +97,8 @@ impl Linker<'_> {
         candidate_group: fn(&LinkLine) -> Option<Group>,
         within: bool,
     ) -> Vec<LinkLine> {
-        let mut groups: BTreeMap<Group, (Vec<LinkLine>, Vec<&LinkLine>)> = BTreeMap::new();
+        type Members<'a> = (Vec<LinkLine>, Vec<&'a LinkLine>);
+        let mut groups: HashMap<Group, Members, foldhash::fast::RandomState> = HashMap::default();
         for refund in refunds {
             if let Some(group) = refund_group(&refund) {
                 groups.entry(group).or_default().0.push(refund);

@@ -122,14 +122,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
 
 fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Context<'a>> {
     let refunds = facts::refunds(request.files)?;
-    let mut link_keys: Vec<i64> = refunds.iter().filter_map(|line| line.link_key).collect();
-    link_keys.sort_unstable();
-    link_keys.dedup();
-    let mut references: Vec<&str> =
-        refunds.iter().filter_map(|line| line.reference_id.as_deref()).collect();
-    references.sort_unstable();
-    references.dedup();
-    let candidates = facts::candidates(request.files, &link_keys, &references)?;
+    let candidates = facts::candidates(request.files, &refunds)?;
     let links = links::link_all(refunds, candidates, request.buckets);
     let names = Names::collect(
         request.programs,

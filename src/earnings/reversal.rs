@@ -1,6 +1,6 @@
 //! Linked refunds: each piece takes back what its original earned, or shares its refusal.
 
-use super::context::{Context, minor_units};
+use super::context::Context;
 use super::evaluate::{Evaluated, Verdict};
 use super::rows::Line;
 use super::sink::{Origin, Sink, Written, widen};
@@ -84,7 +84,7 @@ fn piece(
                 sink.earned(line, outcome, terms, &reversed, &origin)?;
             }
             Verdict::Refused(reasons, forgone) => {
-                let minor = minor_units(context.names.currencies.text(line.currency));
+                let minor = context.minor_units(line.currency);
                 let forgone = forgone
                     .map(|earned| {
                         let whole = Amounts { earned, ..Amounts::default() };

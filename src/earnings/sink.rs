@@ -34,6 +34,12 @@ pub struct Sink<'a> {
     sources: (SourceRows, TableWriter),
     postings: HashMap<PostingKey, PostingSum, foldhash::fast::RandomState>,
     digester: Digester,
+    /// Key of the unit's period.
+    period_key: i32,
+    /// Key of the cycle in which the period is due, by program.
+    payment_months: Vec<i32>,
+    /// Key of the fiscal half of a fund, by program and period.
+    halves: HashMap<(usize, Period), i32, foldhash::fast::RandomState>,
 }
 
 /// What a sink leaves behind.
@@ -70,7 +76,19 @@ impl<'a> Sink<'a> {
             sources: (SourceRows::default(), writer(&schema::EARNING_SOURCES)?),
             postings: HashMap::default(),
             digester: Digester::default(),
+            period_key: context.names.period(period),
+            payment_months: context
+                .programs
+                .iter()
+                .map(|program| context.names.period(program.due_cycle(period)))
+                .collect(),
+            halves: HashMap::default(),
         })
+    }
+
+    /// Key of the unit's period.
+    pub fn period_key(&self) -> i32 {
+        self.period_key
     }
 
     pub fn period(&self) -> Period {
@@ -140,16 +158,8 @@ impl<'a> Sink<'a> {
                 exchange_rate: terms.exchange_rate,
                 earning_amount,
                 program_amount,
-                fund_half: if coop {
-                    context.names.half(program.fund_half(origin.fund_period))
-                } else {
-                    -1
-                },
-                payment_month: if coop {
-                    -1
-                } else {
-                    context.names.period(program.due_cycle(self.period))
-                },
+                fund_half: if coop { self.half(outcome.program, origin.fund_period) } else { -1 },
+                payment_month: if coop { -1 } else { self.payment_months[outcome.program] },
             };
             self.earnings.0.push(line, &outcome.subject, origin.aggregate_key, &figures)?;
             let fund_period = if coop { origin.fund_period } else { self.period };
@@ -216,7 +226,7 @@ impl<'a> Sink<'a> {
         transaction: &str,
         amounts: [i128; 3],
     ) -> Result<()> {
-        let period = self.context.names.period(self.period);
+        let period = self.period_key;
         self.sources.0.push(earning_id, period, source, transaction, amounts)?;
         if self.sources.0.rows >= BATCH_ROWS {
             self.sources.1.write(&self.sources.0.finish(&self.context.names)?)?;
@@ -245,6 +255,14 @@ impl<'a> Sink<'a> {
             period: self.period,
             postings: self.postings.into_iter().collect(),
         })
+    }
+
+    fn half(&mut self, program: usize, period: Period) -> i32 {
+        let context = self.context;
+        *self
+            .halves
+            .entry((program, period))
+            .or_insert_with(|| context.names.half(context.programs[program].fund_half(period)))
     }
 
     /// The digest of program, term, lever, transaction or aggregate key, participant and earning

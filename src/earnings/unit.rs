@@ -140,7 +140,7 @@ impl Unit<'_> {
             original_transaction_id: None,
             customer_id: columns.customer_id.is_valid(row).then(|| columns.customer_id.value(row)),
             transaction_on: facts.transaction_on,
-            period: self.context.names.period(self.evaluator.period),
+            period: self.sink.period_key(),
             currency: facts.currency,
             base: facts.base,
         };

@@ -15,7 +15,7 @@ pub const CATALOG: &str = "warehouse.duckdb";
 pub fn catalog(store: &Store, snapshot: &Snapshot) -> Result<()> {
     let scratch = store.scratch()?;
     let connection = Connection::open(&scratch)?;
-    connection.execute_batch(&views::statements(store, snapshot).join(";\n"))?;
+    views::create(&connection, store, snapshot)?;
     connection.execute_batch("CHECKPOINT")?;
     connection.close().map_err(|(_, error)| Error::from(error))?;
     let bytes = std::fs::read(&scratch).map_err(|error| Error::io(&scratch, &error))?;

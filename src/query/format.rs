@@ -5,8 +5,9 @@ use super::select::Rows;
 use crate::error::Result;
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use earnest_core::decimal::format;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -55,6 +56,7 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
         let column = match column.data_type() {
             DataType::Dictionary(_, _) => cast(column, &DataType::Utf8)?,
             DataType::FixedSizeBinary(16) => uuids(column),
+            DataType::Decimal128(_, scale @ 3..) => decimals(column, scale.unsigned_abs().into()),
             _ => column.clone(),
         };
         fields.push(Field::new(field.name(), column.data_type().clone(), true));
@@ -62,6 +64,13 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
     }
     let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
+}
+
+/// Exact, without needless zeros: money is stored with the decimals of the finest currency.
+fn decimals(column: &ArrayRef, scale: u32) -> ArrayRef {
+    let values = column.as_primitive::<Decimal128Type>().iter();
+    let texts = values.map(|value| value.map(|value| format(value, scale, 2)));
+    Arc::new(texts.collect::<arrow::array::StringArray>())
 }
 
 fn uuids(column: &ArrayRef) -> ArrayRef {

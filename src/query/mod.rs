@@ -10,7 +10,7 @@ mod views;
 pub use catalog::{CATALOG, catalog};
 pub use format::{Format, render};
 pub use select::{Rows, select, select_of_user, text_rows};
-pub use views::{is_replaceable, literal, statements};
+pub use views::{is_replaceable, literal};
 
 use crate::error::{Error, Result};
 use crate::job::Limits;
@@ -25,8 +25,8 @@ use duckdb::Connection;
 pub fn connect(store: &Store, snapshot: &Snapshot, limits: &Limits) -> Result<Connection> {
     let connection = Connection::open_in_memory()?;
     connection.execute_batch(&settings(store, limits))?;
-    connection.execute_batch(&views::statements(store, snapshot).join(";\n")).map_err(|error| {
-        Error::broken(format!("snapshot {}: {}", snapshot.snapshot, select::first_lines(&error)))
+    views::create(&connection, store, snapshot).map_err(|error| {
+        Error::broken(format!("snapshot {}: {error}", snapshot.snapshot))
             .hint("`earnest check --deep` compares every file with the snapshot")
     })?;
     connection.execute_batch(&lock(store))?;
@@ -37,7 +37,7 @@ fn settings(store: &Store, limits: &Limits) -> String {
     let scratch = store.root().join("scratch").join(format!("duckdb-{}", std::process::id()));
     let mut settings = format!(
         "SET memory_limit = '{}B'; SET temp_directory = {};
-         SET TimeZone = 'UTC'; SET arrow_large_buffer_size = false;
+         SET TimeZone = 'UTC'; SET parquet_metadata_cache = true;
          SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;",
         limits.memory_bytes,
         views::literal(&scratch.display().to_string()),

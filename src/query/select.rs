@@ -77,7 +77,7 @@ fn select_one(connection: &Connection, sql: &str) -> Result<Rows, duckdb::Error>
 }
 
 /// DuckDB's message without the echo of the statement.
-pub fn first_lines(error: &duckdb::Error) -> String {
+fn first_lines(error: &duckdb::Error) -> String {
     let text = match error {
         duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
         other => other.to_string(),

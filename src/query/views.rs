@@ -1,12 +1,16 @@
-//! The statements that make the views, for a connection in memory and for the catalog file alike.
+//! The views, for a connection in memory and for the catalog file alike.
 
+use crate::error::Result;
 use crate::schema::{TABLES, Table};
-use crate::warehouse::{Snapshot, Store};
+use crate::warehouse::{DataFile, Snapshot, Store};
+use duckdb::Connection;
 use earnest_core::reason::{CarryReason, Reason, RejectReason};
 
-/// One statement per view and comment, in the order of [`TABLES`].
-#[must_use]
-pub fn statements(store: &Store, snapshot: &Snapshot) -> Vec<String> {
+/// Makes every view, with its comments: first the tables, then what is in force.
+///
+/// # Errors
+/// If a file of the snapshot can't be opened.
+pub fn create(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Result<()> {
     let mut statements = vec![
         format!(
             "CREATE VIEW snapshot AS SELECT {}::BIGINT AS snapshot, {} AS run_id, {} AS as_of",
@@ -16,30 +20,44 @@ pub fn statements(store: &Store, snapshot: &Snapshot) -> Vec<String> {
         ),
         "COMMENT ON VIEW snapshot IS 'One row: the published state that the other views show'"
             .to_owned(),
-    ];
-    statements.push(reasons());
-    statements.push(
-        "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per kind \
-         (`outcome`, `reject`, `carry`) × code'"
+        reasons(),
+        "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per \
+         kind (`outcome`, `reject`, `carry`) × code'"
             .to_owned(),
-    );
+    ];
     for table in TABLES {
-        statements.push(view(store, snapshot, table));
+        let files: Vec<&DataFile> = snapshot.files(table.name).iter().collect();
+        statements.push(format!(
+            "CREATE VIEW {} AS {}",
+            quoted(table.name),
+            rows_of(store, table, &files)
+        ));
         statements.extend(comments(table));
     }
+    connection.execute_batch(&statements.join(";\n"))?;
+    let replaced = replaced(connection, snapshot)?;
+    let mut statements = Vec::new();
     for table in TABLES.iter().filter(|table| is_replaceable(table)) {
-        statements.push(in_force(snapshot, table));
-        statements.push(format!(
-            "COMMENT ON VIEW {}_in_force IS {}",
-            table.name,
-            literal(&format!(
-                "{}: rows known on or before the snapshot's as-of date that no later delivery \
-                 replaced or withdrew",
-                table.description
-            ))
-        ));
+        statements.push(in_force(store, snapshot, table, &replaced));
+        let about = format!(
+            "{}: rows known on or before the snapshot's as-of date that no later delivery \
+             replaced or withdrew",
+            table.description
+        );
+        statements.push(format!("COMMENT ON VIEW {}_in_force IS {}", table.name, literal(&about)));
     }
-    statements
+    Ok(connection.execute_batch(&statements.join(";\n"))?)
+}
+
+/// Table and delivery of everything that was replaced in part or whole.
+fn replaced(connection: &Connection, snapshot: &Snapshot) -> Result<Vec<(String, String)>> {
+    let sql = format!(
+        "SELECT DISTINCT table_name, delivery_id FROM supersessions WHERE known_on <= {}",
+        day(snapshot)
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<duckdb::Result<_>>()?)
 }
 
 /// True for staged tables whose rows a later delivery may replace.
@@ -50,12 +68,10 @@ pub fn is_replaceable(table: &Table) -> bool {
         .all(|name| table.columns.iter().any(|column| column.name == *name))
 }
 
-fn view(store: &Store, snapshot: &Snapshot, table: &Table) -> String {
-    let paths: Vec<String> = snapshot
-        .paths(store, table.name)
-        .iter()
-        .map(|path| literal(&path.display().to_string()))
-        .collect();
+/// A SELECT of all rows of some files of a table, with the table's types if there are none.
+fn rows_of(store: &Store, table: &Table, files: &[&DataFile]) -> String {
+    let paths: Vec<String> =
+        files.iter().map(|file| literal(&store.path(&file.path).display().to_string())).collect();
     let columns: Vec<String> = table
         .columns
         .iter()
@@ -67,12 +83,11 @@ fn view(store: &Store, snapshot: &Snapshot, table: &Table) -> String {
             }
         })
         .collect();
-    let from = if paths.is_empty() {
-        "WHERE false".to_owned()
-    } else {
-        format!("FROM read_parquet([{}], hive_partitioning = false)", paths.join(", "))
-    };
-    format!("CREATE VIEW {} AS SELECT {} {from}", quoted(table.name), columns.join(", "))
+    let columns = columns.join(", ");
+    if paths.is_empty() {
+        return format!("SELECT {columns} WHERE false");
+    }
+    format!("SELECT {columns} FROM read_parquet([{}], hive_partitioning = false)", paths.join(", "))
 }
 
 fn comments(table: &Table) -> Vec<String> {
@@ -90,24 +105,48 @@ fn comments(table: &Table) -> Vec<String> {
     comments
 }
 
-fn in_force(snapshot: &Snapshot, table: &Table) -> String {
+/// Most deliveries are never replaced; only the files of those that are need the look-up. A file's
+/// unit begins with its delivery's id.
+fn in_force(
+    store: &Store,
+    snapshot: &Snapshot,
+    table: &Table,
+    replaced: &[(String, String)],
+) -> String {
     let (name, day) = (table.name, day(snapshot));
+    let touched = |file: &&DataFile| {
+        let mut ours = replaced.iter().filter(|(table, _)| table == name);
+        ours.any(|(_, delivery)| file.unit.starts_with(delivery.as_str()))
+    };
+    let (touched, whole): (Vec<&DataFile>, Vec<&DataFile>) =
+        snapshot.files(name).iter().partition(touched);
+    let whole = format!("{} AND known_on <= {day}", filtered(&rows_of(store, table, &whole)));
+    if touched.is_empty() {
+        return format!("CREATE VIEW {name}_in_force AS {whole}");
+    }
     format!(
-        "CREATE VIEW {name}_in_force AS
-         WITH replaced AS (
-             SELECT DISTINCT delivery_id, slice_key, row_key FROM supersessions
-             WHERE table_name = {} AND known_on <= {day}
-         )
-         SELECT staged.* FROM {} AS staged
-         ANTI JOIN (SELECT * FROM replaced WHERE row_key IS NULL) AS slices
+        "CREATE VIEW {name}_in_force AS {whole}
+         UNION ALL
+         SELECT staged.* FROM ({}) AS staged
+         ANTI JOIN (
+             SELECT DISTINCT delivery_id, slice_key FROM supersessions
+             WHERE table_name = '{name}' AND known_on <= {day} AND row_key IS NULL
+         ) AS slices
              ON staged.delivery_id = slices.delivery_id
              AND staged.slice_key IS NOT DISTINCT FROM slices.slice_key
-         ANTI JOIN (SELECT * FROM replaced WHERE row_key IS NOT NULL) AS keys
+         ANTI JOIN (
+             SELECT DISTINCT delivery_id, row_key FROM supersessions
+             WHERE table_name = '{name}' AND known_on <= {day} AND row_key IS NOT NULL
+         ) AS keys
              ON staged.delivery_id = keys.delivery_id AND staged.row_key = keys.row_key
          WHERE staged.known_on <= {day}",
-        literal(name),
-        quoted(name),
+        rows_of(store, table, &touched),
     )
+}
+
+/// A SELECT that another condition can be added to.
+fn filtered(select: &str) -> String {
+    if select.ends_with("WHERE false") { select.to_owned() } else { format!("{select} WHERE true") }
 }
 
 fn reasons() -> String {

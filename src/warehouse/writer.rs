@@ -4,13 +4,14 @@
 use super::digest::Digest;
 use super::store::Store;
 use crate::error::{Error, Result};
-use crate::schema::Table;
+use crate::schema::{Kind, Table};
 use arrow::array::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -176,13 +177,25 @@ fn properties(table: &Table) -> WriterProperties {
         metadata.push(KeyValue::new(format!("column.{}", column.name), column.doc.to_owned()));
     }
     let level = ZstdLevel::try_new(1).unwrap_or_default();
-    WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_created_by("earnest".to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_key_value_metadata(Some(metadata))
-        .build()
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_key_value_metadata(Some(metadata));
+    for column in table.columns {
+        let path = ColumnPath::from(column.name);
+        // Only days are worth pruning by; readers have lost rows over minima of decimals.
+        if column.kind == Kind::Date {
+            properties =
+                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
+        }
+        // Values that hardly repeat: a dictionary would be built in vain.
+        if column.kind == Kind::Uuid || column.name == "transaction_id" {
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
+    }
+    properties.build()
 }
 
 /// A file that hashes what is written to it.

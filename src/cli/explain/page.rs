@@ -143,7 +143,8 @@ impl Section {
             return columns(&pairs, &[false, false], 2);
         }
         let number = |column: &usize| {
-            self.names[*column].starts_with('*') || all_numbers(&self.rows, *column)
+            let name = self.names[*column].as_str();
+            name.starts_with('*') || ["earnings", "lines", "record"].contains(&name)
         };
         let right: Vec<bool> = shown.iter().map(number).collect();
         let mut rows = vec![titles];
@@ -217,11 +218,6 @@ impl Sum {
         };
         format!("  = {found} {} {} {verdict}\n", self.currency, self.what)
     }
-}
-
-fn all_numbers(rows: &[Vec<Option<String>>], column: usize) -> bool {
-    let is_number = |text: &str| parse(text, AMOUNT_SCALE).is_ok() && !text.starts_with('0');
-    rows.iter().all(|row| row[column].as_deref().is_none_or(is_number))
 }
 
 /// A decimal without needless zeros.

@@ -121,12 +121,17 @@ pub fn explain(connection: &Connection, id: &str, lines: usize) -> Result<Page> 
     );
     convert(&mut payment)?;
     items.add(
-        "is the order's gross",
+        "is the order's gross in program currency",
         &items.total("program_amount"),
         &gross_program,
         &program_currency,
     );
-    items.add("is the order's gross", &items.total("payment_amount"), &gross, &currency);
+    items.add(
+        "is the order's gross in payment currency",
+        &items.total("payment_amount"),
+        &gross,
+        &currency,
+    );
     let mut details = Vec::new();
     for row in 0..items.rows.len() {
         details.extend(item(connection, &payment, &items, row, lines)?);

@@ -1,0 +1,192 @@
+//! The command line as a stranger meets it: exit codes, what stands on stdout, what on stderr.
+
+use crate::support::project;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs the binary on the sample story, with a warehouse of the test's own.
+fn earnest(warehouse: &Path, arguments: &[&str]) -> Output {
+    let pipeline = project().join("pipelines/daily.toml");
+    Command::new(env!("CARGO_BIN_EXE_earnest"))
+        .args(arguments)
+        .arg("--pipeline")
+        .arg(pipeline)
+        .arg("--warehouse")
+        .arg(warehouse)
+        .output()
+        .expect("the binary runs")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A warehouse with the sample story in it.
+fn sample() -> tempfile::TempDir {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let run = earnest(warehouse.path(), &["run", "--as-of", "2021-06-20"]);
+    assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
+    for expected in ["Read", "Rejected", "Earned", "Not earned", "Out of scope", "Ordered"] {
+        assert!(stdout(&run).contains(&format!("\n{expected}\n")), "{}", stdout(&run));
+    }
+    assert!(stdout(&run).contains(&format!("{}/tables", warehouse.path().display())));
+    warehouse
+}
+
+#[test]
+fn the_sample_story_can_be_asked() {
+    let warehouse = sample();
+    let ask = |arguments: &[&str]| {
+        let output = earnest(warehouse.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let csv = ask(&["query", "-o", "csv", "select count(*) as payments from payments"]);
+    assert!(csv.starts_with("payments\n") && csv != "payments\n0\n", "{csv}");
+    let json =
+        ask(&["query", "-o", "json", "select 1.50::decimal(18,3) as amount, null as nothing"]);
+    assert_eq!(json, "[\n  {\"amount\": \"1.50\", \"nothing\": null}\n]\n");
+    let empty = ask(&["query", "-o", "json", "select 1 as one where false"]);
+    assert_eq!(empty, "[]\n");
+    let joined = ask(&[
+        "query",
+        "select e.program, m.location_name, sum(p.total_payment) from earnings e \
+         join memberships_in_force m on m.location_id = e.participant_id \
+         join payments p using (program, participant_id) group by all order by all",
+    ]);
+    assert!(joined.contains("csp-direct-bill"), "{joined}");
+    assert!(ask(&["check", "--deep"]).contains("recompute       ok"));
+    assert!(ask(&["check", "--list"]).contains("journal"));
+    let status = ask(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["snapshot"], 1);
+    assert_eq!(status["current_json_behind"], false);
+    assert!(ask(&["status"]).contains("exchange-rates"));
+    assert!(ask(&["report"]).contains("reports/00000001/program_summary.csv"));
+    let catalog = ask(&["catalog"]);
+    assert!(Path::new(catalog.trim()).is_file(), "{catalog}");
+}
+
+#[test]
+fn payments_participants_and_transactions_are_explained() {
+    let warehouse = sample();
+    let ask = |arguments: &[&str]| {
+        let output = earnest(warehouse.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let one = |sql: &str| {
+        let csv = ask(&["query", "-o", "csv", sql]);
+        csv.lines().nth(1).unwrap_or_else(|| panic!("{sql}: no row")).to_owned()
+    };
+    let payments = ask(&["query", "-o", "csv", "select payment_id from payments"]);
+    for payment in payments.lines().skip(1) {
+        let page = ask(&["explain", "payment", payment]);
+        assert!(
+            page.contains("is the order's gross in payment currency ✓") && !page.contains('✗'),
+            "{page}"
+        );
+    }
+    let payee = one("select participant_id from payments where payment_currency = 'EUR'");
+    let page = ask(&["explain", "participant", &payee]);
+    assert!(page.contains("\nEarned\n") && page.contains("\nBalances\n"), "{page}");
+    let month = ask(&["explain", "participant", &payee, "--period", "2021-04", "--json"]);
+    let month: serde_json::Value = serde_json::from_str(&month).expect("JSON");
+    assert_eq!(month["adds_up"], true);
+    let refund =
+        one("select transaction_id from earnings where original_transaction_id is not null");
+    let page = ask(&["explain", "transaction", &refund]);
+    assert!(page.contains("reverses"), "{page}");
+    let refused = one("select transaction_id from unearned where reason = 'NORATE'");
+    let page = ask(&["explain", "transaction", &refused]);
+    assert!(page.contains("No exchange rate for the currency and month"), "{page}");
+}
+
+#[test]
+fn queries_read_the_warehouse_and_nothing_else() {
+    let warehouse = sample();
+    let refused = |sql: &str, expected: &str| {
+        let output = earnest(warehouse.path(), &["query", sql]);
+        assert_eq!(output.status.code(), Some(2), "`{sql}`: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "`{sql}`: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "`{sql}`");
+    };
+    refused("select 1; select 2", "expected one statement, found 2");
+    refused("", "expected one statement, found 0");
+    refused("copy earnings to 'x.csv'", "expected a SELECT, found another statement");
+    refused("create table t (a int)", "expected a SELECT, found another statement");
+    refused("set threads = 1", "expected a SELECT, found another statement");
+    refused("select * from read_csv('/etc/hostname')", "only the warehouse's own tables");
+    refused("select * from '/etc/hostname'", "");
+    refused("selec 1", "expected SQL, found syntax error");
+    refused("select nothing from earnings", "hint: `DESCRIBE <table>` lists a table's columns");
+    refused("select * from nowhere", "hint: `SHOW TABLES` lists the tables");
+    refused("select error('x')", "query: ");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let refused = |warehouse: &Path, arguments: &[&str], expected: &str| {
+        let output = earnest(warehouse, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(expected), "{arguments:?}: {}", stderr(&output));
+    };
+    let missing = folder.path().join("missing");
+    refused(&missing, &["status"], "expected a folder, found none\nhint: `earnest run` makes it");
+    refused(folder.path(), &["status"], "expected a snapshot, found none");
+    refused(folder.path(), &["run", "--as-of", "yesterday"], "invalid value 'yesterday'");
+    refused(folder.path(), &["nonsense"], "unrecognized subcommand");
+    let warehouse = sample();
+    let warehouse = warehouse.path();
+    refused(warehouse, &["check", "nonsense"], "hint: the checks are `rows_read`");
+    refused(warehouse, &["explain", "payment", "P0"], "payment `P0`: expected a payment id");
+    refused(warehouse, &["explain", "participant", "0"], "participant `0`: expected a participant");
+    refused(warehouse, &["explain", "transaction", "0"], "transaction `0`: expected a transaction");
+    refused(
+        warehouse,
+        &["explain", "participant", "0", "--period", "May"],
+        "`--period`: expected a month YYYY-MM, found `May`",
+    );
+    refused(warehouse, &["query", "-o", "parquet", "select 1"], "expected `--out FILE`");
+    refused(warehouse, &["query", "--at", "9", "select 1"], "expected a snapshot, found nothing");
+    refused(
+        warehouse,
+        &["run", "--as-of", "2021-06-19"],
+        "hint: a run as of an earlier date takes `--out DIR`",
+    );
+    assert_eq!(earnest(warehouse, &["--help"]).status.code(), Some(0));
+    assert_eq!(earnest(warehouse, &["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn messages_can_be_json() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = earnest(folder.path(), &["status", "--log", "json"]);
+    let line: serde_json::Value = serde_json::from_str(stderr(&output).trim()).expect("JSON");
+    assert_eq!(line["exit_code"], 2);
+    assert_eq!(line["hint"], "`earnest run` publishes the first one");
+}
+
+#[test]
+fn a_flipped_bit_is_found() {
+    let warehouse = sample();
+    let payments = warehouse.path().join("tables/payments");
+    let file = std::fs::read_dir(payments)
+        .expect("the folder")
+        .next()
+        .expect("a file")
+        .expect("an entry")
+        .path();
+    let mut bytes = std::fs::read(&file).expect("its bytes");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).expect("written");
+    let output = earnest(warehouse.path(), &["check", "--deep", "rows_read"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stdout(&output));
+    assert!(stdout(&output).contains("expected SHA-256"), "{}", stdout(&output));
+}
