@@ -19,7 +19,6 @@ use std::sync::Arc;
 /// How the columns of a delivery's rows are filled.
 pub(super) struct Assembly {
     table: &'static Table,
-    schema: SchemaRef,
     fills: Vec<Fill>,
     known_on: i32,
     /// Names of the delivery's files.
@@ -70,7 +69,6 @@ impl Assembly {
             table.columns.iter().map(|column| column.name).enumerate().map(fill).collect();
         Assembly {
             table,
-            schema: schema_of(table, &fills),
             fills,
             known_on,
             files: delivery.files.iter().map(|file| one(&file.name)).collect(),
@@ -85,7 +83,10 @@ impl Assembly {
         let same = |value: &ArrayRef| -> ArrayRef {
             Arc::new(DictionaryArray::<Int32Type>::new(zeros.clone(), Arc::clone(value)))
         };
-        let nothing = |place: usize| new_null_array(self.schema.field(place).data_type(), rows);
+        let nothing = |place: usize| match self.table.columns[place].kind {
+            Kind::Text | Kind::Codes => new_null_array(&texts_type(), rows),
+            kind => new_null_array(&kind.data_type(), rows),
+        };
         let ids = &typed.identified;
         let given = |array: &Option<ArrayRef>, place: usize| {
             array.as_ref().map_or_else(|| nothing(place), Arc::clone)
@@ -109,16 +110,21 @@ impl Assembly {
                 Fill::Same(value) => same(value),
                 Fill::Nothing => nothing(place),
             })
-            .collect();
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+            .collect::<Vec<ArrayRef>>();
+        Ok(RecordBatch::try_new(schema_of(self.table, &columns), columns)?)
     }
 
     /// The same batch with other ids.
     pub(super) fn with_ids(&self, batch: &RecordBatch, ids: ArrayRef) -> Result<RecordBatch> {
         let mut columns = batch.columns().to_vec();
         columns[self.table.position("transaction_id")] = ids;
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        Ok(RecordBatch::try_new(batch.schema(), columns)?)
     }
+}
+
+/// Texts as dictionaries.
+fn texts_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 /// The batch's rows by month, in order of month.
@@ -173,26 +179,10 @@ fn one(text: &str) -> ArrayRef {
     Arc::new(StringArray::from(vec![text]))
 }
 
-/// The table's schema with text columns as dictionaries, except those whose texts are all distinct.
-fn schema_of(table: &Table, fills: &[Fill]) -> SchemaRef {
-    let declared = table.arrow();
-    let fields: Vec<Field> = declared
-        .fields()
-        .iter()
-        .zip(table.columns)
-        .zip(fills)
-        .map(|((field, column), fill)| {
-            let field = field.as_ref().clone();
-            let text = matches!(column.kind, Kind::Text | Kind::Codes);
-            match fill {
-                Fill::Id | Fill::Key => field,
-                _ if text => field.with_data_type(DataType::Dictionary(
-                    Box::new(DataType::Int32),
-                    Box::new(DataType::Utf8),
-                )),
-                _ => field,
-            }
-        })
-        .collect();
-    Arc::new(Schema::new(fields))
+/// The table's schema with the types that the columns have: texts may be dictionaries or plain.
+fn schema_of(table: &Table, columns: &[ArrayRef]) -> SchemaRef {
+    let field = |(declared, array): (&crate::schema::Column, &ArrayRef)| {
+        Field::new(declared.name, array.data_type().clone(), declared.nullable)
+    };
+    Arc::new(Schema::new(table.columns.iter().zip(columns).map(field).collect::<Vec<_>>()))
 }

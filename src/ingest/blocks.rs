@@ -1,8 +1,8 @@
-//! Files to blocks. In: the files of a delivery. Out: blocks of whole records, a few megabytes each, with
+//! Files to blocks. In: the files of a delivery. Out: blocks of whole records, about a megabyte each, with
 //! where the format's columns stand in their file. A file is read once and never held whole.
 
 use super::delivery::InputFile;
-use super::fields::Layout;
+use super::fields::{LACKING, Layout};
 use super::format::{Convert, Format, Identity};
 use super::open::{open_text, unreadable};
 use super::splitter::{Found, Splitter};
@@ -17,14 +17,32 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-/// Bytes of a block, about.
-const BLOCK: usize = 2 << 20;
+/// Bytes of a block, about: few enough to stay in a cache, enough rows for columns.
+const BLOCK: usize = 1 << 20;
 /// Bytes in which a header must end.
 const HEADER: usize = 256 << 10;
 /// Bytes of the longest record.
 const LONGEST_RECORD: usize = 64 << 20;
+
+/// Buffers of blocks that were parsed, to be filled again.
+#[derive(Default)]
+pub(super) struct Spares(Mutex<Vec<Vec<u8>>>);
+
+impl Spares {
+    fn take(&self) -> Vec<u8> {
+        let spare = self.0.lock().ok().and_then(|mut spares| spares.pop());
+        spare.unwrap_or_else(|| Vec::with_capacity(BLOCK + BLOCK / 8))
+    }
+
+    pub(super) fn give(&self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        if let Ok(mut spares) = self.0.lock() {
+            spares.push(bytes);
+        }
+    }
+}
 
 /// Some whole records of a file.
 pub(super) struct Block {
@@ -54,6 +72,7 @@ impl Block {
 pub(super) struct Blocks<'a> {
     source: &'a Source,
     files: &'a [InputFile],
+    spares: &'a Spares,
     next: usize,
     open: Option<Open>,
     /// Columns that the format doesn't declare, by file name.
@@ -72,8 +91,12 @@ enum Stream {
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) fn new(source: &'a Source, files: &'a [InputFile]) -> Blocks<'a> {
-        Blocks { source, files, next: 0, open: None, unknown: Vec::new() }
+    pub(super) fn new(
+        source: &'a Source,
+        files: &'a [InputFile],
+        spares: &'a Spares,
+    ) -> Blocks<'a> {
+        Blocks { source, files, spares, next: 0, open: None, unknown: Vec::new() }
     }
 
     /// The next blocks, about `count` times a full one; empty at the end.
@@ -99,7 +122,8 @@ impl<'a> Blocks<'a> {
             let path = &self.files[open.file].path;
             let data = match &mut open.stream {
                 Stream::Text { stream, rest } => {
-                    next_text(path, &mut **stream, rest, &open.layout)?.map(Data::Text)
+                    let bytes = self.spares.take();
+                    next_text(path, &mut **stream, bytes, rest, &open.layout)?.map(Data::Text)
                 }
                 Stream::Rows(reader) => next_rows(path, reader)?.map(Data::Rows),
             };
@@ -176,6 +200,7 @@ fn open_csv(path: &Path, format: &Format, delimiter: u8) -> Result<(Vec<String>,
         base: u32::try_from(start).unwrap_or(u32::MAX),
         scratch: std::str::from_utf8(&splitter.scratch).unwrap_or_default(),
         spans: &splitter.spans,
+        plain: None,
     };
     let header = splitter.spans.iter().map(|span| fields.get(*span).trim().to_owned()).collect();
     let rest = first[splitter.position()..].to_vec();
@@ -196,15 +221,15 @@ fn layout_of(
             by_name.insert(name, column);
         }
     }
-    let mut positions = vec![None; format.columns.len()];
+    let mut positions = vec![LACKING; format.columns.len()];
     let mut unknown = Vec::new();
     for (position, name) in header.iter().enumerate() {
         match by_name.get(name.as_str()) {
-            Some(&column) if positions[column].is_some() => {
+            Some(&column) if positions[column] != LACKING => {
                 let message = format!("{place}: header: expected `{name}` once, found it again");
                 return Err(Error::check(message).hint("ask the source which of the two is meant"));
             }
-            Some(&column) => positions[column] = Some(position),
+            Some(&column) => positions[column] = position,
             None => unknown.push(name.clone()),
         }
     }
@@ -212,7 +237,7 @@ fn layout_of(
         .columns
         .iter()
         .zip(&positions)
-        .filter(|(declared, position)| declared.required && position.is_none())
+        .filter(|(declared, position)| declared.required && **position == LACKING)
         .map(|(declared, _)| declared.name.as_str())
         .collect();
     if !missing.is_empty() {
@@ -244,10 +269,10 @@ fn layout_of(
 fn next_text(
     path: &Path,
     stream: &mut dyn Read,
+    mut bytes: Vec<u8>,
     rest: &mut Vec<u8>,
     layout: &Layout,
 ) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::with_capacity(BLOCK + (64 << 10));
     bytes.append(rest);
     loop {
         let want = BLOCK.saturating_sub(bytes.len()).max(BLOCK / 2);

@@ -8,7 +8,6 @@ use arrow::array::{
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// Key of a null.
 pub(super) const NULL_KEY: i32 = -1;
@@ -21,7 +20,6 @@ pub(super) struct Interner {
     hashes: Vec<u64>,
     ends: Vec<u32>,
     text: String,
-    last: u32,
 }
 
 impl Interner {
@@ -29,6 +27,7 @@ impl Interner {
         self.ends.len()
     }
 
+    #[inline]
     pub(super) fn get(&self, number: usize) -> &str {
         let start = if number == 0 { 0 } else { self.ends[number - 1] as usize };
         &self.text[start..self.ends[number] as usize]
@@ -36,17 +35,10 @@ impl Interner {
 
     /// The number of a text.
     pub(super) fn intern(&mut self, text: &str) -> u32 {
-        // Exports are sorted by something, so that the same text often comes again at once.
-        if let Some(last) = self.ends.get(self.last as usize)
-            && self.get(self.last as usize) == text
-        {
-            debug_assert!(*last as usize <= self.text.len());
-            return self.last;
-        }
         if self.slots.len() < (self.len() + 1) * 2 {
             self.grow();
         }
-        let hash = xxh3_64(text.as_bytes());
+        let hash = quick_hash(text.as_bytes());
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
@@ -56,17 +48,16 @@ impl Interner {
             }
             let known = (number - 1) as usize;
             if self.hashes[known] == hash && self.get(known) == text {
-                self.last = number - 1;
-                return self.last;
+                return number - 1;
             }
             slot = (slot + 1) & mask;
         }
         self.text.push_str(text);
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         self.hashes.push(hash);
-        self.last = u32::try_from(self.len() - 1).unwrap_or(u32::MAX);
-        self.slots[slot] = self.last + 1;
-        self.last
+        let number = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        self.slots[slot] = number;
+        number - 1
     }
 
     fn grow(&mut self) {
@@ -91,20 +82,75 @@ impl Interner {
     }
 }
 
-/// A text column as numbers of distinct texts.
+/// A hash of a text's begin, middle, end and length: most texts of a column differ there. Those that
+/// don't only make the search longer.
+#[inline]
+fn quick_hash(text: &[u8]) -> u64 {
+    const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+    let word = |from: usize| {
+        let bytes = text.get(from..from + 8).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u64::from_le_bytes)
+    };
+    let length = text.len();
+    let mut hash = (length as u64).wrapping_mul(MULTIPLIER);
+    if length >= 8 {
+        for from in [0, length / 2 - 4, length - 8] {
+            hash = (hash ^ word(from)).wrapping_mul(MULTIPLIER);
+            hash ^= hash >> 32;
+        }
+    } else {
+        let packed = text.iter().fold(0, |packed, byte| packed << 8 | u64::from(*byte));
+        hash = (hash ^ packed).wrapping_mul(MULTIPLIER);
+        hash ^= hash >> 32;
+    }
+    hash
+}
+
+/// A text column as numbers of distinct texts; as plain texts once most of them turn out to differ.
 #[derive(Default)]
 pub(super) struct DictColumn {
     pub keys: Vec<i32>,
     pub texts: Interner,
+    plain: Option<PlainTexts>,
 }
 
+/// Texts one after the other.
+#[derive(Default)]
+struct PlainTexts {
+    text: Vec<u8>,
+    ends: Vec<i32>,
+    nulls: Vec<usize>,
+}
+
+/// Rows after which a column decides how to go on, and distinct texts from which on it is plain.
+const SAMPLE: usize = 1_024;
+const MOSTLY_DISTINCT: usize = SAMPLE / 2;
+
 impl DictColumn {
+    #[inline]
     pub(super) fn push(&mut self, text: &str) {
         let key = self.texts.intern(text).cast_signed();
         self.keys.push(key);
     }
 
+    /// Appends a text that may be null, in whichever way the column is kept.
+    #[inline]
     pub(super) fn push_optional(&mut self, text: &str) {
+        if let Some(plain) = &mut self.plain {
+            plain.push(text);
+        } else if text.is_empty() {
+            self.keys.push(NULL_KEY);
+        } else {
+            self.push(text);
+            if self.keys.len() == SAMPLE && self.texts.len() > MOSTLY_DISTINCT {
+                self.plain = Some(self.expand());
+            }
+        }
+    }
+
+    /// Appends a text of which there are few, so that the column never becomes plain; blank is null.
+    #[inline]
+    pub(super) fn push_code(&mut self, text: &str) {
         if text.is_empty() {
             self.keys.push(NULL_KEY);
         } else {
@@ -112,8 +158,55 @@ impl DictColumn {
         }
     }
 
+    fn expand(&mut self) -> PlainTexts {
+        let mut plain = PlainTexts::default();
+        for key in std::mem::take(&mut self.keys) {
+            let known = (key != NULL_KEY).then(|| self.texts.get(key.cast_unsigned() as usize));
+            plain.push(known.unwrap_or_default());
+        }
+        plain
+    }
+
+    pub(super) fn truncate(&mut self, rows: usize) {
+        self.keys.truncate(rows);
+        if let Some(plain) = &mut self.plain {
+            plain.truncate(rows);
+        }
+    }
+
     pub(super) fn finish(self) -> ArrayRef {
-        dictionary(self.keys, Arc::new(self.texts.array()))
+        match self.plain {
+            Some(plain) => plain.finish(),
+            None => dictionary(self.keys, Arc::new(self.texts.array())),
+        }
+    }
+}
+
+impl PlainTexts {
+    /// Appends a text; blank is null.
+    #[inline]
+    fn push(&mut self, text: &str) {
+        if text.is_empty() {
+            self.nulls.push(self.ends.len());
+        }
+        self.text.extend_from_slice(text.as_bytes());
+        self.ends.push(i32::try_from(self.text.len()).unwrap_or(i32::MAX));
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.ends.truncate(rows);
+        self.text.truncate(self.ends.last().map_or(0, |end| end.cast_unsigned() as usize));
+        self.nulls.retain(|row| *row < rows);
+    }
+
+    fn finish(self) -> ArrayRef {
+        let mut valid = vec![true; self.ends.len()];
+        for row in self.nulls {
+            valid[row] = false;
+        }
+        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(self.ends).collect();
+        let nulls = nulls(valid.iter().copied());
+        Arc::new(StringArray::new(OffsetBuffer::new(offsets), self.text.into(), nulls))
     }
 }
 
@@ -208,6 +301,14 @@ mod tests {
         assert_eq!(dates(vec![1, i32::MIN]).null_count(), 1);
         assert_eq!(decimals(vec![1, i128::MIN, 2], 38, 12).null_count(), 1);
         assert_eq!(integers(vec![1, 2], &[true, false]).null_count(), 1);
+        let mut column = DictColumn::default();
+        for row in 0..3_000 {
+            column.push_optional(&if row % 10 == 0 { String::new() } else { row.to_string() });
+        }
+        column.truncate(2_999);
+        let array = column.finish();
+        assert_eq!((array.len(), array.null_count()), (2_999, 300));
+        assert_eq!(array.as_string::<i32>().value(2_998), "2998");
         let mut texts = TextColumn::default();
         texts.push(&[b"a", b"b"]);
         texts.push(&[b"c"]);

@@ -20,8 +20,11 @@ pub(super) struct Ids<'a> {
     key_hashes: Vec<u128>,
     links: Vec<i64>,
     linked: Vec<bool>,
+    /// Digest of the format's name.
+    salt: u128,
     bytes: Vec<u8>,
     joined: String,
+    line: String,
 }
 
 /// Identities of all rows of a block, as columns.
@@ -51,8 +54,10 @@ impl<'a> Ids<'a> {
             key_hashes: Vec::new(),
             links: Vec::new(),
             linked: Vec::new(),
+            salt: id::digest([format.name.as_bytes()]),
             bytes: Vec::new(),
             joined: String::new(),
+            line: String::new(),
         }
     }
 
@@ -81,15 +86,11 @@ impl<'a> Ids<'a> {
         }
     }
 
-    /// Equal to [`id::digest`] of format, slice key and every declared column.
+    /// Digest of format and every declared column, whatever way the record was written. The columns of
+    /// the slice are among them.
     fn digest(&mut self, texts: &Texts, fields: Fields) -> u128 {
-        self.bytes.clear();
-        add_part(&mut self.bytes, &self.format.name);
-        add_part(&mut self.bytes, if self.by_key { "" } else { &self.joined });
-        for column in 0..texts.len() {
-            add_part(&mut self.bytes, texts.get(fields, column));
-        }
-        xxh3_128(&self.bytes)
+        let line = texts.canonical(fields, &mut self.line);
+        xxh3_128(line.as_bytes()).wrapping_add(self.salt)
     }
 
     fn link(&mut self, texts: &Texts, fields: Fields) {
@@ -135,6 +136,7 @@ fn join(joined: &mut String, texts: &Texts, fields: Fields, columns: &[usize]) {
 }
 
 /// The same bytes that [`id::digest`] hashes.
+#[inline]
 fn add_part(bytes: &mut Vec<u8>, text: &str) {
     bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
     bytes.extend_from_slice(text.as_bytes());

@@ -1,7 +1,6 @@
 //! Decimal numbers, straight from the bytes of a field. In: text, the marks and decimals that a
 //! format declares. Out: an exact integer at the column's scale. Nothing is ever rounded.
 
-use earnest_core::decimal::power_of_ten;
 use earnest_core::reason::RejectReason;
 
 /// How a source writes numbers.
@@ -13,8 +12,16 @@ pub struct Marks {
     pub thousands: Option<u8>,
 }
 
-/// The largest magnitude of `DECIMAL(38, …)`, exclusive.
-const LIMIT: i128 = power_of_ten(38);
+/// Powers of ten up to the largest that 128 bits hold.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut exponent = 1;
+    while exponent < 39 {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
 
 /// Parses a number into an integer at `scale`, with at most `decimals` decimals besides zeros.
 /// `digits` is how many digits the column holds in all, 38 or 18.
@@ -79,9 +86,9 @@ pub fn decimal(
         return Err(RejectReason::BadDecimal);
     }
     let value = if count <= 18 { i128::from(small) } else { large };
-    let value = value.checked_mul(power_of_ten(scale - taken)).ok_or(RejectReason::TooLarge)?;
-    let limit = if digits == 38 { LIMIT } else { power_of_ten(digits) };
-    if value >= limit {
+    let shift = POWERS[(scale - taken) as usize];
+    let value = value.checked_mul(shift).ok_or(RejectReason::TooLarge)?;
+    if value >= POWERS[digits as usize] {
         return Err(RejectReason::TooLarge);
     }
     Ok(if negative { -value } else { value })

@@ -1,7 +1,7 @@
 //! Blocks to rows. In: a block of whole records. Out: typed columns, and the records that can't be
 //! staged with the reason. Blocks know nothing of each other, so that they are parsed side by side.
 
-use super::blocks::{Block, Data};
+use super::blocks::{Block, Data, Spares};
 use super::fields::{Fault, Fields};
 use super::format::Format;
 use super::rows::{Rows, Typed};
@@ -28,14 +28,18 @@ pub(super) struct Rejected {
 }
 
 /// Types every record of a block.
-pub(super) fn parse(format: &Format, block: Block) -> Parsed {
+pub(super) fn parse(format: &Format, block: Block, spares: &Spares) -> Parsed {
     let mut rows = Rows::new(format, &block.layout);
     let mut rejects = Vec::new();
     let records = match &block.data {
         Data::Text(bytes) => text_records(bytes, &block, &mut rows, &mut rejects),
         Data::Rows(batch) => table_records(batch, &block, &mut rows, &mut rejects),
     };
-    Parsed { file: block.file, records, typed: rows.finish(), rejects }
+    let typed = rows.finish();
+    if let Data::Text(bytes) = block.data {
+        spares.give(bytes);
+    }
+    Parsed { file: block.file, records, typed, rejects }
 }
 
 fn text_records(bytes: &[u8], block: &Block, rows: &mut Rows, rejects: &mut Vec<Rejected>) -> u32 {
@@ -58,6 +62,8 @@ fn text_records(bytes: &[u8], block: &Block, rows: &mut Rows, rejects: &mut Vec<
                             base: u32::try_from(base).unwrap_or(u32::MAX),
                             scratch: std::str::from_utf8(&splitter.scratch).unwrap_or_default(),
                             spans: &splitter.spans,
+                            plain: (layout.delimiter == b',' && !splitter.quotes)
+                                .then(|| &text[start - base..end - base]),
                         },
                     ),
                     None => Err(bad_encoding(bytes, &splitter, block)),
@@ -89,9 +95,8 @@ fn bad_encoding(bytes: &[u8], splitter: &Splitter, block: &Block) -> Fault {
         &from[span.start as usize..span.end as usize]
     };
     let field = splitter.spans.iter().position(|span| std::str::from_utf8(of(span)).is_err());
-    let column = field.and_then(|field| {
-        block.layout.positions.iter().position(|position| *position == Some(field))
-    });
+    let column = field
+        .and_then(|field| block.layout.positions.iter().position(|position| *position == field));
     let found = field.map(|field| String::from_utf8_lossy(of(&splitter.spans[field])).into_owned());
     Fault {
         column,
@@ -127,7 +132,7 @@ fn table_records(
             text.push(delimiter);
         }
         text.pop();
-        let fields = Fields { text: &text, base: 0, scratch: "", spans: &spans };
+        let fields = Fields { text: &text, base: 0, scratch: "", spans: &spans, plain: None };
         if let Err(fault) = rows.push(record, fields) {
             rejects.push(Rejected { record, fault, raw: text.clone() });
         }

@@ -1,7 +1,7 @@
 //! Typing. In: the fields of one record after the other. Out: columns of the staged table, or the
 //! first fault of a record. A faulty record leaves no trace in the columns.
 
-use super::columns::{DictColumn, NULL_KEY, dates, decimals, dictionary, integers};
+use super::columns::{DictColumn, Interner, NULL_KEY, dates, decimals, dictionary, integers};
 use super::fields::{Fault, Fields, Layout, Texts};
 use super::format::{Convert, Decimals, Format};
 use super::identify::{Identified, Ids};
@@ -17,11 +17,14 @@ enum Column {
     Text(DictColumn),
     /// Distinct currencies with their minor units; `None`: unknown.
     Currency(DictColumn, Vec<Option<u32>>),
-    /// Days, and the last text with its day.
-    Date(Vec<i32>, String, i32),
+    /// Days, and the days of the distinct texts.
+    Date(Vec<i32>, Interner, Vec<i32>),
     Decimal(Vec<i128>),
     Integer(Vec<i64>, Vec<bool>),
 }
+
+/// What stands for a text that is no date.
+const NO_DAY: i32 = i32::MAX;
 
 /// Rows while they grow.
 pub(super) struct Rows<'a> {
@@ -63,7 +66,7 @@ impl<'a> Rows<'a> {
                 Column::Text(DictColumn::default())
             }
             Convert::Currency => Column::Currency(DictColumn::default(), Vec::new()),
-            Convert::Date { .. } => Column::Date(Vec::new(), String::new(), i32::MIN),
+            Convert::Date { .. } => Column::Date(Vec::new(), Interner::default(), Vec::new()),
             Convert::Integer { scale: 0 } => Column::Integer(Vec::new(), Vec::new()),
             Convert::Decimal { .. } | Convert::Integer { .. } => Column::Decimal(Vec::new()),
         };
@@ -164,24 +167,27 @@ impl<'a> Rows<'a> {
                     column.push(truth);
                 }
                 (Column::Currency(column, units), _) => {
-                    column.push_optional(text);
+                    column.push_code(text);
                     let Some(minor_units) = minor_units(column, units) else {
                         let expected = "an ISO 4217 currency code".to_owned();
                         return Err(bad(RejectReason::UnknownCurrency, expected));
                     };
                     self.minor_units = minor_units;
                 }
-                (Column::Date(days, last, day), Convert::Date { inclusive_end }) => {
-                    if last != text {
+                (Column::Date(days, texts, known), Convert::Date { inclusive_end }) => {
+                    let number = texts.intern(text) as usize;
+                    if number == known.len() {
                         let parsed = self.layout.dates.parse(text);
-                        if parsed.is_none() && !text.is_empty() {
-                            return Err(bad(RejectReason::BadDate, "a date".to_owned()));
-                        }
-                        last.clear();
-                        last.push_str(text);
-                        *day = parsed.map_or(i32::MIN, |day| day + i32::from(inclusive_end));
+                        known.push(match parsed {
+                            Some(day) => day + i32::from(inclusive_end),
+                            None if text.is_empty() => i32::MIN,
+                            None => NO_DAY,
+                        });
                     }
-                    days.push(if text.is_empty() { i32::MIN } else { *day });
+                    if known[number] == NO_DAY {
+                        return Err(bad(RejectReason::BadDate, "a date".to_owned()));
+                    }
+                    days.push(known[number]);
                 }
                 (Column::Decimal(values), convert) if !text.is_empty() => {
                     values.push(
@@ -236,7 +242,7 @@ impl<'a> Rows<'a> {
         let rows = self.rows;
         for column in &mut self.columns {
             match column {
-                Column::Text(column) | Column::Currency(column, _) => column.keys.truncate(rows),
+                Column::Text(column) | Column::Currency(column, _) => column.truncate(rows),
                 Column::Date(days, ..) => days.truncate(rows),
                 Column::Decimal(values) => values.truncate(rows),
                 Column::Integer(values, valid) => {

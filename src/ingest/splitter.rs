@@ -35,12 +35,17 @@ pub(super) struct Splitter<'a> {
     columns: usize,
     /// Whether these bytes are all there is.
     complete: bool,
-    /// Positions of delimiters, quotes and line ends.
+    delimiter: u8,
+    /// Positions of delimiters, quotes and line ends, from the current record to what was scanned.
     hits: Vec<u32>,
+    scanned: usize,
+    /// The first hit of the next record.
     hit: usize,
     start: usize,
     pub spans: Vec<Span>,
     pub scratch: Vec<u8>,
+    /// Whether the record has a quote anywhere.
+    pub quotes: bool,
 }
 
 /// One record while it is scanned.
@@ -67,11 +72,14 @@ impl<'a> Splitter<'a> {
             bytes,
             columns,
             complete,
-            hits: special_positions(bytes, delimiter),
+            delimiter,
+            hits: Vec::with_capacity(2 * SCANNED_AT_ONCE / 8),
+            scanned: 0,
             hit: 0,
             start: 0,
             spans: Vec::with_capacity(columns + 1),
             scratch: Vec::new(),
+            quotes: false,
         }
     }
 
@@ -93,25 +101,51 @@ impl<'a> Splitter<'a> {
         }
     }
 
+    /// The position of a hit; scans on as far as it takes.
+    #[inline]
+    fn hit_at(&mut self, hit: usize) -> Option<usize> {
+        while hit >= self.hits.len() && self.scanned < self.bytes.len() {
+            let until = self.bytes.len().min(self.scanned + SCANNED_AT_ONCE);
+            special_positions(self.bytes, self.scanned..until, self.delimiter, &mut self.hits);
+            self.scanned = until;
+        }
+        self.hits.get(hit).map(|&at| at as usize)
+    }
+
     /// One record; a blank line is a record at `usize::MAX`.
     fn record(&mut self) -> Found {
+        if self.hit > SCANNED_AT_ONCE / 8 {
+            self.hits.drain(..self.hit);
+            self.hit = 0;
+        }
         self.spans.clear();
         self.scratch.clear();
+        self.quotes = false;
         let start = self.start;
         let mut scan = Scan::default();
         let mut hit = self.hit;
         let mut field = start;
         let (end, resume) = loop {
-            let Some(&at) = self.hits.get(hit) else {
+            // Most hits are delimiters.
+            for &at in self.hits.get(hit..).unwrap_or_default() {
+                let at = at as usize;
+                if self.bytes[at] != self.delimiter {
+                    break;
+                }
+                self.spans.push(Span { start: offset(field), end: offset(at), unescaped: false });
+                field = at + 1;
+                hit += 1;
+            }
+            let Some(mut at) = self.hit_at(hit) else {
                 if !self.complete {
                     return Found::Partial;
                 }
                 self.plain(field, self.bytes.len());
                 break (self.bytes.len(), self.bytes.len());
             };
-            let mut at = at as usize;
             let byte = self.bytes[at];
             if byte == QUOTE {
+                self.quotes = true;
                 if at != field {
                     hit += 1;
                     continue;
@@ -155,8 +189,7 @@ impl<'a> Splitter<'a> {
         let mut escaped = false;
         let mut hit = opening + 1;
         let close = loop {
-            let Some(&at) = self.hits.get(hit) else { return Ended::Open };
-            let at = at as usize;
+            let Some(at) = self.hit_at(hit) else { return Ended::Open };
             match self.bytes[at] {
                 QUOTE if self.bytes.get(at + 1) == Some(&QUOTE) => {
                     escaped = true;
@@ -177,9 +210,9 @@ impl<'a> Splitter<'a> {
         let after = close + 1;
         let next = loop {
             hit += 1;
-            match self.hits.get(hit) {
-                Some(&at) if self.bytes[at as usize] == QUOTE => {}
-                next => break next.map(|&at| at as usize),
+            match self.hit_at(hit) {
+                Some(at) if self.bytes[at] == QUOTE => {}
+                next => break next,
             }
         };
         let end = match next {
@@ -227,10 +260,7 @@ impl<'a> Splitter<'a> {
                 let at = self.hits[hit] as usize;
                 (self.line_end(start, at), at + 1)
             }
-            None => {
-                self.hit = self.hits.len();
-                (self.bytes.len(), self.bytes.len())
-            }
+            None => (self.bytes.len(), self.bytes.len()),
         };
         self.start = resume;
         Found::OpenQuote { start, end }
@@ -242,19 +272,25 @@ fn offset(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
-/// Positions of delimiters, quotes and line ends, 64 bytes at a time: the loop over bytes compiles
+/// Bytes that are scanned at once: their hits stay in the nearest cache.
+const SCANNED_AT_ONCE: usize = 32 << 10;
+
+/// Adds positions of delimiters, quotes and line ends, 64 bytes at a time: the loop over bytes compiles
 /// to vector compares, and the multiplication gathers eight flags of 0 or 1 into eight bits.
-fn special_positions(bytes: &[u8], delimiter: u8) -> Vec<u32> {
+fn special_positions(
+    bytes: &[u8],
+    range: std::ops::Range<usize>,
+    delimiter: u8,
+    positions: &mut Vec<u32>,
+) {
     const GATHER: u64 = 0x0102_0408_1020_4080;
-    let is_special =
-        |byte: u8| u8::from(byte == delimiter) | u8::from(byte == QUOTE) | u8::from(byte == b'\n');
-    let mut positions = Vec::with_capacity(bytes.len() / 8);
-    let (chunks, rest) = bytes.as_chunks::<64>();
-    let mut base = 0_u32;
+    let is_special = |byte: u8| (byte == delimiter) | (byte == QUOTE) | (byte == b'\n');
+    let mut base = offset(range.start);
+    let (chunks, rest) = bytes[range].as_chunks::<64>();
     for chunk in chunks {
         let mut flags = [0_u8; 64];
         for (flag, &byte) in flags.iter_mut().zip(chunk) {
-            *flag = is_special(byte);
+            *flag = u8::from(is_special(byte));
         }
         let mut mask = 0_u64;
         for (place, flags) in flags.as_chunks::<8>().0.iter().enumerate() {
@@ -268,11 +304,10 @@ fn special_positions(bytes: &[u8], delimiter: u8) -> Vec<u32> {
         base += 64;
     }
     for (place, &byte) in rest.iter().enumerate() {
-        if is_special(byte) == 1 {
+        if is_special(byte) {
             positions.push(base + offset(place));
         }
     }
-    positions
 }
 
 #[cfg(test)]
@@ -348,7 +383,12 @@ mod tests {
                 .filter(|(_, byte)| b",\"\n".contains(byte))
                 .map(|(place, _)| offset(place))
                 .collect();
-            assert_eq!(special_positions(text.as_bytes(), b','), expected);
+            let mut found = Vec::new();
+            let middle = shift.min(text.len());
+            for range in [0..middle, middle..text.len()] {
+                special_positions(text.as_bytes(), range, b',', &mut found);
+            }
+            assert_eq!(found, expected);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! no moment more than a few of them are held.
 
 use super::assemble::{Assembly, by_month};
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Spares};
 use super::delivery::Delivery;
 use super::format::Identity;
 use super::occurrences::{Keys, Occurrences};
@@ -47,8 +47,9 @@ pub(super) struct Counts {
 
 /// Stages a delivery.
 pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Result<Staged> {
-    let group = rayon::current_num_threads() * 2;
-    let mut blocks = Blocks::new(source, &delivery.files);
+    let group = rayon::current_num_threads() * 4;
+    let spares = Spares::default();
+    let mut blocks = Blocks::new(source, &delivery.files, &spares);
     let mut sink = Sink::new(store, source, delivery)?;
     let mut read = blocks.group(group)?;
     let mut parsed: Vec<Parsed> = Vec::new();
@@ -57,7 +58,10 @@ pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Resu
             || sink.write(parsed),
             || {
                 rayon::join(
-                    || read.into_par_iter().map(|block| parse(&source.format, block)).collect(),
+                    || {
+                        let parse = |block| parse(&source.format, block, &spares);
+                        read.into_par_iter().map(parse).collect()
+                    },
                     || blocks.group(group),
                 )
             },
