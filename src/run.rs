@@ -86,7 +86,7 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
         record::runs(options, store, &mut next, &ingested)?;
         let connection = query::connect(store, &next, &job.limits)?;
         let findings =
-            clock.time("verify", || check::run_all(&connection, &programs, &[], None))?;
+            clock.time("verify", || check::run_all(&connection, &programs, &[], false))?;
         let mut attention = ingested.attention.clone();
         attention.extend(failures(check::refuse_failures(findings)?));
         let reports = clock

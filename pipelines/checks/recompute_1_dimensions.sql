@@ -74,18 +74,21 @@ out_of_term AS (
         ORDER BY place, group_place
     ) = 1
 )
-SELECT covering.*, segment_on,
-    CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
-        AS share,
-    part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
+-- A column comes before an alias of its name, so the fractions are taken one level up.
+SELECT *, part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
     part_of(share) AS share_part, whole_of(share) AS share_whole
-FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
-LEFT JOIN program_split
-    ON program_split.program = covering.program
-    AND coalesce(program_split.from_on <= transaction_on, true)
-    AND coalesce(transaction_on < program_split.until_on, true)
-ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
-    ON changes.program = covering.program AND changes.segment_on <= transaction_on;
+FROM (
+    SELECT covering.*, segment_on,
+        CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
+            AS share
+    FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
+    LEFT JOIN program_split
+        ON program_split.program = covering.program
+        AND coalesce(program_split.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_split.until_on, true)
+    ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
+        ON changes.program = covering.program AND changes.segment_on <= transaction_on
+);
 
 -- Rows of the participant map that share a day are rejected on all their days.
 CREATE OR REPLACE TEMP TABLE map_rows AS

@@ -8,9 +8,10 @@ mod keys;
 mod money;
 mod program_tables;
 
+pub use files::files;
+
 use crate::error::{Error, Result};
 use crate::query::text_rows;
-use crate::warehouse::{Snapshot, Store};
 use duckdb::Connection;
 use earnest_core::program::Program;
 
@@ -74,8 +75,8 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     listed.chain([&compare::RECOMPUTE])
 }
 
-/// Runs the named checks, or all if none is named. With `deep`, every file of that snapshot is read
-/// again, and the recomputation is compared per transaction instead of per total.
+/// Runs the named checks, or all if none is named. With `deep`, the recomputation is compared per
+/// transaction instead of per total.
 ///
 /// # Errors
 /// If a name is unknown or DuckDB breaks; a fault is a finding, not an error.
@@ -83,7 +84,7 @@ pub fn run_all(
     connection: &Connection,
     programs: &[Program],
     names: &[String],
-    deep: Option<(&Store, &Snapshot)>,
+    deep: bool,
 ) -> Result<Vec<Finding>> {
     if let Some(unknown) = names.iter().find(|name| !all().any(|check| check.name == **name)) {
         let known: Vec<&str> = all().map(|check| check.name).collect();
@@ -92,14 +93,7 @@ pub fn run_all(
     }
     program_tables::load(connection, programs)?;
     let asked = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
-    let mut findings = Vec::new();
-    if let Some((store, snapshot)) = deep {
-        findings.push(files::files(store, snapshot)?);
-    }
-    for check in all().filter(asked) {
-        findings.push(run_one(connection, check, deep.is_some())?);
-    }
-    Ok(findings)
+    all().filter(asked).map(|check| run_one(connection, check, deep)).collect()
 }
 
 /// The findings, unless a global check failed: then nothing may be published.

@@ -2,7 +2,7 @@
 
 use super::output::columns;
 use super::{Done, Global, output};
-use crate::check::{Status, all, run_all};
+use crate::check::{Status, all, files, run_all};
 use crate::error::Result;
 
 /// Check the programs and the published tables
@@ -33,9 +33,15 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
     }
     let programs = crate::run::load_programs(&global.job()?)?;
     let reader = global.reader()?;
-    let (connection, snapshot) = reader.connect(args.at)?;
-    let deep = args.deep.then_some((&reader.store, &snapshot));
-    let findings = run_all(&connection, &programs, &args.names, deep)?;
+    let mut findings = Vec::new();
+    if args.deep {
+        // Bytes first: over a damaged file nothing else can be asked.
+        findings.push(files(&reader.store, &reader.snapshot(args.at)?)?);
+    }
+    if findings.iter().all(|finding| finding.status != Status::Failed) {
+        let (connection, _) = reader.connect(args.at)?;
+        findings.extend(run_all(&connection, &programs, &args.names, args.deep)?);
+    }
     let mut done = Done::Well;
     for finding in &findings {
         output::line(&format!("{:<16}{}", finding.check, finding.status.name()));

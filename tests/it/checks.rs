@@ -113,7 +113,7 @@ fn every_check_finds_its_fault() {
 
 /// What a check finds; blank if nothing.
 fn run(connection: &Connection, programs: &[Program], check: &str) -> String {
-    let findings = run_all(connection, programs, &[check.to_owned()], None)
+    let findings = run_all(connection, programs, &[check.to_owned()], false)
         .unwrap_or_else(|error| panic!("check `{check}`: {error}"));
     assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].status == Status::Failed, !findings[0].detail.is_empty());
