@@ -85,7 +85,8 @@ mutate *names: _library
 
 # Runs the slow proofs that CI leaves out
 prove: _library
-    cargo test --locked --release --test it -- --ignored --nocapture
+    EARNEST_FAULT_ROWS=1000000 EARNEST_FAULT_STEP=1 EARNEST_FAULT_EVERY_KIND=1 \
+        cargo test --locked --release --test it -- faults --nocapture
 
 # Runs exactly what CI runs
 ci:

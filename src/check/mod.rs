@@ -69,7 +69,6 @@ impl Status {
 }
 
 /// Every check, in the order in which data flows.
-#[must_use]
 pub fn all() -> impl Iterator<Item = &'static Check> {
     let listed = identities::CHECKS.iter().chain(money::CHECKS).chain(keys::CHECKS);
     listed.chain([&compare::RECOMPUTE])

@@ -137,7 +137,7 @@ fn pick_customer(world: &World, random: &mut Random) -> usize {
 /// A refund: whole or in part, of a line of this delivery or an earlier one, sometimes of a line
 /// that is refunded more than once, and sometimes of none at all.
 fn refund(world: &World, rows: &Rows, month: u64, number: u64) -> Line {
-    let repeated = mix(world.seed ^ 0x7265_7065, place(month, number)) % 10 == 0;
+    let repeated = mix(world.seed ^ 0x7265_7065, place(month, number)).is_multiple_of(10);
     let block = if repeated { (1 << 39) | (number >> 11) } else { number };
     let original = pick_original(world, rows, month, place(month, block));
     let mut random = Random::at(world.seed ^ 0x616d_6f75, place(month, number));

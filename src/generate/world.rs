@@ -93,11 +93,8 @@ impl World {
             .collect();
         let last = first.plus(months.cast_signed() + 26);
         let start = first.first_day();
-        let days = start
-            .iter_days()
-            .take_while(|day| *day < last.first_day())
-            .map(|day| instant(day))
-            .collect();
+        let days =
+            start.iter_days().take_while(|day| *day < last.first_day()).map(instant).collect();
         let month_starts = first
             .through(last)
             .map(|month| (month.first_day() - start).num_days().cast_unsigned() as usize)

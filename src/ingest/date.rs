@@ -158,7 +158,7 @@ fn fraction(text: &mut &[u8]) -> Option<()> {
 /// Days since 1970-01-01 in the Gregorian calendar; `None` for a day that doesn't exist.
 /// Source: Howard Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`.
 fn day_number(year: u32, month: u32, day: u32) -> Option<i32> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let last = match month {
         4 | 6 | 9 | 11 => 30,
         2 if leap => 29,

@@ -54,6 +54,9 @@ impl Delivery {
     }
 }
 
+/// What tells deliveries of a source apart: day, sequence, name.
+type Recognized = (NaiveDate, u32, String);
+
 /// The deliveries of a source, by rank and name.
 pub(super) fn deliveries(source: &Source) -> Result<Vec<Delivery>> {
     let paths = source_files(source)?;
@@ -62,8 +65,7 @@ pub(super) fn deliveries(source: &Source) -> Result<Vec<Delivery>> {
         .iter()
         .flat_map(|manifest| manifest.files.iter().map(move |file| (file, manifest)))
         .collect();
-    let mut grouped: BTreeMap<(NaiveDate, u32, String), (Vec<PathBuf>, Vec<String>)> =
-        BTreeMap::new();
+    let mut grouped: BTreeMap<Recognized, (Vec<PathBuf>, Vec<String>)> = BTreeMap::new();
     for path in paths {
         let (key, complete_for) = match listed.get(&path) {
             Some(manifest) => (recognized_by(manifest), manifest.complete_for.clone()),

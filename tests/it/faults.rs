@@ -13,8 +13,8 @@ fn rows() -> u64 {
     std::env::var("EARNEST_FAULT_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(10_000)
 }
 
-/// How many operations apart faults are injected: 1 is every one, which `.ci/run` asks for on request
-/// and `./just prove` always; seven walks through all kinds of operation in a minute or two.
+/// How many operations apart faults are injected: 1 is every one, as in `./just prove`; seven, which
+/// is the default, takes a minute or two.
 fn step() -> usize {
     std::env::var("EARNEST_FAULT_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(7)
 }
