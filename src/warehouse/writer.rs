@@ -1,17 +1,16 @@
 //! The one Parquet writer. Files of equal content are equal bytes: fixed row-group size, codec and
 //! level, no clock and no arrow schema in the metadata; what a file is stands in its own metadata.
 
+mod column;
+mod encode;
+
 use super::digest::Digest;
 use super::store::Store;
 use crate::error::{Error, Result};
-use crate::schema::{Kind, Table};
+use crate::schema::Table;
 use arrow::array::RecordBatch;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use encode::Encoder;
+use polars_parquet::parquet::error::ParquetError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -43,7 +42,7 @@ pub struct TableWriter {
     store: Store,
     scratch: PathBuf,
     digest: Digest,
-    writer: Option<ArrowWriter<HashingFile>>,
+    encoder: Option<Encoder<HashingFile>>,
 }
 
 impl TableWriter {
@@ -64,7 +63,7 @@ impl TableWriter {
             store: store.clone(),
             scratch: store.scratch()?,
             digest: Digest::default(),
-            writer: None,
+            encoder: None,
         })
     }
 
@@ -83,19 +82,13 @@ impl TableWriter {
             return Ok(());
         }
         self.digest.add(self.table, batch);
-        if self.writer.is_none() {
+        if self.encoder.is_none() {
             let file = self.store.operation(&self.scratch, || File::create(&self.scratch))?;
-            let options = ArrowWriterOptions::new()
-                .with_properties(properties(self.table))
-                .with_skip_arrow_metadata(true);
-            self.writer = Some(ArrowWriter::try_new_with_options(
-                HashingFile::new(file),
-                batch.schema(),
-                options,
-            )?);
+            let encoder = Encoder::new(HashingFile::new(file), self.table);
+            self.encoder = Some(encoder.map_err(|error| self.broken(&error))?);
         }
-        if let Some(writer) = &mut self.writer {
-            writer.write(batch).map_err(|error| self.broken(&error.to_string()))?;
+        if let Some(encoder) = &mut self.encoder {
+            encoder.write(batch, ROW_GROUP_ROWS).map_err(|error| self.broken(&error))?;
         }
         Ok(())
     }
@@ -105,8 +98,8 @@ impl TableWriter {
     /// # Errors
     /// If the disk refuses.
     pub fn finish(mut self) -> Result<Option<DataFile>> {
-        let Some(writer) = self.writer.take() else { return Ok(None) };
-        let file = writer.into_inner().map_err(|error| self.broken(&error.to_string()))?;
+        let Some(encoder) = self.encoder.take() else { return Ok(None) };
+        let file = encoder.finish().map_err(|error| self.broken(&error))?;
         let (bytes, sha256) = file.finish().map_err(|error| Error::io(&self.scratch, &error))?;
         let folder =
             if self.partition.is_empty() { String::new() } else { format!("{}/", self.partition) };
@@ -139,7 +132,11 @@ impl TableWriter {
         .hint("no snapshot names this file; remove it and run again"))
     }
 
-    fn broken(&self, message: &str) -> Error {
+    fn broken(&self, error: &ParquetError) -> Error {
+        let message = match error {
+            ParquetError::OutOfSpec(message) => message.clone(),
+            other => other.to_string(),
+        };
         Error::broken(format!("{}: {message}", self.scratch.display()))
             .hint("see that the disk has space and run again; the last snapshot is untouched")
     }
@@ -164,38 +161,6 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn properties(table: &Table) -> WriterProperties {
-    let mut metadata = vec![
-        KeyValue::new("earnest.table".to_owned(), table.name.to_owned()),
-        KeyValue::new("earnest.schema_version".to_owned(), table.version.to_string()),
-        KeyValue::new("description".to_owned(), table.description.to_owned()),
-        KeyValue::new("grain".to_owned(), table.grain.to_owned()),
-    ];
-    for column in table.columns {
-        metadata.push(KeyValue::new(format!("column.{}", column.name), column.doc.to_owned()));
-    }
-    let level = ZstdLevel::try_new(1).unwrap_or_default();
-    let mut properties = WriterProperties::builder()
-        .set_created_by("earnest".to_owned())
-        .set_compression(Compression::ZSTD(level))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_enabled(EnabledStatistics::None)
-        .set_key_value_metadata(Some(metadata));
-    for column in table.columns {
-        let path = ColumnPath::from(column.name);
-        // Only days are worth pruning by; readers have lost rows over minima of decimals.
-        if column.kind == Kind::Date {
-            properties =
-                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
-        }
-        // Values that hardly repeat: a dictionary would be built in vain.
-        if column.kind == Kind::Uuid || column.name == "transaction_id" {
-            properties = properties.set_column_dictionary_enabled(path, false);
-        }
-    }
-    properties.build()
 }
 
 /// A file that hashes what is written to it.

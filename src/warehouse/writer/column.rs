@@ -1,0 +1,355 @@
+//! The rows of one column until their row group is written. Repeating texts and rates stay keys into
+//! a dictionary from the caller to the page, so that no value is hashed twice.
+
+use crate::schema::{Column, Kind};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
+use polars_arrow::array::{
+    Array as Encodable, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray,
+    PrimitiveArray,
+};
+use polars_arrow::bitmap::{Bitmap, MutableBitmap};
+use polars_arrow::datatypes::ArrowDataType;
+use polars_arrow::offset::OffsetsBuffer;
+use polars_error::PolarsResult;
+use polars_parquet::write::Encoding;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// A dictionary pays as long as values repeat this often.
+const REPEATS: usize = 2;
+
+/// The rows of a column that wait for their row group to fill.
+pub struct ColumnRows {
+    column: &'static Column,
+    values: Values,
+    /// Only of columns that may be null.
+    valid: Option<MutableBitmap>,
+}
+
+enum Values {
+    Keys(Keys),
+    Texts(Texts),
+    Truths(MutableBitmap),
+    Days(Vec<i32>),
+    Numbers(Vec<i64>),
+    /// Big-endian, 16 bytes each: amounts and digests.
+    Wide(Vec<u8>),
+}
+
+impl ColumnRows {
+    pub fn new(column: &'static Column) -> ColumnRows {
+        let values = match column.kind {
+            Kind::Text | Kind::Codes => Values::Texts(Texts::default()),
+            Kind::Boolean => Values::Truths(MutableBitmap::new()),
+            Kind::Date => Values::Days(Vec::new()),
+            Kind::Integer | Kind::Instant | Kind::Money | Kind::Rate => Values::Numbers(Vec::new()),
+            Kind::Amount | Kind::Uuid => Values::Wide(Vec::new()),
+        };
+        ColumnRows { column, values, valid: column.nullable.then(MutableBitmap::new) }
+    }
+
+    /// Appends rows of the column's type; texts may come as a dictionary with `Int32` keys.
+    pub fn append(&mut self, array: &ArrayRef) {
+        if let Some(valid) = &mut self.valid {
+            extend_validity(valid, array.nulls(), array.len());
+        }
+        if array.as_any_dictionary_opt().is_some()
+            && let Values::Texts(texts) = &self.values
+        {
+            // The first rows of a row group decide how its texts are kept.
+            if texts.offsets.is_empty() {
+                self.values = Values::Keys(Keys::default());
+            }
+        }
+        match (&mut self.values, self.column.kind) {
+            (Values::Keys(keys), _) => keys.append(array),
+            (Values::Texts(texts), _) => texts.append(array),
+            (Values::Truths(truths), _) => {
+                array.as_boolean().values().iter().for_each(|truth| truths.push(truth));
+            }
+            (Values::Days(days), _) => {
+                days.extend_from_slice(array.as_primitive::<Date32Type>().values());
+            }
+            (Values::Numbers(numbers), Kind::Integer) => {
+                numbers.extend_from_slice(array.as_primitive::<Int64Type>().values());
+            }
+            (Values::Numbers(numbers), Kind::Instant) => {
+                numbers
+                    .extend_from_slice(array.as_primitive::<TimestampMicrosecondType>().values());
+            }
+            (Values::Numbers(numbers), _) => {
+                let decimals = array.as_primitive::<Decimal128Type>().values();
+                #[expect(clippy::cast_possible_truncation, reason = "18 digits fit 64 bits")]
+                numbers.extend(decimals.iter().map(|&value| value as i64));
+            }
+            (Values::Wide(wide), Kind::Amount) => {
+                let decimals = array.as_primitive::<Decimal128Type>().values();
+                wide.extend(decimals.iter().flat_map(|value| value.to_be_bytes()));
+            }
+            (Values::Wide(wide), _) => {
+                wide.extend_from_slice(array.as_fixed_size_binary().value_data());
+            }
+        }
+    }
+
+    /// The rows as an array for the encoder, and how to encode it.
+    ///
+    /// # Errors
+    /// Never, unless rows were appended of another type.
+    pub fn into_array(self, unique: bool) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+        let valid = self.valid.map(MutableBitmap::freeze).filter(|valid| valid.unset_bits() > 0);
+        match self.values {
+            Values::Keys(keys) => keys.into_array(valid),
+            Values::Texts(texts) if unique => texts.into_array(valid),
+            Values::Texts(texts) => match texts.dictionary(valid.as_ref()) {
+                Some(keys) => keys.into_array(valid),
+                None => texts.into_array(valid),
+            },
+            Values::Truths(truths) => {
+                let array = BooleanArray::try_new(ArrowDataType::Boolean, truths.freeze(), valid)?;
+                Ok((array.boxed(), Encoding::Plain))
+            }
+            Values::Days(days) => match Distinct::of(&days, valid.as_ref()) {
+                Some(distinct) => distinct.into_array(ArrowDataType::Int32, valid),
+                None => plain(ArrowDataType::Int32, days, valid),
+            },
+            Values::Numbers(numbers) => {
+                let distinct = match self.column.kind {
+                    Kind::Rate | Kind::Instant => Distinct::of(&numbers, valid.as_ref()),
+                    _ => None,
+                };
+                match distinct {
+                    Some(distinct) => distinct.into_array(ArrowDataType::Int64, valid),
+                    None => plain(ArrowDataType::Int64, numbers, valid),
+                }
+            }
+            Values::Wide(bytes) => {
+                let dtype = ArrowDataType::FixedSizeBinary(16);
+                let array = FixedSizeBinaryArray::try_new(dtype, bytes.into(), valid)?;
+                Ok((array.boxed(), Encoding::Plain))
+            }
+        }
+    }
+}
+
+fn plain<T: polars_arrow::types::NativeType>(
+    dtype: ArrowDataType,
+    values: Vec<T>,
+    valid: Option<Bitmap>,
+) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+    Ok((PrimitiveArray::try_new(dtype, values.into(), valid)?.boxed(), Encoding::Plain))
+}
+
+fn extend_validity(valid: &mut MutableBitmap, nulls: Option<&NullBuffer>, rows: usize) {
+    match nulls {
+        None => valid.extend_constant(rows, true),
+        Some(nulls) => valid.extend_from_slice(nulls.validity(), nulls.offset(), rows),
+    }
+}
+
+/// Texts one after the other.
+#[derive(Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where each text begins; the end of the last one is the length of `bytes`.
+    offsets: Vec<i64>,
+}
+
+impl Texts {
+    fn append(&mut self, array: &ArrayRef) {
+        if let Some(texts) = array.as_string_opt::<i32>() {
+            for row in 0..texts.len() {
+                self.push(texts.value(row));
+            }
+        } else {
+            let dictionary = array.as_dictionary::<Int32Type>();
+            let texts = dictionary.values().as_string::<i32>();
+            for row in 0..dictionary.len() {
+                self.push(dictionary.key(row).map_or("", |key| texts.value(key)));
+            }
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.offsets.push(self.bytes.len().cast_signed() as i64);
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    fn value(&self, row: usize) -> &[u8] {
+        let end = self.offsets.get(row + 1).map_or(self.bytes.len(), |&end| position(end));
+        &self.bytes[position(self.offsets[row])..end]
+    }
+
+    /// The texts as keys, if they repeat.
+    fn dictionary(&self, valid: Option<&Bitmap>) -> Option<Keys> {
+        let rows = self.offsets.len();
+        let mut index: HashMap<&[u8], u32, foldhash::fast::RandomState> = HashMap::default();
+        let mut keys = Keys { keys: Vec::with_capacity(rows), ..Keys::default() };
+        let mut before: Option<(&[u8], u32)> = None;
+        for row in 0..rows {
+            if !valid.is_none_or(|valid| valid.get_bit(row)) {
+                keys.keys.push(0);
+                continue;
+            }
+            let text = self.value(row);
+            let key = match before {
+                Some((same, key)) if same == text => key,
+                _ => *index.entry(text).or_insert_with(|| keys.texts.add(text)),
+            };
+            before = Some((text, key));
+            keys.keys.push(key);
+            if worthless(index.len(), rows) {
+                return None;
+            }
+        }
+        Some(keys)
+    }
+
+    fn into_binary(mut self, valid: Option<Bitmap>) -> PolarsResult<BinaryArray<i64>> {
+        self.offsets.push(self.bytes.len().cast_signed() as i64);
+        let offsets = OffsetsBuffer::try_from(self.offsets)?;
+        BinaryArray::try_new(ArrowDataType::LargeBinary, offsets, self.bytes.into(), valid)
+    }
+
+    fn into_array(self, valid: Option<Bitmap>) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+        Ok((self.into_binary(valid)?.boxed(), Encoding::Plain))
+    }
+
+    /// Adds a text; gives its position.
+    fn add(&mut self, text: &[u8]) -> u32 {
+        self.offsets.push(self.bytes.len().cast_signed() as i64);
+        self.bytes.extend_from_slice(text);
+        u32::try_from(self.offsets.len() - 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// More distinct values than a dictionary is good for.
+fn worthless(distinct: usize, rows: usize) -> bool {
+    distinct > 256 && distinct > rows / REPEATS
+}
+
+fn position(offset: i64) -> usize {
+    usize::try_from(offset).unwrap_or_default()
+}
+
+/// Texts as keys into those that the row group uses, in order of first use.
+#[derive(Default)]
+struct Keys {
+    keys: Vec<u32>,
+    texts: Texts,
+    index: HashMap<Vec<u8>, u32, foldhash::fast::RandomState>,
+    /// The caller's dictionary, and what its keys are here; `u32::MAX` where not used yet.
+    known: Option<(ArrayRef, Vec<u32>)>,
+}
+
+impl Keys {
+    fn append(&mut self, array: &ArrayRef) {
+        let Some(dictionary) = array.as_dictionary_opt::<Int32Type>() else {
+            let texts = array.as_string::<i32>();
+            for row in 0..texts.len() {
+                let key = self.key(texts.value(row).as_bytes());
+                self.keys.push(key);
+            }
+            return;
+        };
+        let values = dictionary.values();
+        let mut mapped = match self.known.take() {
+            Some((known, mapped)) if same(&known, values) => mapped,
+            _ => vec![u32::MAX; values.len()],
+        };
+        let texts = values.as_string::<i32>();
+        for row in 0..dictionary.len() {
+            let Some(key) = dictionary.key(row) else {
+                self.keys.push(0);
+                continue;
+            };
+            if mapped[key] == u32::MAX {
+                mapped[key] = self.key(texts.value(key).as_bytes());
+            }
+            self.keys.push(mapped[key]);
+        }
+        self.known = Some((values.clone(), mapped));
+    }
+
+    fn key(&mut self, text: &[u8]) -> u32 {
+        if let Some(&key) = self.index.get(text) {
+            return key;
+        }
+        let key = self.texts.add(text);
+        self.index.insert(text.to_vec(), key);
+        key
+    }
+
+    fn into_array(self, valid: Option<Bitmap>) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+        if self.texts.offsets.is_empty() {
+            // Nulls only: a dictionary without entries is a page that readers stumble over.
+            let nulls = Texts { bytes: Vec::new(), offsets: vec![0; self.keys.len()] };
+            return nulls.into_array(valid);
+        }
+        let values = self.texts.into_binary(None)?.boxed();
+        dictionary(self.keys, values, valid)
+    }
+}
+
+fn same(left: &ArrayRef, right: &ArrayRef) -> bool {
+    std::sync::Arc::ptr_eq(left, right)
+        || left.as_string::<i32>().values().ptr_eq(right.as_string::<i32>().values())
+            && left.len() == right.len()
+}
+
+fn dictionary(
+    keys: Vec<u32>,
+    values: Box<dyn Encodable>,
+    valid: Option<Bitmap>,
+) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+    let keys = PrimitiveArray::try_new(ArrowDataType::UInt32, keys.into(), valid)?;
+    let array = DictionaryArray::try_from_keys(keys, values, false)?;
+    Ok((array.boxed(), Encoding::RleDictionary))
+}
+
+/// Numbers as keys into their distinct values, in order of first use.
+struct Distinct<T> {
+    keys: Vec<u32>,
+    values: Vec<T>,
+}
+
+impl<T: polars_arrow::types::NativeType + Eq + Hash> Distinct<T> {
+    /// `None` if they don't repeat.
+    fn of(numbers: &[T], valid: Option<&Bitmap>) -> Option<Distinct<T>> {
+        let mut index: HashMap<T, u32, foldhash::fast::RandomState> = HashMap::default();
+        let mut distinct = Distinct { keys: Vec::with_capacity(numbers.len()), values: Vec::new() };
+        let mut before: Option<(T, u32)> = None;
+        for (row, &number) in numbers.iter().enumerate() {
+            if !valid.is_none_or(|valid| valid.get_bit(row)) {
+                distinct.keys.push(0);
+                continue;
+            }
+            let key = match before {
+                Some((same, key)) if same == number => key,
+                _ => *index.entry(number).or_insert_with(|| {
+                    distinct.values.push(number);
+                    u32::try_from(distinct.values.len() - 1).unwrap_or(u32::MAX)
+                }),
+            };
+            before = Some((number, key));
+            distinct.keys.push(key);
+            if worthless(index.len(), numbers.len()) {
+                return None;
+            }
+        }
+        (!distinct.values.is_empty()).then_some(distinct)
+    }
+
+    fn into_array(
+        self,
+        dtype: ArrowDataType,
+        valid: Option<Bitmap>,
+    ) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+        let values = PrimitiveArray::try_new(dtype, self.values.into(), None)?.boxed();
+        dictionary(self.keys, values, valid)
+    }
+}
