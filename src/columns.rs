@@ -8,7 +8,7 @@ use crate::schema::{Kind, Table};
 use arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
 use chrono::NaiveDate;
 use std::sync::Arc;
 
@@ -39,6 +39,15 @@ pub fn decimal<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Decimal128A
     column.as_primitive_opt::<Decimal128Type>().ok_or_else(|| wrong_type(name, "decimal", column))
 }
 
+/// A column of whole numbers.
+///
+/// # Errors
+/// If the batch has no such column or it isn't of whole numbers.
+pub fn integer<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a Int64Array> {
+    let column = column(batch, name)?;
+    column.as_primitive_opt::<Int64Type>().ok_or_else(|| wrong_type(name, "a whole number", column))
+}
+
 /// The text of a row; `None` where it is null or blank.
 #[must_use]
 pub fn filled(column: &StringArray, row: usize) -> Option<&str> {
@@ -64,7 +73,7 @@ pub fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(texts))
 }
 
-/// A column of whole numbers.
+/// Whole numbers as a column.
 #[must_use]
 pub fn integers(numbers: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(numbers))
@@ -75,15 +84,30 @@ pub fn integers(numbers: impl IntoIterator<Item = i64>) -> ArrayRef {
 /// # Errors
 /// If a number has more digits than the kind.
 pub fn decimals(kind: Kind, numbers: impl IntoIterator<Item = i128>) -> Result<ArrayRef> {
+    let numbers: Vec<i128> = numbers.into_iter().collect();
+    checked(kind, Decimal128Array::from(numbers))
+}
+
+fn checked(kind: Kind, array: Decimal128Array) -> Result<ArrayRef> {
     let DataType::Decimal128(precision, scale) = kind.data_type() else {
         unreachable!("{kind:?} is not decimal");
     };
-    let array = Decimal128Array::from_iter_values(numbers);
-    let array = array.with_precision_and_scale(precision, scale)?;
-    array.validate_decimal_precision(precision).map_err(|error| {
-        Error::broken(format!("expected numbers that fit {}, found {error}", kind.sql()))
-    })?;
-    Ok(Arc::new(array))
+    let limit = earnest_core::decimal::power_of_ten(precision.into()).cast_unsigned();
+    if let Some(number) = array.values().iter().find(|number| number.unsigned_abs() >= limit) {
+        let scale = scale.unsigned_abs().into();
+        let number = earnest_core::decimal::format(*number, scale, 0);
+        let message = format!("expected numbers that fit {}, found {number}", kind.sql());
+        return Err(Error::broken(message));
+    }
+    Ok(Arc::new(array.with_precision_and_scale(precision, scale)?))
+}
+
+/// A column of decimals of the given kind, some of them null.
+///
+/// # Errors
+/// If a number has more digits than the kind.
+pub fn optional_decimals(kind: Kind, numbers: Vec<Option<i128>>) -> Result<ArrayRef> {
+    checked(kind, numbers.into_iter().collect())
 }
 
 /// A column of digests.
@@ -93,6 +117,15 @@ pub fn decimals(kind: Kind, numbers: impl IntoIterator<Item = i128>) -> Result<A
 pub fn uuids(digests: impl IntoIterator<Item = u128>) -> Result<ArrayRef> {
     let bytes: Vec<u8> = digests.into_iter().flat_map(u128::to_be_bytes).collect();
     Ok(Arc::new(arrow::array::FixedSizeBinaryArray::try_new(16, bytes.into(), None)?))
+}
+
+/// True if two text columns share their memory, as dictionaries of successive batches do.
+#[must_use]
+pub fn same_texts(left: &ArrayRef, right: &ArrayRef) -> bool {
+    let (left, right) = (left.as_string::<i32>(), right.as_string::<i32>());
+    left.len() == right.len()
+        && left.values().ptr_eq(right.values())
+        && left.offsets().ptr_eq(right.offsets())
 }
 
 /// A batch of a table from its columns, in declared order. Text may come as dictionaries.

@@ -54,8 +54,16 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Never 0.
     pub threads: usize,
-    /// 0: chosen from the rows.
-    pub buckets: usize,
+    /// 0: some per thread.
+    buckets: usize,
+}
+
+impl Limits {
+    /// In how many portions ordered work is done.
+    #[must_use]
+    pub fn buckets(&self) -> usize {
+        if self.buckets == 0 { 4 * self.threads } else { self.buckets }
+    }
 }
 
 impl Default for Limits {

@@ -8,7 +8,7 @@ use crate::check::{Finding, Status};
 use crate::eligibility::{self, Dimensions, ParticipantMap};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Ingested};
-use crate::job::Job;
+use crate::job::{Job, Limits};
 use crate::schema::{self, Table};
 use crate::warehouse::{DataFile, Fault, Snapshot, Store, TableWriter};
 use crate::{check, earnings, payments, query, report};
@@ -82,7 +82,7 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
         let store = &workspace.store;
         let mut next = workspace.next_snapshot(options);
         let ingested = clock.time("ingest", || stage(options, &job, &workspace, &mut next))?;
-        calculate(options, &programs, store, &mut next, &mut clock)?;
+        calculate(options, &job.limits, &programs, store, &mut next, &mut clock)?;
         record::runs(options, store, &mut next, &ingested)?;
         let connection = query::connect(store, &next, &job.limits)?;
         let findings =
@@ -172,6 +172,7 @@ fn stage(
 /// Eligibility, earnings, payments: staged tables in, result tables out.
 fn calculate(
     options: &RunOptions,
+    limits: &Limits,
     programs: &[Program],
     store: &Store,
     next: &mut Snapshot,
@@ -211,7 +212,7 @@ fn calculate(
             decisions: &decisions,
             product_groups: &product_groups,
             exchange_rates: &exchange_rates,
-            buckets: options.buckets.unwrap_or(1),
+            buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
     let paid = clock.time("payments", || {

@@ -13,8 +13,19 @@ pub const MONEY_SCALE: u32 = 3;
 /// 10 to the power of `exponent`, which is at most 38.
 #[must_use]
 pub const fn power_of_ten(exponent: u32) -> i128 {
-    10_i128.pow(exponent)
+    POWERS[exponent as usize]
 }
+
+/// 10 to the power of 0 to 38: a look-up, since every row needs several.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
 
 /// Parses a plain decimal (`-1234.50`) into an integer at `scale`. No exponent, no thousands mark,
 /// no rounding: more decimals than `scale` is an error, unless they are zeros.
@@ -87,7 +98,7 @@ pub fn round_div(value: i128, divisor: i128) -> Result<i128, Error> {
         return Err(Error(format!("expected a positive divisor, found {divisor}")));
     }
     let quotient = value / divisor;
-    let rest = (value % divisor).unsigned_abs();
+    let rest = (value - quotient * divisor).unsigned_abs();
     let up = rest >= divisor.unsigned_abs() - rest;
     Ok(if rest != 0 && up { quotient + value.signum() } else { quotient })
 }

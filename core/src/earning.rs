@@ -19,6 +19,9 @@ pub enum EarningType {
 }
 
 impl EarningType {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [EarningType; 3] = [EarningType::Rebate, EarningType::Coop, EarningType::Fee];
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -80,6 +83,9 @@ impl Amounts {
             round_product(earned, MONEY_SCALE, terms.share, RATE_SCALE, terms.minor_units)?;
         let exchange = |amount| {
             let (rate, minor_units) = (terms.exchange_rate, terms.program_minor_units);
+            if rate == power_of_ten(RATE_SCALE) && minor_units == terms.minor_units {
+                return Ok(amount);
+            }
             round_product(amount, MONEY_SCALE, rate, RATE_SCALE, minor_units)
         };
         Ok(Amounts {

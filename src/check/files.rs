@@ -66,7 +66,7 @@ fn fault(store: &Store, table: &str, file: &DataFile) -> Option<String> {
     }
 }
 
-fn digest_of(path: &Path, table: &Table) -> Result<Digest> {
+fn digest_of(path: &Path, table: &'static Table) -> Result<Digest> {
     let file = std::fs::File::open(path).map_err(|error| crate::Error::io(path, &error))?;
     let mut digest = Digest::default();
     for batch in ParquetRecordBatchReaderBuilder::try_new(file)?.build()? {

@@ -4,12 +4,10 @@
 use super::evaluate::{Outcome, Verdict};
 use super::facts::day;
 use super::rows::{Line, Subject};
+use super::segments::Segments;
 use super::sink::{Origin, Sink};
 use crate::error::Result;
-use chrono::NaiveDate;
-use earnest_core::calendar::Period;
 use earnest_core::earning::{Amounts, Terms, gross, shares};
-use earnest_core::program::Program;
 use earnest_core::reason::Reason;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,9 +117,8 @@ fn earn(sink: &mut Sink, key: &Key, group: &Group, period: i32, period_text: &st
     let subject = Subject { partner, ..group.outcome.subject };
     let outcome = Outcome { subject, ..group.outcome.clone() };
     let origin = Origin { fund_period: sink.period(), aggregate_key: Some(&aggregate_key) };
-    for (earning_id, earning_type) in
-        sink.earned(&line, &outcome, &group.terms, &amounts, &origin)?
-    {
+    let ids = sink.earned(&line, &outcome, &group.terms, &amounts, &origin)?;
+    for (earning_id, earning_type) in ids.into_iter().flatten() {
         let (earning_amount, program_amount) = amounts.part(earning_type);
         let earning_shares = shares(earning_amount, &bases)?;
         let program_shares = shares(program_amount, &bases)?;
@@ -176,36 +173,4 @@ impl Key {
         ]
         .join("/")
     }
-}
-
-/// The segments of constant rules within a period: terms, splits and rates change between them.
-pub struct Segments {
-    /// Per program: days on which something changes, then the first day after the period.
-    starts: Vec<Vec<i32>>,
-}
-
-impl Segments {
-    pub fn of(programs: &[Program], period: Period) -> Segments {
-        let starts = programs.iter().map(|program| {
-            let terms = program.terms.iter().map(|term| term.days);
-            let splits = program.splits.iter().map(|split| split.days);
-            let rates = program.levers.iter().flat_map(|lever| &lever.rates).map(|rate| rate.days);
-            let ends = terms.chain(splits).chain(rates).flat_map(|days| [days.from, days.until]);
-            let within = |day: &NaiveDate| period.first_day() < *day && *day < period.end();
-            let mut starts: Vec<i32> = ends.flatten().filter(within).map(epoch_days).collect();
-            starts.push(epoch_days(period.end()));
-            starts.sort_unstable();
-            starts
-        });
-        Segments { starts: starts.collect() }
-    }
-
-    fn last_day(&self, program: usize, on: i32) -> i32 {
-        let next = self.starts[program].iter().find(|start| on < **start);
-        next.map_or(on, |start| start - 1)
-    }
-}
-
-fn epoch_days(day: NaiveDate) -> i32 {
-    day.to_epoch_days()
 }

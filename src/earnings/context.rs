@@ -73,12 +73,23 @@ impl<'a> Context<'a> {
 
     /// The participant that a partner earns for in a program on a day.
     pub fn participant(&self, program: usize, partner: i32, day: NaiveDate) -> Result<i32, Reason> {
-        let mapping = &self.mappings[program][usize::try_from(partner).unwrap_or_default()];
+        let mapping = self.mapping(program, partner);
         mapping
             .segments
             .iter()
             .find(|(from, until, _)| *from <= day && day < *until)
             .map_or(mapping.otherwise, |(_, _, participant)| *participant)
+    }
+
+    /// The days on which a partner begins or ceases to earn for someone, in any program.
+    pub fn mapping_days(&self, partner: i32) -> impl Iterator<Item = NaiveDate> {
+        let programs = 0..self.programs.len();
+        let segments = programs.flat_map(move |program| &self.mapping(program, partner).segments);
+        segments.flat_map(|(from, until, _)| [*from, *until])
+    }
+
+    fn mapping(&self, program: usize, partner: i32) -> &PartnerMapping {
+        &self.mappings[program][usize::try_from(partner).unwrap_or_default()]
     }
 }
 

@@ -5,7 +5,10 @@ use super::context::Context;
 use super::facts::day;
 use super::rows::Subject;
 use super::rules::{Cover, OUT_OF_TERM, covers};
+use super::segments::DaySegments;
 use crate::error::Result;
+use arrow::array::Array;
+use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{RATE_SCALE, power_of_ten};
 use earnest_core::earning::{Amounts, Terms, gross};
@@ -82,31 +85,58 @@ pub fn role_key(role: Role) -> i32 {
     }
 }
 
-type CoverKey = (usize, usize, Role, DataRole, i32);
+/// Which levers cover a product in a role, over all programs.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct CoverSet {
+    /// Why there is no more, if nothing covers it.
+    reason: Reason,
+    covers: Vec<(usize, Cover)>,
+}
 
-/// The rules of one period, with what was looked up before.
+/// Who a partner earns for until a day, program by program.
+struct Span {
+    /// First day after, since 1970.
+    until: i32,
+    holders: Vec<Result<Holder, Reason>>,
+}
+
+/// A participant in a period, with the requirements it doesn't meet, by precedence.
+struct Holder {
+    participant: i32,
+    unmet: Arc<[Reason]>,
+}
+
+/// The rules of one period. What was looked up once is found again by position.
 pub struct Evaluator<'a> {
     pub context: &'a Context<'a>,
     pub period: Period,
     products: Vec<(Option<String>, Option<String>)>,
     product_keys: HashMap<(Option<String>, Option<String>), usize>,
-    covers: HashMap<CoverKey, Arc<[Cover]>, foldhash::fast::RandomState>,
-    reasons: HashMap<(usize, i32), Arc<[Reason]>, foldhash::fast::RandomState>,
-    rates: HashMap<(usize, i32), Option<i128>, foldhash::fast::RandomState>,
-    none: Arc<[Reason]>,
+    days: DaySegments,
+    /// Position in `sets`, plus one, by product, segment, role and data role; 0: not looked up yet.
+    slots: Vec<u32>,
+    sets: Vec<CoverSet>,
+    set_keys: HashMap<CoverSet, u32>,
+    /// By partner key.
+    spans: Vec<Vec<Span>>,
+    /// By program and currency key; `None`: not looked up yet.
+    rates: Vec<Option<Option<i128>>>,
 }
 
 impl<'a> Evaluator<'a> {
     pub fn new(context: &'a Context<'a>, period: Period) -> Evaluator<'a> {
+        let names = &context.names;
         Evaluator {
             context,
             period,
             products: Vec::new(),
             product_keys: HashMap::new(),
-            covers: HashMap::default(),
-            reasons: HashMap::default(),
-            rates: HashMap::default(),
-            none: Arc::new([]),
+            days: DaySegments::of(context.programs, &context.products, period),
+            slots: Vec::new(),
+            sets: Vec::new(),
+            set_keys: HashMap::new(),
+            spans: names.partners.values.iter().map(|_| Vec::new()).collect(),
+            rates: vec![None; context.programs.len() * names.currencies.values.len()],
         }
     }
 
@@ -118,6 +148,7 @@ impl<'a> Evaluator<'a> {
         }
         self.products.push(pair.clone());
         self.product_keys.insert(pair, self.products.len() - 1);
+        self.slots.resize(self.products.len() * self.days.count * SLOTS, 0);
         self.products.len() - 1
     }
 
@@ -155,24 +186,23 @@ impl<'a> Evaluator<'a> {
         passes: &impl Fn(usize, usize) -> bool,
         evaluated: &mut Evaluated,
     ) -> Result<()> {
+        let set = self.cover_set(facts, role);
+        let span = self.span(partner, facts.transaction_on);
         let before = evaluated.outcomes.len();
-        let context = self.context;
-        let mut reason = Reason::NoProgram;
-        for (program, rules) in context.programs.iter().enumerate() {
-            if !rules.pays.contains(&role) {
+        let mut reason = self.sets[set].reason;
+        for position in 0..self.sets[set].covers.len() {
+            let (program, cover) = self.sets[set].covers[position];
+            if !passes(program, cover.lever) {
                 continue;
             }
-            reason = reason.max(Reason::NoLever);
-            let covers = self.covers(program, facts, role);
-            for cover in covers.iter().filter(|cover| passes(program, cover.lever)) {
-                match context.participant(program, partner, day(facts.transaction_on)) {
-                    Ok(participant) => {
-                        let who = (role, participant, partner);
-                        let outcome = self.outcome(program, facts, cover, who)?;
-                        evaluated.outcomes.push(outcome);
-                    }
-                    Err(unmapped) => reason = reason.max(unmapped),
+            let rate = self.exchange_rate(program, facts.currency);
+            match &self.spans[key(partner)][span].holders[program] {
+                Ok(holder) => {
+                    let who = (role, holder, partner);
+                    let outcome = self.outcome(program, facts, &cover, rate, who)?;
+                    evaluated.outcomes.push(outcome);
                 }
+                Err(unmapped) => reason = reason.max(*unmapped),
             }
         }
         if evaluated.outcomes.len() == before {
@@ -182,25 +212,25 @@ impl<'a> Evaluator<'a> {
     }
 
     fn outcome(
-        &mut self,
+        &self,
         program: usize,
         facts: &Facts,
         cover: &Cover,
-        who: (Role, i32, i32),
+        exchange_rate: Option<i128>,
+        who: (Role, &Holder, i32),
     ) -> Result<Outcome> {
         let context = self.context;
-        let (role, participant, partner) = who;
+        let (role, holder, partner) = who;
         let lever = &context.programs[program].levers[cover.lever];
         let subject = Subject {
             program: context.facts[program].key,
             term: cover.term,
             lever: context.facts[program].levers[cover.lever],
             role: role_key(role),
-            participant,
+            participant: holder.participant,
             partner,
             group: cover.group,
         };
-        let rate = self.exchange_rate(program, facts.currency);
         let share = match lever.pays_as {
             PaysAs::Split => cover.share,
             PaysAs::Rebate | PaysAs::Fee => power_of_ten(RATE_SCALE),
@@ -208,72 +238,127 @@ impl<'a> Evaluator<'a> {
         let terms = Terms {
             rate: cover.rate,
             share,
-            exchange_rate: rate.unwrap_or_default(),
+            exchange_rate: exchange_rate.unwrap_or_default(),
             minor_units: context.minor_units(facts.currency),
             program_minor_units: context.facts[program].minor_units,
         };
-        let reasons =
-            self.refusals(program, participant, cover.term == OUT_OF_TERM, rate.is_none());
+        let out_of_term = cover.term == OUT_OF_TERM;
+        let refused = out_of_term || exchange_rate.is_none() || !holder.unmet.is_empty();
         let verdict = if lever.grain == Grain::CustomerProductGroupPeriod {
-            Verdict::Aggregated(terms, reasons)
-        } else if reasons.is_empty() {
+            Verdict::Aggregated(terms, refusals(holder, out_of_term, exchange_rate))
+        } else if !refused {
             Verdict::Earned(terms, Amounts::of(facts.base, &terms)?)
-        } else if cover.term == OUT_OF_TERM {
-            Verdict::Refused(reasons, None)
         } else {
-            Verdict::Refused(reasons, Some(gross(facts.base, terms.rate, terms.minor_units)?))
+            let forgone = || gross(facts.base, terms.rate, terms.minor_units);
+            let forgone = if out_of_term { None } else { Some(forgone()?) };
+            Verdict::Refused(refusals(holder, out_of_term, exchange_rate), forgone)
         };
         Ok(Outcome { program, lever: cover.lever, subject, verdict })
     }
 
-    fn covers(&mut self, program: usize, facts: &Facts, role: Role) -> Arc<[Cover]> {
-        let key = (program, facts.product, role, facts.data_role, facts.transaction_on);
-        if let Some(covers) = self.covers.get(&key) {
-            return covers.clone();
+    /// Position of the cover set of a line in a role.
+    fn cover_set(&mut self, facts: &Facts, role: Role) -> usize {
+        let segment = facts.product * self.days.count + self.days.segment(facts.transaction_on);
+        let detail = usize::from(facts.data_role == DataRole::Detail);
+        let slot = segment * SLOTS + key(role_key(role)) * 2 + detail;
+        if self.slots[slot] == 0 {
+            let set = self.find_covers(facts, role);
+            let next = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
+            let found = *self.set_keys.entry(set.clone()).or_insert(next);
+            if found == next {
+                self.sets.push(set);
+            }
+            self.slots[slot] = found + 1;
         }
-        let (product, sku) = &self.products[facts.product];
-        let found = covers(
-            &self.context.programs[program],
-            &self.context.names,
-            &self.context.products,
-            (product.as_deref(), sku.as_deref()),
-            (role, facts.data_role, day(facts.transaction_on)),
-        );
-        let found: Arc<[Cover]> = found.into();
-        self.covers.insert(key, found.clone());
-        found
+        self.slots[slot] as usize - 1
     }
 
-    /// All reasons against an earning, by precedence.
-    fn refusals(
-        &mut self,
-        program: usize,
-        participant: i32,
-        out_of_term: bool,
-        no_rate: bool,
-    ) -> Arc<[Reason]> {
-        let (context, period) = (self.context, self.period);
-        let unmet = self.reasons.entry((program, participant)).or_insert_with(|| {
-            let participant = context.names.participants.text(participant);
-            match context.decisions.verdict(program, participant, period) {
-                Some(verdict) if verdict.eligible => Arc::new([]),
-                Some(verdict) => verdict.reasons.clone().into(),
-                None => Arc::new([Reason::NotEnrolled]),
+    fn find_covers(&self, facts: &Facts, role: Role) -> CoverSet {
+        let (product, sku) = &self.products[facts.product];
+        let mut set = CoverSet { reason: Reason::NoProgram, covers: Vec::new() };
+        for (program, rules) in self.context.programs.iter().enumerate() {
+            if !rules.pays.contains(&role) {
+                continue;
             }
-        });
-        if !out_of_term && !no_rate {
-            return if unmet.is_empty() { self.none.clone() } else { unmet.clone() };
+            set.reason = set.reason.max(Reason::NoLever);
+            let found = covers(
+                rules,
+                &self.context.names,
+                &self.context.products,
+                (product.as_deref(), sku.as_deref()),
+                (role, facts.data_role, day(facts.transaction_on)),
+            );
+            set.covers.extend(found.into_iter().map(|cover| (program, cover)));
         }
-        let term = out_of_term.then_some(Reason::OutOfTerm);
-        let rate = no_rate.then_some(Reason::NoRate);
-        term.into_iter().chain(unmet.iter().copied()).chain(rate).collect()
+        set
+    }
+
+    /// Position of the span of a day among a partner's.
+    fn span(&mut self, partner: i32, on: i32) -> usize {
+        if self.spans[key(partner)].is_empty() {
+            self.spans[key(partner)] = self.find_spans(partner);
+        }
+        let spans = &self.spans[key(partner)];
+        spans.iter().position(|span| on < span.until).unwrap_or(spans.len() - 1)
+    }
+
+    fn find_spans(&self, partner: i32) -> Vec<Span> {
+        let context = self.context;
+        let within = |day: &NaiveDate| self.period.first_day() < *day && *day < self.period.end();
+        let mut ends: Vec<NaiveDate> = context.mapping_days(partner).filter(within).collect();
+        ends.push(self.period.end());
+        ends.sort_unstable();
+        ends.dedup();
+        let holders = |last: NaiveDate| {
+            let holder = |program| {
+                let participant = context.participant(program, partner, last)?;
+                Ok(Holder { participant, unmet: self.unmet(program, participant) })
+            };
+            (0..context.programs.len()).map(holder).collect()
+        };
+        ends.iter()
+            .map(|end| Span {
+                until: end.to_epoch_days(),
+                holders: holders(end.pred_opt().unwrap_or(*end)),
+            })
+            .collect()
+    }
+
+    /// The requirements that a participant doesn't meet in the period.
+    fn unmet(&self, program: usize, participant: i32) -> Arc<[Reason]> {
+        let participant = self.context.names.participants.text(participant);
+        match self.context.decisions.verdict(program, participant, self.period) {
+            Some(verdict) if verdict.eligible => Arc::new([]),
+            Some(verdict) => verdict.reasons.clone().into(),
+            None => Arc::new([Reason::NotEnrolled]),
+        }
     }
 
     fn exchange_rate(&mut self, program: usize, currency: i32) -> Option<i128> {
         let context = self.context;
-        *self.rates.entry((program, currency)).or_insert_with(|| {
-            let from = context.names.currencies.text(currency);
-            context.rates.rate(from, &context.programs[program].currency, self.period)
-        })
+        let names = &context.names;
+        *self.rates[program * names.currencies.values.len() + key(currency)].get_or_insert_with(
+            || {
+                let (from, to) = (names.currencies.text(currency), &context.programs[program]);
+                context.rates.rate(from, &to.currency, self.period)
+            },
+        )
     }
+}
+
+/// Slots of a product and segment: three roles, two data roles.
+const SLOTS: usize = 6;
+
+/// All reasons against an earning, by precedence.
+fn refusals(holder: &Holder, out_of_term: bool, exchange_rate: Option<i128>) -> Arc<[Reason]> {
+    if !out_of_term && exchange_rate.is_some() {
+        return holder.unmet.clone();
+    }
+    let term = out_of_term.then_some(Reason::OutOfTerm);
+    let rate = exchange_rate.is_none().then_some(Reason::NoRate);
+    term.into_iter().chain(holder.unmet.iter().copied()).chain(rate).collect()
+}
+
+fn key(key: i32) -> usize {
+    usize::try_from(key).unwrap_or_default()
 }

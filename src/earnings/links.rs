@@ -1,10 +1,11 @@
 //! Which refund reverses what of which line. In: refunds and candidates. Out: pieces by transaction.
 //! Refunds that name a reference are linked first, by it; the others by order, subscription, SKU and
-//! currency. Groups are independent, so they can be linked bucket by bucket.
+//! currency.
 
-use super::facts::LinkLine;
+use super::link_lines::{LinkLine, Place};
 use earnest_core::id;
 use earnest_core::refund::{Candidate, Refund, link};
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// A transaction within all sources.
@@ -14,9 +15,11 @@ pub type TransactionKey = (String, String);
 #[derive(Default)]
 pub struct LinkIndex {
     /// What each linked refund reverses.
-    pub refunds: HashMap<TransactionKey, Vec<Reversal>>,
+    pub refunds: HashMap<TransactionKey, Vec<Reversal>, foldhash::fast::RandomState>,
     /// Lines that are (partly) refunded: their base at amount scale.
-    pub originals: HashMap<TransactionKey, i128>,
+    pub originals: HashMap<TransactionKey, i128, foldhash::fast::RandomState>,
+    /// Rows of linked refunds and of refunded lines, in order, by position of their file.
+    pub rows: HashMap<usize, Vec<usize>>,
 }
 
 /// A piece of a refund.
@@ -29,26 +32,47 @@ pub struct Reversal {
     pub excess: i128,
 }
 
-/// Links all refunds, in `buckets` portions that give the same result as one.
-pub fn link_all(refunds: Vec<LinkLine>, candidates: Vec<LinkLine>, buckets: usize) -> LinkIndex {
+/// Links all refunds. Groups are independent, so they are linked in `buckets` portions side by side.
+pub fn link_all(refunds: Vec<LinkLine>, candidates: &[LinkLine], buckets: usize) -> LinkIndex {
     let mut index = LinkIndex::default();
+    let mut consumed = HashMap::default();
     let (by_reference, mut by_key): (Vec<_>, Vec<_>) =
         refunds.into_iter().partition(|line| line.reference_id.is_some());
-    let mut linker = Linker { consumed: HashMap::new(), index: &mut index };
-    let unlinked = linker.link(by_reference, &candidates, reference_group, target_group, false);
-    by_key.extend(unlinked.into_iter().filter(|line| line.link_key.is_some()));
-    for bucket in 0..buckets.max(1) {
-        let ours = |line: &LinkLine| bucket_of(line, buckets) == bucket;
-        let portion: Vec<LinkLine> = by_key.extract_if(.., |line| ours(line)).collect();
-        let lines: Vec<&LinkLine> = candidates.iter().filter(|line| ours(line)).collect();
-        linker.link_refs(portion, &lines, key_group, key_group, true);
+    if !by_reference.is_empty() {
+        let lines: Vec<&LinkLine> = candidates.iter().collect();
+        let found =
+            link_groups(by_reference, &lines, &consumed, reference_group, target_group, false);
+        by_key.extend(index.add(found, &mut consumed));
+    }
+    let buckets = buckets.max(1);
+    let mut portions: Vec<(Vec<LinkLine>, Vec<&LinkLine>)> = Vec::new();
+    portions.resize_with(buckets, Default::default);
+    for refund in by_key {
+        if let Some(key) = refund.link_key {
+            portions[bucket(key, buckets)].0.push(refund);
+        }
+    }
+    for candidate in candidates {
+        if let Some(key) = candidate.link_key {
+            portions[bucket(key, buckets)].1.push(candidate);
+        }
+    }
+    let found: Vec<Found> = portions
+        .into_par_iter()
+        .map(|(refunds, lines)| link_groups(refunds, &lines, &consumed, key_group, key_group, true))
+        .collect();
+    for found in found {
+        index.add(found, &mut consumed);
+    }
+    for rows in index.rows.values_mut() {
+        rows.sort_unstable();
+        rows.dedup();
     }
     index
 }
 
-fn bucket_of(line: &LinkLine, buckets: usize) -> usize {
-    let key = line.link_key.unwrap_or_default().cast_unsigned();
-    usize::try_from(key % buckets.max(1) as u64).unwrap_or_default()
+fn bucket(link_key: i64, buckets: usize) -> usize {
+    usize::try_from(link_key.cast_unsigned() % buckets as u64).unwrap_or_default()
 }
 
 /// Digest of source, currency and what groups lines.
@@ -70,113 +94,115 @@ fn key_group(line: &LinkLine) -> Option<Group> {
     line.link_key.map(|key| group(line, &key.to_string()))
 }
 
-struct Linker<'a> {
-    consumed: HashMap<TransactionKey, i128>,
-    index: &'a mut LinkIndex,
+/// How much base of a line is refunded already.
+type Consumed = HashMap<TransactionKey, i128, foldhash::fast::RandomState>;
+
+/// What linking a portion found.
+#[derive(Default)]
+struct Found {
+    /// Refund, its original with the original's base, and what it reverses of it.
+    reversals: Vec<(TransactionKey, i128, Reversal)>,
+    places: Vec<Place>,
+    consumed: Vec<(TransactionKey, i128)>,
+    /// Refunds that have no candidate.
+    unlinked: Vec<LinkLine>,
 }
 
-impl Linker<'_> {
-    fn link(
-        &mut self,
-        refunds: Vec<LinkLine>,
-        candidates: &[LinkLine],
-        refund_group: fn(&LinkLine) -> Option<Group>,
-        candidate_group: fn(&LinkLine) -> Option<Group>,
-        within: bool,
-    ) -> Vec<LinkLine> {
-        let candidates: Vec<&LinkLine> = candidates.iter().collect();
-        self.link_refs(refunds, &candidates, refund_group, candidate_group, within)
+impl LinkIndex {
+    /// Takes what was found; gives back the refunds that have no candidate.
+    fn add(&mut self, found: Found, consumed: &mut Consumed) -> Vec<LinkLine> {
+        for (refund, base, reversal) in found.reversals {
+            self.originals.insert(reversal.original.clone(), base);
+            self.refunds.entry(refund).or_default().push(reversal);
+        }
+        for (file, row) in found.places {
+            self.rows.entry(file).or_default().push(row);
+        }
+        consumed.extend(found.consumed);
+        found.unlinked
     }
+}
 
-    /// Links group by group; gives back the refunds that have no candidate.
-    fn link_refs(
-        &mut self,
-        refunds: Vec<LinkLine>,
-        candidates: &[&LinkLine],
-        refund_group: fn(&LinkLine) -> Option<Group>,
-        candidate_group: fn(&LinkLine) -> Option<Group>,
-        within: bool,
-    ) -> Vec<LinkLine> {
-        type Members<'a> = (Vec<LinkLine>, Vec<&'a LinkLine>);
-        let mut groups: HashMap<Group, Members, foldhash::fast::RandomState> = HashMap::default();
-        for refund in refunds {
-            if let Some(group) = refund_group(&refund) {
-                groups.entry(group).or_default().0.push(refund);
-            }
+/// Links group by group.
+fn link_groups(
+    refunds: Vec<LinkLine>,
+    candidates: &[&LinkLine],
+    consumed: &Consumed,
+    refund_group: fn(&LinkLine) -> Option<Group>,
+    candidate_group: fn(&LinkLine) -> Option<Group>,
+    within: bool,
+) -> Found {
+    type Members<'a> = (Vec<LinkLine>, Vec<&'a LinkLine>);
+    let mut groups: HashMap<Group, Members, foldhash::fast::RandomState> = HashMap::default();
+    for refund in refunds {
+        if let Some(group) = refund_group(&refund) {
+            groups.entry(group).or_default().0.push(refund);
         }
-        for &candidate in candidates {
-            if let Some(group) = candidate_group(candidate)
-                && let Some(members) = groups.get_mut(&group)
-            {
-                members.1.push(candidate);
-            }
-        }
-        groups
-            .into_values()
-            .flat_map(|(refunds, candidates)| self.link_group(refunds, &candidates, within))
-            .collect()
     }
+    for &candidate in candidates {
+        if let Some(group) = candidate_group(candidate)
+            && let Some(members) = groups.get_mut(&group)
+        {
+            members.1.push(candidate);
+        }
+    }
+    let mut found = Found::default();
+    for (refunds, lines) in groups.into_values() {
+        link_group(refunds, &lines, consumed, within, &mut found);
+    }
+    found
+}
 
-    fn link_group(
-        &mut self,
-        refunds: Vec<LinkLine>,
-        lines: &[&LinkLine],
-        within: bool,
-    ) -> Vec<LinkLine> {
-        let given: Vec<Refund> = refunds
-            .iter()
-            .map(|line| Refund {
-                transaction_id: line.transaction_id.clone(),
-                transaction_on: line.transaction_on,
-                charge: line.charge,
-                base: -line.base,
-            })
-            .collect();
-        let mut candidates: Vec<Candidate> = lines
-            .iter()
-            .map(|line| Candidate {
-                transaction_id: line.transaction_id.clone(),
-                charge: line.charge,
-                base: line.base,
-                refunded: self.consumed.get(&key(line)).copied().unwrap_or_default(),
-            })
-            .collect();
-        let links = link(&given, &mut candidates, within);
-        for (line, candidate) in lines.iter().zip(&candidates) {
-            if candidate.refunded > 0 {
-                self.consumed.insert(key(line), candidate.refunded);
-            }
+fn link_group(
+    refunds: Vec<LinkLine>,
+    lines: &[&LinkLine],
+    consumed: &Consumed,
+    within: bool,
+    found: &mut Found,
+) {
+    let given: Vec<Refund> = refunds
+        .iter()
+        .map(|line| Refund {
+            transaction_id: line.transaction_id.clone(),
+            transaction_on: line.transaction_on,
+            charge: line.charge,
+            base: -line.base,
+        })
+        .collect();
+    let before = |line: &LinkLine| match consumed.is_empty() {
+        true => 0,
+        false => consumed.get(&key(line)).copied().unwrap_or_default(),
+    };
+    let mut candidates: Vec<Candidate> = lines
+        .iter()
+        .map(|line| Candidate {
+            transaction_id: line.transaction_id.clone(),
+            charge: line.charge,
+            base: line.base,
+            refunded: before(line),
+        })
+        .collect();
+    let links = link(&given, &mut candidates, within);
+    for (line, candidate) in lines.iter().zip(&candidates) {
+        if candidate.refunded > 0 {
+            found.consumed.push((key(line), candidate.refunded));
         }
-        for piece in &links.pieces {
-            self.add(
-                &refunds[piece.refund],
-                lines[piece.candidate],
-                Reversal {
-                    original: key(lines[piece.candidate]),
-                    before: piece.before,
-                    cumulated: piece.cumulated,
-                    excess: 0,
-                },
-            );
-        }
-        for &(refund, last, excess) in &links.excess {
-            let original = key(lines[last]);
-            self.add(
-                &refunds[refund],
-                lines[last],
-                Reversal { original, before: 0, cumulated: 0, excess },
-            );
-        }
-        let mut unlinked = links.unlinked;
-        unlinked.sort_unstable();
-        let mut refunds: Vec<Option<LinkLine>> = refunds.into_iter().map(Some).collect();
-        unlinked.into_iter().filter_map(|position| refunds[position].take()).collect()
     }
-
-    fn add(&mut self, refund: &LinkLine, original: &LinkLine, reversal: Reversal) {
-        self.index.originals.insert(key(original), original.base);
-        self.index.refunds.entry(key(refund)).or_default().push(reversal);
+    let pieces = links.pieces.iter().map(|piece| {
+        let (before, cumulated) = (piece.before, piece.cumulated);
+        (piece.refund, piece.candidate, before, cumulated, 0)
+    });
+    let excess = links.excess.iter().map(|&(refund, last, excess)| (refund, last, 0, 0, excess));
+    for (refund, line, before, cumulated, excess) in pieces.chain(excess) {
+        let original = key(lines[line]);
+        let reversal = Reversal { original, before, cumulated, excess };
+        found.places.extend([refunds[refund].place, lines[line].place]);
+        found.reversals.push((key(&refunds[refund]), lines[line].base, reversal));
     }
+    let mut unlinked = vec![false; refunds.len()];
+    links.unlinked.iter().for_each(|&refund| unlinked[refund] = true);
+    let unlinked = refunds.into_iter().zip(unlinked).filter(|(_, unlinked)| *unlinked);
+    found.unlinked.extend(unlinked.map(|(refund, _)| refund));
 }
 
 fn key(line: &LinkLine) -> TransactionKey {

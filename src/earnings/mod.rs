@@ -6,12 +6,15 @@ mod aggregate;
 mod context;
 mod evaluate;
 pub mod facts;
+mod link_lines;
 mod links;
 mod names;
 mod read;
 mod reversal;
 mod rows;
 mod rules;
+mod seen;
+mod segments;
 mod sink;
 mod unit;
 
@@ -23,7 +26,7 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use context::Context;
 use earnest_core::calendar::Period;
-use earnest_core::earning::Posting;
+use earnest_core::earning::{EarningType, Posting};
 use earnest_core::program::{Program, Role};
 use facts::Partners;
 use names::Names;
@@ -32,7 +35,6 @@ use rules::{ExchangeRates, ProductGroups};
 use sink::Written;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use unit::LinkedIds;
 
 /// What the earnings stage is given.
 pub struct Request<'a> {
@@ -73,14 +75,17 @@ pub fn first_transactions(partners: &[Partners]) -> HashMap<(Role, String), Naiv
     first
 }
 
+/// A period with its files and their positions among all files.
+pub type PeriodFiles<'a> = (Period, Vec<(usize, &'a InForceFile)>);
+
 /// The periods of the files, in order.
 #[must_use]
-pub fn periods(files: &[InForceFile]) -> Vec<(Period, Vec<&InForceFile>)> {
-    let mut periods: BTreeMap<Period, Vec<&InForceFile>> = BTreeMap::new();
-    for file in files.iter().filter(|file| !file.all_excluded) {
+pub fn periods(files: &[InForceFile]) -> Vec<PeriodFiles<'_>> {
+    let mut periods: BTreeMap<Period, Vec<(usize, &InForceFile)>> = BTreeMap::new();
+    for (position, file) in files.iter().enumerate().filter(|(_, file)| !file.all_excluded) {
         let month = file.file.partition.rsplit('/').next().unwrap_or_default();
         if let Ok(period) = month.parse() {
-            periods.entry(period).or_default().push(file);
+            periods.entry(period).or_default().push((position, file));
         }
     }
     periods.into_iter().collect()
@@ -96,11 +101,12 @@ pub fn earn(request: &Request) -> Result<Earned> {
         return Ok(Earned { files: Vec::new(), postings: Vec::new() });
     };
     let context = context(request, *first, *last)?;
-    let linked = LinkedIds::of(&context);
-    let units: Vec<_> = periods
-        .par_iter()
-        .map(|(period, files)| unit::calculate(&context, request.store, *period, files, &linked))
+    let mut units: Vec<_> = largest_first(&periods)
+        .into_iter()
+        .par_bridge()
+        .map(|(period, files)| unit::calculate(&context, request.store, *period, files))
         .collect::<Result<_>>()?;
+    units.sort_by_key(|unit| unit.written.period);
     let mut written = Vec::new();
     let mut originals = HashMap::new();
     let mut refunds: Vec<(Period, Vec<unit::RefundLine>)> = Vec::new();
@@ -120,10 +126,19 @@ pub fn earn(request: &Request) -> Result<Earned> {
     Ok(Earned { postings: postings(&context, &written), files: files(written) })
 }
 
+/// Periods by rows, so that no thread is left with a large one at the end.
+fn largest_first<'a, 'f>(periods: &'a [PeriodFiles<'f>]) -> Vec<&'a PeriodFiles<'f>> {
+    let mut ordered: Vec<_> = periods.iter().collect();
+    ordered.sort_by_key(|(_, files)| {
+        std::cmp::Reverse(files.iter().map(|(_, file)| file.file.rows).sum::<u64>())
+    });
+    ordered
+}
+
 fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Context<'a>> {
-    let refunds = facts::refunds(request.files)?;
-    let candidates = facts::candidates(request.files, &refunds)?;
-    let links = links::link_all(refunds, candidates, request.buckets);
+    let refunds = link_lines::refunds(request.files)?;
+    let candidates = link_lines::candidates(request.files, &refunds)?;
+    let links = links::link_all(refunds, &candidates, request.buckets);
     let names = Names::collect(
         request.programs,
         request.partners,
@@ -142,14 +157,19 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
 fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
     let mut sums: BTreeMap<_, (i128, i64)> = BTreeMap::new();
     for unit in written {
-        for &(key, (amount, earnings)) in &unit.postings {
-            let sum = sums.entry((unit.period, key)).or_default();
-            sum.0 += amount;
-            sum.1 += earnings;
+        for &((program, lever, participant, fund), by_type) in &unit.postings {
+            for (earning_type, (amount, earnings)) in EarningType::ALL.into_iter().zip(by_type) {
+                let key = (unit.period, program, lever, earning_type, participant, fund);
+                if earnings > 0 {
+                    let sum = sums.entry(key).or_default();
+                    sum.0 += amount;
+                    sum.1 += earnings;
+                }
+            }
         }
     }
     sums.into_iter()
-        .map(|((period, (program, lever, earning_type, participant, fund)), (amount, earnings))| {
+        .map(|((period, program, lever, earning_type, participant, fund), (amount, earnings))| {
             let rules = &context.programs[program];
             Posting {
                 program,
@@ -157,8 +177,7 @@ fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
                 earning_type,
                 participant: Arc::from(context.names.participants.text(participant)),
                 period,
-                fund_half: (earning_type == earnest_core::earning::EarningType::Coop)
-                    .then(|| rules.fund_half(fund)),
+                fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
                 amount,
                 earnings,
             }

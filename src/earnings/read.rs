@@ -2,24 +2,26 @@
 //! distinct text is looked up once per batch and not once per row.
 
 use super::names::Dictionary;
+use crate::columns;
 use crate::error::{Error, Result};
 use crate::ingest::InForceFile;
 use crate::schema::{Kind, TRANSACTIONS};
 use arrow::array::{
-    Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, RecordBatch,
     StringArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, Int32Type, Schema};
 use earnest_core::program::{Filter, Program};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
-const BATCH_ROWS: usize = 65_536;
+/// So few that their columns stay in a core's cache.
+const BATCH_ROWS: usize = 8_192;
 
 /// Texts that rarely differ from row to row.
 const DICTIONARIES: &[&str] = &[
@@ -53,22 +55,38 @@ const NEEDED: &[&str] = &[
     "transaction_currency",
 ];
 
-/// Opens a staged file for reading. Columns that only filters or exclusions need are read where asked.
+/// Opens a staged file for calculation. Columns that only filters or exclusions need are read where
+/// asked.
 ///
 /// # Errors
 /// If the file can't be read.
 pub fn open(file: &InForceFile, programs: &[Program]) -> Result<ParquetRecordBatchReader> {
-    let mut columns: BTreeSet<&str> = NEEDED.iter().copied().collect();
-    for filter in filters(programs).flat_map(|(_, _, filter)| filter_columns(filter)) {
-        columns.insert(filter);
+    let mut columns: Vec<&str> = NEEDED.iter().copied().chain(excluding(file)).collect();
+    for (_, _, filter) in filters(programs) {
+        columns.extend(filter_columns(filter));
     }
-    if !file.slices.is_empty() {
-        columns.insert("slice_key");
-    }
-    if !file.keys.is_empty() {
-        columns.insert("row_key");
-    }
-    let fields: Vec<Field> = TRANSACTIONS.columns.iter().map(field).collect();
+    reader(file, &columns, DICTIONARIES, None)
+}
+
+/// Columns that tell which rows of a file are out of force.
+pub fn excluding(file: &InForceFile) -> impl Iterator<Item = &'static str> {
+    let slices = (!file.slices.is_empty()).then_some("slice_key");
+    slices.into_iter().chain((!file.keys.is_empty()).then_some("row_key"))
+}
+
+/// Opens a staged file for reading some columns, of some rows if asked, with some texts as
+/// dictionaries.
+///
+/// # Errors
+/// If the file can't be read.
+pub fn reader(
+    file: &InForceFile,
+    columns: &[&str],
+    dictionaries: &[&str],
+    selection: Option<RowSelection>,
+) -> Result<ParquetRecordBatchReader> {
+    let fields: Vec<Field> =
+        TRANSACTIONS.columns.iter().map(|column| field(column, dictionaries)).collect();
     let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
     let opened = File::open(&file.path).map_err(|error| Error::io(&file.path, &error))?;
     let place = |error: parquet::errors::ParquetError| {
@@ -77,12 +95,16 @@ pub fn open(file: &InForceFile, programs: &[Program]) -> Result<ParquetRecordBat
     };
     let builder =
         ParquetRecordBatchReaderBuilder::try_new_with_options(opened, options).map_err(place)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
-    builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(place)
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+    let mut builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+    if let Some(selection) = selection {
+        builder = builder.with_row_selection(selection);
+    }
+    builder.build().map_err(place)
 }
 
-fn field(column: &crate::schema::Column) -> Field {
-    let data_type = if column.kind == Kind::Text && DICTIONARIES.contains(&column.name) {
+fn field(column: &crate::schema::Column, dictionaries: &[&str]) -> Field {
+    let data_type = if column.kind == Kind::Text && dictionaries.contains(&column.name) {
         DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
     } else {
         column.kind.data_type()
@@ -111,41 +133,53 @@ fn filter_columns(filter: &Filter) -> Vec<&str> {
 /// A text column as keys into one of the run's dictionaries, or as positions of its own values.
 pub struct Keyed {
     keys: Int32Array,
-    values: Arc<dyn Array>,
+    values: ArrayRef,
     /// Run-wide key of each of the column's values.
-    mapped: Vec<i32>,
+    mapped: Arc<[i32]>,
 }
 
 impl Keyed {
-    fn new(batch: &RecordBatch, name: &str, dictionary: Option<&Dictionary>) -> Result<Keyed> {
+    fn new(batch: &RecordBatch, name: &str) -> Result<Keyed> {
         let column = batch
             .column_by_name(name)
             .ok_or_else(|| Error::broken(format!("transactions: no column `{name}`")))?;
         let column = column.as_dictionary::<Int32Type>();
-        let values = column.values().clone();
-        let mapped = match dictionary {
-            Some(dictionary) => values
+        let (keys, values) = (column.keys().clone(), column.values().clone());
+        Ok(Keyed { keys, values, mapped: Arc::new([]) })
+    }
+
+    /// Looks up the values' keys, unless the batch before had the same values.
+    fn mapped(mut self, dictionary: &Dictionary, before: Option<&Keyed>) -> Keyed {
+        self.mapped = match before.filter(|before| before.shares_values(&self)) {
+            Some(before) => before.mapped.clone(),
+            None => self
+                .values
                 .as_string::<i32>()
                 .iter()
                 .map(|text| text.and_then(|text| dictionary.key(text)).unwrap_or_default())
                 .collect(),
-            None => Vec::new(),
         };
-        Ok(Keyed { keys: column.keys().clone(), values, mapped })
+        self
+    }
+
+    /// True if places mean the same texts in both.
+    pub fn shares_values(&self, other: &Keyed) -> bool {
+        columns::same_texts(&self.values, &other.values)
     }
 
     /// The run-wide key of a row's text.
     pub fn key(&self, row: usize) -> Option<i32> {
-        self.position(row).map(|position| self.mapped[position])
+        usize::try_from(self.place(row)).ok().map(|place| self.mapped[place])
     }
 
-    /// Position of a row's text among the column's values.
-    pub fn position(&self, row: usize) -> Option<usize> {
-        self.keys.is_valid(row).then(|| usize::try_from(self.keys.value(row)).unwrap_or_default())
+    /// Where a row's text stands among the column's values; negative if it has none.
+    pub fn place(&self, row: usize) -> i32 {
+        if self.keys.is_valid(row) { self.keys.value(row) } else { -1 }
     }
 
     pub fn text(&self, row: usize) -> Option<&str> {
-        self.position(row).map(|position| self.values.as_string::<i32>().value(position))
+        let place = usize::try_from(self.place(row)).ok()?;
+        Some(self.values.as_string::<i32>().value(place))
     }
 }
 
@@ -176,10 +210,13 @@ impl Columns {
         names: &super::names::Names,
         programs: &[Program],
         file: &InForceFile,
+        before: Option<&Columns>,
     ) -> Result<Columns> {
         let missing = |name: &str| Error::broken(format!("transactions: no column `{name}`"));
         let array = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(name));
-        let data_roles = Dictionary::new(["billing", "detail"]);
+        let keyed = |name: &str, dictionary, column: fn(&Columns) -> &Keyed| {
+            Ok::<_, Error>(Keyed::new(batch, name)?.mapped(dictionary, before.map(column)))
+        };
         let mut passing = HashMap::new();
         for (program, lever, filter) in filters(programs) {
             passing.insert((program, lever), passes(batch, filter)?);
@@ -187,16 +224,18 @@ impl Columns {
         Ok(Columns {
             rows: batch.num_rows(),
             transaction_id: array("transaction_id")?.as_string().clone(),
-            source: Keyed::new(batch, "source", Some(&names.sources))?,
-            data_role: Keyed::new(batch, "data_role", Some(&data_roles))?,
+            source: keyed("source", &names.sources, |columns| &columns.source)?,
+            data_role: Keyed::new(batch, "data_role")?,
             transaction_on: array("transaction_on")?.as_primitive::<Date32Type>().clone(),
-            billed: Keyed::new(batch, "billed_partner_id", Some(&names.partners))?,
-            reseller: Keyed::new(batch, "reseller_partner_id", Some(&names.partners))?,
+            billed: keyed("billed_partner_id", &names.partners, |columns| &columns.billed)?,
+            reseller: keyed("reseller_partner_id", &names.partners, |columns| &columns.reseller)?,
             customer_id: array("customer_id")?.as_string().clone(),
-            product: Keyed::new(batch, "product_id", None)?,
-            sku: Keyed::new(batch, "sku_id", None)?,
+            product: Keyed::new(batch, "product_id")?,
+            sku: Keyed::new(batch, "sku_id")?,
             base: array("base")?.as_primitive::<Decimal128Type>().clone(),
-            currency: Keyed::new(batch, "transaction_currency", Some(&names.currencies))?,
+            currency: keyed("transaction_currency", &names.currencies, |columns| {
+                &columns.currency
+            })?,
             passing,
             excluded: excluded(batch, file),
         })
@@ -208,7 +247,8 @@ impl Columns {
     }
 }
 
-fn excluded(batch: &RecordBatch, file: &InForceFile) -> Option<BooleanArray> {
+/// Which rows a later delivery replaced, if any can be.
+pub fn excluded(batch: &RecordBatch, file: &InForceFile) -> Option<BooleanArray> {
     if file.slices.is_empty() && file.keys.is_empty() {
         return None;
     }
@@ -254,7 +294,7 @@ fn passes(batch: &RecordBatch, filter: &Filter) -> Result<BooleanArray> {
                 let texts = batch.column_by_name(column).map(|texts| texts.as_string::<i32>());
                 return Ok(texts.into_iter().flatten().map(allowed).collect());
             }
-            let texts = Keyed::new(batch, column, None)?;
+            let texts = Keyed::new(batch, column)?;
             Ok((0..rows).map(|row| allowed(texts.text(row))).collect())
         }
         Filter::Range { column, at_least, at_most } => {

@@ -1,21 +1,22 @@
 //! Builders of the result tables' batches: one `push` per row, one `finish` per batch.
 
 use super::names::{Dictionary, Names};
+use crate::columns;
 use crate::error::Result;
-use crate::schema;
+use crate::schema::{self, Kind};
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, DictionaryArray,
-    FixedSizeBinaryBuilder, Int32Array, RecordBatch, StringBuilder,
+    ArrayRef, BooleanArray, Date32Array, DictionaryArray, Int32Array, RecordBatch, StringBuilder,
+    new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
 
 /// Keys into a dictionary, one per row; negative is null.
+#[derive(Default)]
 struct Keys(Vec<i32>);
 
 impl Keys {
     fn finish(&mut self, dictionary: &Dictionary) -> Result<ArrayRef> {
-        let keys = std::mem::take(&mut self.0);
+        let keys = taken(&mut self.0);
         let nullable = keys.iter().any(|&key| key < 0);
         let keys: Int32Array = if nullable {
             keys.into_iter().map(|key| (key >= 0).then_some(key)).collect()
@@ -26,32 +27,24 @@ impl Keys {
     }
 }
 
-fn decimals(precision: u8, scale: i8) -> Decimal128Builder {
-    Decimal128Builder::new().with_data_type(DataType::Decimal128(precision, scale))
+/// Decimals at the scale of their column, never null.
+#[derive(Default)]
+struct Decimals(Vec<i128>);
+
+impl Decimals {
+    fn finish(&mut self, kind: Kind) -> Result<ArrayRef> {
+        columns::decimals(kind, taken(&mut self.0))
+    }
 }
 
-fn money() -> Decimal128Builder {
-    decimals(18, 3)
+/// The rows so far; as many are expected again.
+fn taken<T>(rows: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(rows.len());
+    std::mem::replace(rows, next)
 }
 
-fn amount() -> Decimal128Builder {
-    decimals(38, 12)
-}
-
-fn rate() -> Decimal128Builder {
-    decimals(18, 9)
-}
-
-/// The batch of a table; dictionaries stand for its text columns.
-fn batch(table: &'static schema::Table, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    let fields: Vec<Field> = table
-        .arrow()
-        .fields()
-        .iter()
-        .zip(&columns)
-        .map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()))
-        .collect();
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+fn days(rows: &mut Vec<i32>) -> ArrayRef {
+    Arc::new(Date32Array::from(taken(rows)))
 }
 
 /// What every outcome of a line has in common. Texts are keys into [`Names`].
@@ -98,47 +91,41 @@ pub struct Figures {
     pub payment_month: i32,
 }
 
-/// Rows of `earnings`.
-pub struct EarningRows {
-    pub rows: usize,
-    earning_id: FixedSizeBinaryBuilder,
-    keys: [Keys; 14],
-    transaction_on: Date32Builder,
-    texts: [StringBuilder; 4],
-    base: Decimal128Builder,
-    rates: [Decimal128Builder; 3],
-    money: [Decimal128Builder; 4],
-    tier_detail: StringBuilder,
+/// Rows of a table that wait to be written.
+pub trait Rows {
+    fn rows(&self) -> usize;
+
+    /// The rows as a batch; none wait any more.
+    ///
+    /// # Errors
+    /// If a key lies outside its dictionary, which would be a bug.
+    fn finish(&mut self, names: &Names) -> Result<RecordBatch>;
 }
 
-impl Default for EarningRows {
-    fn default() -> EarningRows {
-        EarningRows {
-            rows: 0,
-            earning_id: FixedSizeBinaryBuilder::new(16),
-            keys: std::array::from_fn(|_| Keys(Vec::new())),
-            transaction_on: Date32Builder::new(),
-            texts: std::array::from_fn(|_| StringBuilder::new()),
-            base: amount(),
-            rates: std::array::from_fn(|_| rate()),
-            money: std::array::from_fn(|_| money()),
-            tier_detail: StringBuilder::new(),
-        }
-    }
+/// Rows of `earnings`.
+#[derive(Default)]
+pub struct EarningRows {
+    rows: usize,
+    earning_id: Vec<u128>,
+    keys: [Keys; 14],
+    transaction_on: Vec<i32>,
+    texts: [StringBuilder; 4],
+    base: Decimals,
+    rates: [Decimals; 3],
+    earned: Decimals,
+    program_amount: Decimals,
 }
 
 impl EarningRows {
-    /// # Errors
-    /// Never: the id has 16 bytes.
     pub fn push(
         &mut self,
         line: &Line,
         subject: &Subject,
         aggregate_key: Option<&str>,
         figures: &Figures,
-    ) -> Result<()> {
+    ) {
         self.rows += 1;
-        self.earning_id.append_value(figures.earning_id.to_be_bytes())?;
+        self.earning_id.push(figures.earning_id);
         let keys = [
             subject.program,
             subject.term,
@@ -158,29 +145,29 @@ impl EarningRows {
         for (column, key) in self.keys.iter_mut().zip(keys) {
             column.0.push(key);
         }
-        self.transaction_on.append_value(line.transaction_on);
+        self.transaction_on.push(line.transaction_on);
         let texts =
             [line.transaction_id, line.original_transaction_id, aggregate_key, line.customer_id];
         for (column, text) in self.texts.iter_mut().zip(texts) {
             column.append_option(text);
         }
-        self.base.append_value(line.base);
+        self.base.0.push(line.base);
         let rates = [figures.rate, figures.share, figures.exchange_rate];
         for (column, rate) in self.rates.iter_mut().zip(rates) {
-            column.append_value(rate);
+            column.0.push(rate);
         }
-        let money = [figures.earning_amount, 0, figures.earning_amount, figures.program_amount];
-        for (column, amount) in self.money.iter_mut().zip(money) {
-            column.append_value(amount);
-        }
-        self.tier_detail.append_null();
-        Ok(())
+        self.earned.0.push(figures.earning_amount);
+        self.program_amount.0.push(figures.program_amount);
+    }
+}
+
+impl Rows for EarningRows {
+    fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// # Errors
-    /// If a key lies outside its dictionary, which would be a bug.
-    pub fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
-        self.rows = 0;
+    fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
+        let rows = std::mem::take(&mut self.rows);
         let [
             program,
             term,
@@ -199,15 +186,16 @@ impl EarningRows {
         ] = &mut self.keys;
         let [transaction, original, aggregate, customer] = &mut self.texts;
         let [rate, share, exchange_rate] = &mut self.rates;
-        let [gross, forgone, earned, program_amount] = &mut self.money;
+        // Nothing caps a row yet: all that it grosses is earned.
+        let earned = self.earned.finish(Kind::Money)?;
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.earning_id.finish()),
+            columns::uuids(taken(&mut self.earning_id))?,
             program.finish(&names.programs)?,
             term.finish(&names.terms)?,
             lever.finish(&names.levers)?,
             kind.finish(&names.earning_types)?,
             period.finish(&names.periods)?,
-            Arc::new(self.transaction_on.finish()),
+            days(&mut self.transaction_on),
             participant.finish(&names.participants)?,
             partner.finish(&names.partners)?,
             role.finish(&names.roles)?,
@@ -219,43 +207,31 @@ impl EarningRows {
             group.finish(&names.groups)?,
             currency.finish(&names.currencies)?,
             program_currency.finish(&names.currencies)?,
-            Arc::new(self.base.finish()),
-            Arc::new(rate.finish()),
-            Arc::new(share.finish()),
-            Arc::new(exchange_rate.finish()),
-            Arc::new(gross.finish()),
-            Arc::new(forgone.finish()),
-            Arc::new(earned.finish()),
-            Arc::new(program_amount.finish()),
-            Arc::new(self.tier_detail.finish()),
+            self.base.finish(Kind::Amount)?,
+            rate.finish(Kind::Rate)?,
+            share.finish(Kind::Rate)?,
+            exchange_rate.finish(Kind::Rate)?,
+            earned.clone(),
+            columns::decimals(Kind::Money, vec![0; rows])?,
+            earned,
+            self.program_amount.finish(Kind::Money)?,
+            new_null_array(&Kind::Text.data_type(), rows),
             half.finish(&names.halves)?,
             month.finish(&names.periods)?,
         ];
-        batch(&schema::EARNINGS, columns)
+        columns::batch(&schema::EARNINGS, columns)
     }
 }
 
 /// Rows of `unearned`.
+#[derive(Default)]
 pub struct UnearnedRows {
-    pub rows: usize,
+    rows: usize,
     keys: [Keys; 10],
-    transaction_on: Date32Builder,
+    transaction_on: Vec<i32>,
     texts: [StringBuilder; 5],
-    base: Decimal128Builder,
-    forgone: Decimal128Builder,
-}
-
-impl Default for UnearnedRows {
-    fn default() -> UnearnedRows {
-        UnearnedRows {
-            rows: 0,
-            keys: std::array::from_fn(|_| Keys(Vec::new())),
-            transaction_on: Date32Builder::new(),
-            texts: std::array::from_fn(|_| StringBuilder::new()),
-            base: amount(),
-            forgone: amount(),
-        }
-    }
+    base: Decimals,
+    forgone: Vec<Option<i128>>,
 }
 
 impl UnearnedRows {
@@ -284,7 +260,7 @@ impl UnearnedRows {
         for (column, key) in self.keys.iter_mut().zip(keys) {
             column.0.push(key);
         }
-        self.transaction_on.append_value(line.transaction_on);
+        self.transaction_on.push(line.transaction_on);
         let texts = [
             line.transaction_id,
             line.original_transaction_id,
@@ -295,13 +271,17 @@ impl UnearnedRows {
         for (column, text) in self.texts.iter_mut().zip(texts) {
             column.append_option(text);
         }
-        self.base.append_value(line.base);
-        self.forgone.append_option(forgone);
+        self.base.0.push(line.base);
+        self.forgone.push(forgone);
+    }
+}
+
+impl Rows for UnearnedRows {
+    fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// # Errors
-    /// If a key lies outside its dictionary, which would be a bug.
-    pub fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
+    fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
         self.rows = 0;
         let [program, term, lever, period, participant, partner, role, source, group, currency] =
             &mut self.keys;
@@ -311,7 +291,7 @@ impl UnearnedRows {
             term.finish(&names.terms)?,
             lever.finish(&names.levers)?,
             period.finish(&names.periods)?,
-            Arc::new(self.transaction_on.finish()),
+            days(&mut self.transaction_on),
             participant.finish(&names.participants)?,
             partner.finish(&names.partners)?,
             role.finish(&names.roles)?,
@@ -321,36 +301,24 @@ impl UnearnedRows {
             Arc::new(customer.finish()),
             group.finish(&names.groups)?,
             currency.finish(&names.currencies)?,
-            Arc::new(self.base.finish()),
-            Arc::new(self.forgone.finish()),
+            self.base.finish(Kind::Amount)?,
+            columns::optional_decimals(Kind::Amount, taken(&mut self.forgone))?,
             Arc::new(reason.finish()),
             Arc::new(others.finish()),
         ];
-        batch(&schema::UNEARNED, columns)
+        columns::batch(&schema::UNEARNED, columns)
     }
 }
 
 /// Rows of `out_of_scope`.
+#[derive(Default)]
 pub struct OutOfScopeRows {
-    pub rows: usize,
+    rows: usize,
     keys: [Keys; 5],
-    transaction_on: Date32Builder,
+    transaction_on: Vec<i32>,
     texts: [StringBuilder; 4],
-    base: Decimal128Builder,
-    whole: BooleanBuilder,
-}
-
-impl Default for OutOfScopeRows {
-    fn default() -> OutOfScopeRows {
-        OutOfScopeRows {
-            rows: 0,
-            keys: std::array::from_fn(|_| Keys(Vec::new())),
-            transaction_on: Date32Builder::new(),
-            texts: std::array::from_fn(|_| StringBuilder::new()),
-            base: amount(),
-            whole: BooleanBuilder::new(),
-        }
-    }
+    base: Decimals,
+    whole: Vec<bool>,
 }
 
 impl OutOfScopeRows {
@@ -361,25 +329,29 @@ impl OutOfScopeRows {
         for (column, key) in self.keys.iter_mut().zip(keys) {
             column.0.push(key);
         }
-        self.transaction_on.append_value(line.transaction_on);
+        self.transaction_on.push(line.transaction_on);
         let texts =
             [line.transaction_id, line.original_transaction_id, line.customer_id, Some(reason)];
         for (column, text) in self.texts.iter_mut().zip(texts) {
             column.append_option(text);
         }
-        self.base.append_value(line.base);
-        self.whole.append_value(whole);
+        self.base.0.push(line.base);
+        self.whole.push(whole);
+    }
+}
+
+impl Rows for OutOfScopeRows {
+    fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// # Errors
-    /// If a key lies outside its dictionary, which would be a bug.
-    pub fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
+    fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
         self.rows = 0;
         let [period, source, role, partner, currency] = &mut self.keys;
         let [transaction, original, customer, reason] = &mut self.texts;
         let columns: Vec<ArrayRef> = vec![
             period.finish(&names.periods)?,
-            Arc::new(self.transaction_on.finish()),
+            days(&mut self.transaction_on),
             source.finish(&names.sources)?,
             Arc::new(transaction.finish()),
             Arc::new(original.finish()),
@@ -387,40 +359,26 @@ impl OutOfScopeRows {
             partner.finish(&names.partners)?,
             Arc::new(customer.finish()),
             currency.finish(&names.currencies)?,
-            Arc::new(self.base.finish()),
-            Arc::new(self.whole.finish()),
+            self.base.finish(Kind::Amount)?,
+            Arc::new(BooleanArray::from(taken(&mut self.whole))),
             Arc::new(reason.finish()),
         ];
-        batch(&schema::OUT_OF_SCOPE, columns)
+        columns::batch(&schema::OUT_OF_SCOPE, columns)
     }
 }
 
 /// Rows of `earning_sources`.
+#[derive(Default)]
 pub struct SourceRows {
-    pub rows: usize,
-    earning_id: FixedSizeBinaryBuilder,
+    rows: usize,
+    earning_id: Vec<u128>,
     keys: [Keys; 2],
     transaction: StringBuilder,
-    amounts: [Decimal128Builder; 3],
-}
-
-impl Default for SourceRows {
-    fn default() -> SourceRows {
-        SourceRows {
-            rows: 0,
-            earning_id: FixedSizeBinaryBuilder::new(16),
-            keys: std::array::from_fn(|_| Keys(Vec::new())),
-            transaction: StringBuilder::new(),
-            amounts: std::array::from_fn(|_| amount()),
-        }
-    }
+    amounts: [Decimals; 3],
 }
 
 impl SourceRows {
     /// `amounts`: base and the two shares, at amount scale.
-    ///
-    /// # Errors
-    /// Never: the id has 16 bytes.
     pub fn push(
         &mut self,
         earning_id: u128,
@@ -428,33 +386,36 @@ impl SourceRows {
         source: i32,
         transaction: &str,
         amounts: [i128; 3],
-    ) -> Result<()> {
+    ) {
         self.rows += 1;
-        self.earning_id.append_value(earning_id.to_be_bytes())?;
+        self.earning_id.push(earning_id);
         self.keys[0].0.push(period);
         self.keys[1].0.push(source);
         self.transaction.append_value(transaction);
         for (column, amount) in self.amounts.iter_mut().zip(amounts) {
-            column.append_value(amount);
+            column.0.push(amount);
         }
-        Ok(())
+    }
+}
+
+impl Rows for SourceRows {
+    fn rows(&self) -> usize {
+        self.rows
     }
 
-    /// # Errors
-    /// If a key lies outside its dictionary, which would be a bug.
-    pub fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
+    fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
         self.rows = 0;
         let [period, source] = &mut self.keys;
         let [base, share, program_share] = &mut self.amounts;
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.earning_id.finish()),
+            columns::uuids(taken(&mut self.earning_id))?,
             period.finish(&names.periods)?,
             source.finish(&names.sources)?,
             Arc::new(self.transaction.finish()),
-            Arc::new(base.finish()),
-            Arc::new(share.finish()),
-            Arc::new(program_share.finish()),
+            base.finish(Kind::Amount)?,
+            share.finish(Kind::Amount)?,
+            program_share.finish(Kind::Amount)?,
         ];
-        batch(&schema::EARNING_SOURCES, columns)
+        columns::batch(&schema::EARNING_SOURCES, columns)
     }
 }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 pub const OUT_OF_TERM: i32 = -1;
 
 /// A lever that covers a line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cover {
     /// Position in the program's levers.
     pub lever: usize,
@@ -69,6 +69,11 @@ impl ProductGroups {
             }
         }
         ProductGroups { by_product, every_product: names.groups.key("*").unwrap_or(-1) }
+    }
+
+    /// Days within which memberships are the same.
+    pub fn days(&self) -> impl Iterator<Item = Days> {
+        self.by_product.values().flatten().map(|member| member.days)
     }
 
     /// Keys of the groups that hold the product on the day.

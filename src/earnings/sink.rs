@@ -3,7 +3,10 @@
 
 use super::context::Context;
 use super::evaluate::{Evaluated, Omitted, Outcome, Verdict};
-use super::rows::{EarningRows, Figures, Line, OutOfScopeRows, SourceRows, Subject, UnearnedRows};
+use super::names::Names;
+use super::rows::{
+    EarningRows, Figures, Line, OutOfScopeRows, Rows, SourceRows, Subject, UnearnedRows,
+};
 use crate::error::Result;
 use crate::schema;
 use crate::warehouse::{DataFile, Store, TableWriter};
@@ -15,12 +18,12 @@ use earnest_core::program::PaysAs;
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
-/// Rows of a batch before it is written.
-const BATCH_ROWS: usize = 65_536;
+/// Rows of a batch before it is written: so few that they stay in a core's cache.
+const BATCH_ROWS: usize = 8_192;
 
-/// What sums of earnings are kept by: program, lever, earning type, participant key, period of the
-/// fund (for co-op the original's, else the unit's).
-pub type PostingKey = (usize, usize, EarningType, i32, Period);
+/// What sums of earnings are kept by: program, lever, participant key, period of the fund (for co-op
+/// the original's, else the unit's), each for every earning type.
+pub type PostingKey = (usize, usize, i32, Period);
 
 /// Sum in program currency at money scale, number of earnings.
 pub type PostingSum = (i128, i64);
@@ -28,26 +31,55 @@ pub type PostingSum = (i128, i64);
 pub struct Sink<'a> {
     context: &'a Context<'a>,
     period: Period,
-    earnings: (EarningRows, TableWriter),
-    unearned: (UnearnedRows, TableWriter),
-    out_of_scope: (OutOfScopeRows, TableWriter),
-    sources: (SourceRows, TableWriter),
-    postings: HashMap<PostingKey, PostingSum, foldhash::fast::RandomState>,
+    earnings: Output<EarningRows>,
+    unearned: Output<UnearnedRows>,
+    out_of_scope: Output<OutOfScopeRows>,
+    sources: Output<SourceRows>,
+    postings: HashMap<PostingKey, [PostingSum; 3], foldhash::fast::RandomState>,
     digester: Digester,
     /// Key of the unit's period.
     period_key: i32,
     /// Key of the cycle in which the period is due, by program.
     payment_months: Vec<i32>,
-    /// Key of the fiscal half of a fund, by program and period.
+    /// Key of the fiscal half that the period lies in, by program.
+    own_halves: Vec<i32>,
+    /// Key of the fiscal half of another period, by program and period.
     halves: HashMap<(usize, Period), i32, foldhash::fast::RandomState>,
+}
+
+/// A table of the sink: rows that wait, and the file they go to.
+struct Output<R> {
+    rows: R,
+    writer: TableWriter,
+}
+
+impl<R: Rows + Default> Output<R> {
+    fn new(writer: TableWriter) -> Output<R> {
+        Output { rows: R::default(), writer }
+    }
+
+    fn write_if_full(&mut self, names: &Names) -> Result<()> {
+        if self.rows.rows() >= BATCH_ROWS {
+            self.writer.write(&self.rows.finish(names)?)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, names: &Names) -> Result<Option<DataFile>> {
+        self.writer.write(&self.rows.finish(names)?)?;
+        self.writer.finish()
+    }
 }
 
 /// What a sink leaves behind.
 pub struct Written {
     pub files: Vec<(&'static str, DataFile)>,
     pub period: Period,
-    pub postings: Vec<(PostingKey, PostingSum)>,
+    pub postings: Vec<(PostingKey, [PostingSum; 3])>,
 }
+
+/// The earnings of an outcome.
+pub type Ids = [Option<(u128, EarningType)>; 2];
 
 /// What makes an earning that is not in the line itself.
 pub struct Origin<'a> {
@@ -70,10 +102,10 @@ impl<'a> Sink<'a> {
         Ok(Sink {
             context,
             period,
-            earnings: (EarningRows::default(), writer(&schema::EARNINGS)?),
-            unearned: (UnearnedRows::default(), writer(&schema::UNEARNED)?),
-            out_of_scope: (OutOfScopeRows::default(), writer(&schema::OUT_OF_SCOPE)?),
-            sources: (SourceRows::default(), writer(&schema::EARNING_SOURCES)?),
+            earnings: Output::new(writer(&schema::EARNINGS)?),
+            unearned: Output::new(writer(&schema::UNEARNED)?),
+            out_of_scope: Output::new(writer(&schema::OUT_OF_SCOPE)?),
+            sources: Output::new(writer(&schema::EARNING_SOURCES)?),
             postings: HashMap::default(),
             digester: Digester::default(),
             period_key: context.names.period(period),
@@ -81,6 +113,11 @@ impl<'a> Sink<'a> {
                 .programs
                 .iter()
                 .map(|program| context.names.period(program.due_cycle(period)))
+                .collect(),
+            own_halves: context
+                .programs
+                .iter()
+                .map(|program| context.names.half(program.fund_half(period)))
                 .collect(),
             halves: HashMap::default(),
         })
@@ -95,7 +132,7 @@ impl<'a> Sink<'a> {
         self.period
     }
 
-    pub fn names(&self) -> &'a super::names::Names {
+    pub fn names(&self) -> &'a Names {
         &self.context.names
     }
 
@@ -122,7 +159,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Takes an earning: one row per earning type. Gives back the ids with their types.
+    /// Takes an earning: one row per earning type, at most two. Gives back their ids.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -133,7 +170,7 @@ impl<'a> Sink<'a> {
         terms: &Terms,
         amounts: &Amounts,
         origin: &Origin,
-    ) -> Result<Vec<(u128, EarningType)>> {
+    ) -> Result<Ids> {
         let context = self.context;
         let program = &context.programs[outcome.program];
         let one = power_of_ten(RATE_SCALE);
@@ -144,8 +181,8 @@ impl<'a> Sink<'a> {
             PaysAs::Split if terms.share == 0 => &[EarningType::Coop],
             PaysAs::Split => &[EarningType::Rebate, EarningType::Coop],
         };
-        let mut ids = Vec::with_capacity(types.len());
-        for &earning_type in types {
+        let mut ids = Ids::default();
+        for (place, &earning_type) in types.iter().enumerate() {
             let (earning_amount, program_amount) = amounts.part(earning_type);
             let coop = earning_type == EarningType::Coop;
             let earning_id = self.earning_id(line, &outcome.subject, earning_type, origin);
@@ -161,23 +198,16 @@ impl<'a> Sink<'a> {
                 fund_half: if coop { self.half(outcome.program, origin.fund_period) } else { -1 },
                 payment_month: if coop { -1 } else { self.payment_months[outcome.program] },
             };
-            self.earnings.0.push(line, &outcome.subject, origin.aggregate_key, &figures)?;
+            self.earnings.rows.push(line, &outcome.subject, origin.aggregate_key, &figures);
             let fund_period = if coop { origin.fund_period } else { self.period };
-            let key = (
-                outcome.program,
-                outcome.lever,
-                earning_type,
-                outcome.subject.participant,
-                fund_period,
-            );
-            let sum = self.postings.entry(key).or_default();
+            let subject = &outcome.subject;
+            let key = (outcome.program, outcome.lever, subject.participant, fund_period);
+            let sum = &mut self.postings.entry(key).or_default()[earning_type as usize];
             sum.0 += program_amount;
             sum.1 += 1;
-            ids.push((earning_id, earning_type));
+            ids[place] = Some((earning_id, earning_type));
         }
-        if self.earnings.0.rows >= BATCH_ROWS {
-            self.earnings.1.write(&self.earnings.0.finish(&context.names)?)?;
-        }
+        self.earnings.write_if_full(&context.names)?;
         Ok(ids)
     }
 
@@ -195,10 +225,8 @@ impl<'a> Sink<'a> {
         let others: Vec<&str> = reasons.iter().skip(1).map(|reason| reason.code()).collect();
         let others = (!others.is_empty()).then(|| others.join(","));
         let first = reasons.first().map_or("", |reason| reason.code());
-        self.unearned.0.push(line, subject, forgone, first, others.as_deref());
-        if self.unearned.0.rows >= BATCH_ROWS {
-            self.unearned.1.write(&self.unearned.0.finish(&self.context.names)?)?;
-        }
+        self.unearned.rows.push(line, subject, forgone, first, others.as_deref());
+        self.unearned.write_if_full(&self.context.names)?;
         Ok(())
     }
 
@@ -208,10 +236,8 @@ impl<'a> Sink<'a> {
     /// If the disk refuses.
     pub fn omitted(&mut self, line: &Line, omitted: &Omitted, whole: bool) -> Result<()> {
         let reason = omitted.reason.code();
-        self.out_of_scope.0.push(line, omitted.role, omitted.partner, whole, reason);
-        if self.out_of_scope.0.rows >= BATCH_ROWS {
-            self.out_of_scope.1.write(&self.out_of_scope.0.finish(&self.context.names)?)?;
-        }
+        self.out_of_scope.rows.push(line, omitted.role, omitted.partner, whole, reason);
+        self.out_of_scope.write_if_full(&self.context.names)?;
         Ok(())
     }
 
@@ -227,10 +253,8 @@ impl<'a> Sink<'a> {
         amounts: [i128; 3],
     ) -> Result<()> {
         let period = self.period_key;
-        self.sources.0.push(earning_id, period, source, transaction, amounts)?;
-        if self.sources.0.rows >= BATCH_ROWS {
-            self.sources.1.write(&self.sources.0.finish(&self.context.names)?)?;
-        }
+        self.sources.rows.push(earning_id, period, source, transaction, amounts);
+        self.sources.write_if_full(&self.context.names)?;
         Ok(())
     }
 
@@ -238,17 +262,13 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn finish(mut self) -> Result<Written> {
+    pub fn finish(self) -> Result<Written> {
         let names = &self.context.names;
-        self.earnings.1.write(&self.earnings.0.finish(names)?)?;
-        self.unearned.1.write(&self.unearned.0.finish(names)?)?;
-        self.out_of_scope.1.write(&self.out_of_scope.0.finish(names)?)?;
-        self.sources.1.write(&self.sources.0.finish(names)?)?;
         let finished = [
-            (schema::EARNINGS.name, self.earnings.1.finish()?),
-            (schema::UNEARNED.name, self.unearned.1.finish()?),
-            (schema::OUT_OF_SCOPE.name, self.out_of_scope.1.finish()?),
-            (schema::EARNING_SOURCES.name, self.sources.1.finish()?),
+            (schema::EARNINGS.name, self.earnings.finish(names)?),
+            (schema::UNEARNED.name, self.unearned.finish(names)?),
+            (schema::OUT_OF_SCOPE.name, self.out_of_scope.finish(names)?),
+            (schema::EARNING_SOURCES.name, self.sources.finish(names)?),
         ];
         Ok(Written {
             files: finished.into_iter().filter_map(|(table, file)| Some((table, file?))).collect(),
@@ -258,6 +278,9 @@ impl<'a> Sink<'a> {
     }
 
     fn half(&mut self, program: usize, period: Period) -> i32 {
+        if period == self.period {
+            return self.own_halves[program];
+        }
         let context = self.context;
         *self
             .halves

@@ -1,11 +1,12 @@
 //! One period: its staged files in, its files of results out. Linked refunds and the outcomes of the
 //! lines they refund are set aside; they meet when all periods are done.
 
-use super::aggregate::{Aggregates, Segments};
+use super::aggregate::Aggregates;
 use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
 use super::read::{Columns, open};
 use super::rows::Line;
+use super::segments::Segments;
 use super::sink::{Sink, Written};
 use crate::error::Result;
 use crate::ingest::InForceFile;
@@ -13,8 +14,7 @@ use crate::warehouse::Store;
 use arrow::array::Array;
 use earnest_core::calendar::Period;
 use earnest_core::program::DataRole;
-use std::collections::{HashMap, HashSet};
-use xxhash_rust::xxh3::xxh3_64;
+use std::collections::HashMap;
 
 /// A linked refund, set aside.
 pub struct RefundLine {
@@ -41,8 +41,7 @@ pub fn calculate(
     context: &Context,
     store: &Store,
     period: Period,
-    files: &[&InForceFile],
-    linked: &LinkedIds,
+    files: &[(usize, &InForceFile)],
 ) -> Result<UnitResult> {
     let mut unit = Unit {
         context,
@@ -51,14 +50,21 @@ pub fn calculate(
         aggregates: Aggregates::default(),
         segments: Segments::of(context.programs, period),
         evaluated: Evaluated::default(),
-        linked,
+        products: HashMap::default(),
+        linked: &[],
+        next_row: 0,
         originals: HashMap::new(),
         refunds: Vec::new(),
     };
-    for file in files {
+    for (position, file) in files {
+        let linked = context.links.rows.get(position);
+        (unit.linked, unit.next_row) = (linked.map_or(&[][..], Vec::as_slice), 0);
+        let mut before = None;
         for batch in open(file, context.programs)? {
-            let columns = Columns::new(&batch?, &context.names, context.programs, file)?;
-            unit.batch(&columns)?;
+            let (batch, names, programs) = (batch?, &context.names, context.programs);
+            let columns = Columns::new(&batch, names, programs, file, before.as_ref())?;
+            unit.batch(&columns, before.as_ref())?;
+            before = Some(columns);
         }
     }
     let names = &context.names;
@@ -71,21 +77,6 @@ pub fn calculate(
     })
 }
 
-/// Hashes of the ids of linked refunds and of refunded lines: a cheap first look.
-pub struct LinkedIds(HashSet<u64, foldhash::fast::RandomState>);
-
-impl LinkedIds {
-    pub fn of(context: &Context) -> LinkedIds {
-        let links = &context.links;
-        let ids = links.refunds.keys().chain(links.originals.keys());
-        LinkedIds(ids.map(|(_, id)| xxh3_64(id.as_bytes())).collect())
-    }
-
-    fn may_hold(&self, id: &str) -> bool {
-        !self.0.is_empty() && self.0.contains(&xxh3_64(id.as_bytes()))
-    }
-}
-
 struct Unit<'a> {
     context: &'a Context<'a>,
     evaluator: Evaluator<'a>,
@@ -93,32 +84,52 @@ struct Unit<'a> {
     aggregates: Aggregates,
     segments: Segments,
     evaluated: Evaluated,
-    linked: &'a LinkedIds,
+    /// Keys of products by the places of product and SKU in the batch.
+    products: HashMap<(i32, i32), usize, foldhash::fast::RandomState>,
+    /// Rows of the file that are linked, from the next row on.
+    linked: &'a [usize],
+    next_row: usize,
     originals: HashMap<(i32, String), (Period, Evaluated)>,
     refunds: Vec<RefundLine>,
 }
 
 impl Unit<'_> {
-    fn batch(&mut self, columns: &Columns) -> Result<()> {
-        let mut products: HashMap<_, usize, foldhash::fast::RandomState> = HashMap::default();
+    fn batch(&mut self, columns: &Columns, before: Option<&Columns>) -> Result<()> {
+        let same_places = before.is_some_and(|before| {
+            before.product.shares_values(&columns.product) && before.sku.shares_values(&columns.sku)
+        });
+        if !same_places {
+            self.products.clear();
+        }
+        let first_row = self.next_row;
+        self.next_row += columns.rows;
         for row in 0..columns.rows {
+            let is_linked = self.linked.first() == Some(&(first_row + row));
+            if is_linked {
+                self.linked = &self.linked[1..];
+            }
             if columns.is_excluded(row) {
                 continue;
             }
-            let pair = (columns.product.position(row), columns.sku.position(row));
-            let product = *products.entry(pair).or_insert_with(|| {
+            let pair = (columns.product.place(row), columns.sku.place(row));
+            let product = *self.products.entry(pair).or_insert_with(|| {
                 self.evaluator.product(columns.product.text(row), columns.sku.text(row))
             });
-            self.row(columns, row, product)?;
+            self.row(columns, row, product, is_linked)?;
         }
         Ok(())
     }
 
-    fn row(&mut self, columns: &Columns, row: usize, product: usize) -> Result<()> {
-        let data_role = if columns.data_role.key(row) == Some(1) {
-            DataRole::Detail
-        } else {
-            DataRole::Billing
+    fn row(
+        &mut self,
+        columns: &Columns,
+        row: usize,
+        product: usize,
+        is_linked: bool,
+    ) -> Result<()> {
+        let data_role = match columns.data_role.text(row) {
+            Some("detail") => DataRole::Detail,
+            _ => DataRole::Billing,
         };
         let facts = Facts {
             product,
@@ -145,7 +156,7 @@ impl Unit<'_> {
             base: facts.base,
         };
         self.aggregates.collect(&self.segments, &line, &self.evaluated.outcomes);
-        if self.linked.may_hold(id) && self.set_aside(&line, id) {
+        if is_linked && self.set_aside(&line, id) {
             return Ok(());
         }
         self.sink.line(&line, &self.evaluated)

@@ -4,7 +4,7 @@
 mod column;
 mod encode;
 
-use super::digest::Digest;
+use super::digest::TableDigest;
 use super::store::Store;
 use crate::error::{Error, Result};
 use crate::schema::Table;
@@ -30,7 +30,7 @@ pub struct DataFile {
     pub rows: u64,
     pub bytes: u64,
     pub sha256: String,
-    /// Digest of the content columns, see [`Digest`].
+    /// Digest of the content columns, see [`super::Digest`].
     pub digest: String,
 }
 
@@ -41,7 +41,7 @@ pub struct TableWriter {
     unit: String,
     store: Store,
     scratch: PathBuf,
-    digest: Digest,
+    digest: TableDigest,
     encoder: Option<Encoder<HashingFile>>,
 }
 
@@ -62,7 +62,7 @@ impl TableWriter {
             unit: unit.to_owned(),
             store: store.clone(),
             scratch: store.scratch()?,
-            digest: Digest::default(),
+            digest: TableDigest::new(table),
             encoder: None,
         })
     }
@@ -81,7 +81,7 @@ impl TableWriter {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.digest.add(self.table, batch);
+        self.digest.add(batch);
         if self.encoder.is_none() {
             let file = self.store.operation(&self.scratch, || File::create(&self.scratch))?;
             let encoder = Encoder::new(HashingFile::new(file), self.table);
@@ -108,14 +108,15 @@ impl TableWriter {
         if !self.store.create_from(&path, &self.scratch)? {
             self.verify_existing(&path, &sha256)?;
         }
+        let digest = self.digest.digest();
         Ok(Some(DataFile {
             path,
             partition: self.partition,
             unit: self.unit,
-            rows: self.digest.rows,
+            rows: digest.rows,
             bytes,
             sha256,
-            digest: self.digest.to_string(),
+            digest: digest.to_string(),
         }))
     }
 

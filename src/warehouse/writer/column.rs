@@ -1,6 +1,7 @@
 //! The rows of one column until their row group is written. Repeating texts and rates stay keys into
 //! a dictionary from the caller to the page, so that no value is hashed twice.
 
+use crate::columns;
 use crate::schema::{Column, Kind};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::NullBuffer;
@@ -35,9 +36,10 @@ enum Values {
     Texts(Texts),
     Truths(MutableBitmap),
     Days(Vec<i32>),
+    /// Numbers that repeat.
     Numbers(Vec<i64>),
-    /// Big-endian, 16 bytes each: amounts and digests.
-    Wide(Vec<u8>),
+    /// Values as plain pages hold them: eight bytes, little-endian, or sixteen, big-endian.
+    Plain(Vec<u8>, usize),
 }
 
 impl ColumnRows {
@@ -46,8 +48,9 @@ impl ColumnRows {
             Kind::Text | Kind::Codes => Values::Texts(Texts::default()),
             Kind::Boolean => Values::Truths(MutableBitmap::new()),
             Kind::Date => Values::Days(Vec::new()),
-            Kind::Integer | Kind::Instant | Kind::Money | Kind::Rate => Values::Numbers(Vec::new()),
-            Kind::Amount | Kind::Uuid => Values::Wide(Vec::new()),
+            Kind::Instant | Kind::Rate => Values::Numbers(Vec::new()),
+            Kind::Integer | Kind::Money => Values::Plain(Vec::new(), 8),
+            Kind::Amount | Kind::Uuid => Values::Plain(Vec::new(), 16),
         };
         ColumnRows { column, values, valid: column.nullable.then(MutableBitmap::new) }
     }
@@ -74,24 +77,28 @@ impl ColumnRows {
             (Values::Days(days), _) => {
                 days.extend_from_slice(array.as_primitive::<Date32Type>().values());
             }
-            (Values::Numbers(numbers), Kind::Integer) => {
-                numbers.extend_from_slice(array.as_primitive::<Int64Type>().values());
-            }
             (Values::Numbers(numbers), Kind::Instant) => {
                 numbers
                     .extend_from_slice(array.as_primitive::<TimestampMicrosecondType>().values());
             }
             (Values::Numbers(numbers), _) => {
                 let decimals = array.as_primitive::<Decimal128Type>().values();
-                #[expect(clippy::cast_possible_truncation, reason = "18 digits fit 64 bits")]
-                numbers.extend(decimals.iter().map(|&value| value as i64));
+                numbers.extend(decimals.iter().map(|&decimal| small(decimal)));
             }
-            (Values::Wide(wide), Kind::Amount) => {
+            (Values::Plain(bytes, _), Kind::Integer) => {
+                let numbers = array.as_primitive::<Int64Type>().values();
+                extend(bytes, numbers, |number| number.to_le_bytes());
+            }
+            (Values::Plain(bytes, _), Kind::Money) => {
                 let decimals = array.as_primitive::<Decimal128Type>().values();
-                wide.extend(decimals.iter().flat_map(|value| value.to_be_bytes()));
+                extend(bytes, decimals, |&decimal| small(decimal).to_le_bytes());
             }
-            (Values::Wide(wide), _) => {
-                wide.extend_from_slice(array.as_fixed_size_binary().value_data());
+            (Values::Plain(bytes, _), Kind::Amount) => {
+                let decimals = array.as_primitive::<Decimal128Type>().values();
+                extend(bytes, decimals, |decimal| decimal.to_be_bytes());
+            }
+            (Values::Plain(bytes, _), _) => {
+                bytes.extend_from_slice(array.as_fixed_size_binary().value_data());
             }
         }
     }
@@ -117,22 +124,31 @@ impl ColumnRows {
                 Some(distinct) => distinct.into_array(ArrowDataType::Int32, valid),
                 None => plain(ArrowDataType::Int32, days, valid),
             },
-            Values::Numbers(numbers) => {
-                let distinct = match self.column.kind {
-                    Kind::Rate | Kind::Instant => Distinct::of(&numbers, valid.as_ref()),
-                    _ => None,
-                };
-                match distinct {
-                    Some(distinct) => distinct.into_array(ArrowDataType::Int64, valid),
-                    None => plain(ArrowDataType::Int64, numbers, valid),
-                }
-            }
-            Values::Wide(bytes) => {
-                let dtype = ArrowDataType::FixedSizeBinary(16);
+            Values::Numbers(numbers) => match Distinct::of(&numbers, valid.as_ref()) {
+                Some(distinct) => distinct.into_array(ArrowDataType::Int64, valid),
+                None => plain(ArrowDataType::Int64, numbers, valid),
+            },
+            Values::Plain(bytes, width) => {
+                let dtype = ArrowDataType::FixedSizeBinary(width);
                 let array = FixedSizeBinaryArray::try_new(dtype, bytes.into(), valid)?;
                 Ok((array.boxed(), Encoding::Plain))
             }
         }
+    }
+}
+
+/// A decimal of at most 18 digits, which 64 bits hold.
+#[expect(clippy::cast_possible_truncation, reason = "18 digits fit 64 bits")]
+fn small(decimal: i128) -> i64 {
+    decimal as i64
+}
+
+/// Appends the bytes of values, all at once.
+fn extend<T, const N: usize>(bytes: &mut Vec<u8>, values: &[T], encode: impl Fn(&T) -> [u8; N]) {
+    let start = bytes.len();
+    bytes.resize(start + N * values.len(), 0);
+    for (place, value) in bytes[start..].as_chunks_mut::<N>().0.iter_mut().zip(values) {
+        *place = encode(value);
     }
 }
 
@@ -162,9 +178,12 @@ struct Texts {
 impl Texts {
     fn append(&mut self, array: &ArrayRef) {
         if let Some(texts) = array.as_string_opt::<i32>() {
-            for row in 0..texts.len() {
-                self.push(texts.value(row));
-            }
+            let offsets = texts.value_offsets();
+            let (first, rows) = (offsets[0], texts.len());
+            let begin = self.bytes.len().cast_signed() as i64 - i64::from(first);
+            self.offsets.extend(offsets[..rows].iter().map(|&offset| begin + i64::from(offset)));
+            let used = position(first.into())..position(offsets[rows].into());
+            self.bytes.extend_from_slice(&texts.value_data()[used]);
         } else {
             let dictionary = array.as_dictionary::<Int32Type>();
             let texts = dictionary.values().as_string::<i32>();
@@ -258,7 +277,7 @@ impl Keys {
         };
         let values = dictionary.values();
         let mut mapped = match self.known.take() {
-            Some((known, mapped)) if same(&known, values) => mapped,
+            Some((known, mapped)) if columns::same_texts(&known, values) => mapped,
             _ => vec![u32::MAX; values.len()],
         };
         let texts = values.as_string::<i32>();
@@ -293,12 +312,6 @@ impl Keys {
         let values = self.texts.into_binary(None)?.boxed();
         dictionary(self.keys, values, valid)
     }
-}
-
-fn same(left: &ArrayRef, right: &ArrayRef) -> bool {
-    std::sync::Arc::ptr_eq(left, right)
-        || left.as_string::<i32>().values().ptr_eq(right.as_string::<i32>().values())
-            && left.len() == right.len()
 }
 
 fn dictionary(

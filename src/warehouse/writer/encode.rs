@@ -81,10 +81,11 @@ impl<W: Write> Encoder<W> {
         let rows = std::mem::take(&mut self.rows) as u64;
         let next = self.table.columns.iter().map(ColumnRows::new).collect();
         let waiting = std::mem::replace(&mut self.waiting, next);
-        let compression = self.compression;
+        let level = self.compression;
         let columns = waiting.into_iter().zip(self.table.columns).zip(self.types.clone());
         let columns = columns.map(move |((rows, column), parquet)| {
             let (array, encoding) = rows.into_array(is_unique(column))?;
+            let compression = compression(column, level);
             let options = WriteOptions {
                 statistics: statistics(column),
                 version: Version::V1,
@@ -120,6 +121,11 @@ fn statistics(column: &Column) -> StatisticsOptions {
         Kind::Date => StatisticsOptions { distinct_count: false, ..StatisticsOptions::full() },
         _ => StatisticsOptions::empty(),
     }
+}
+
+/// Digests don't compress.
+fn compression(column: &Column, otherwise: CompressionOptions) -> CompressionOptions {
+    if column.kind == Kind::Uuid { CompressionOptions::Uncompressed } else { otherwise }
 }
 
 /// Texts that hardly repeat: a dictionary would be sought in vain.
