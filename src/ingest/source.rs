@@ -90,7 +90,7 @@ impl Run<'_> {
                 }
             }
         };
-        let workers = SIDE_BY_SIDE.min(pool.current_num_threads()).min(new.len());
+        let workers = SIDE_BY_SIDE.min(pool.current_num_threads() + 1).min(new.len());
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(work);
