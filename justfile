@@ -83,6 +83,10 @@ bench *arguments: _library
 mutate *names: _library
     scripts/mutate "$@"
 
+# Kills a run of 10,000 rows at every store operation in turn, and lets disks fill; minutes
+faults: _library
+    EARNEST_FAULT_STEP=1 cargo test --locked --test it -- faults
+
 # Runs the slow proofs that CI leaves out
 prove: _library
     EARNEST_FAULT_ROWS=1000000 EARNEST_FAULT_STEP=1 EARNEST_FAULT_EVERY_KIND=1 \

@@ -8,6 +8,7 @@ pub mod job;
 pub mod run;
 
 pub mod error;
+pub mod exchange_rates;
 pub mod schema;
 
 pub mod ingest;

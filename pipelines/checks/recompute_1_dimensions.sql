@@ -143,8 +143,11 @@ WHERE requirement = 'all';
 CREATE OR REPLACE TEMP TABLE exchange AS
 WITH rates AS (
     SELECT program, transaction_currency, period,
-        CASE WHEN transaction_currency = currency THEN 1 ELSE max(rate) END::DECIMAL(18, 9)
-            AS exchange_rate,
+        -- Rows that contradict each other are no rate.
+        CASE
+            WHEN transaction_currency = currency THEN 1
+            WHEN count(DISTINCT rate) = 1 AND min(rate) > 0 THEN max(rate)
+        END::DECIMAL(18, 9) AS exchange_rate,
         minor_of(transaction_currency) AS minor, minor_of(currency) AS program_minor
     FROM (SELECT DISTINCT transaction_currency, period FROM transactions_in_force)
     CROSS JOIN program

@@ -2,8 +2,9 @@
 
 use super::links::LinkIndex;
 use super::names::Names;
-use super::rules::{ExchangeRates, ProductGroups};
+use super::rules::ProductGroups;
 use crate::eligibility::{Decisions, ParticipantMap};
+use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::program::{Program, Unmapped};
 use earnest_core::reason::Reason;

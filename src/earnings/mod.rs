@@ -20,6 +20,7 @@ mod unit;
 
 use crate::eligibility::{Decisions, ParticipantMap};
 use crate::error::Result;
+use crate::exchange_rates::ExchangeRates;
 use crate::ingest::InForceFile;
 use crate::warehouse::{DataFile, Store};
 use arrow::array::RecordBatch;
@@ -31,7 +32,7 @@ use earnest_core::program::{Program, Role};
 use facts::Partners;
 use names::Names;
 use rayon::prelude::*;
-use rules::{ExchangeRates, ProductGroups};
+use rules::ProductGroups;
 use sink::Written;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -148,7 +149,7 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
         last,
     );
     let products = ProductGroups::build(request.product_groups, &names);
-    let rates = ExchangeRates::build(request.exchange_rates, "earning")?;
+    let rates = ExchangeRates::read(request.exchange_rates, "earning")?;
     let decided = (request.decisions, request.map);
     Ok(Context::new(request.programs, names, products, rates, decided, links))
 }

@@ -2,11 +2,9 @@
 //! exchange rates. All are built once and asked by key.
 
 use super::names::Names;
-use crate::error::Result;
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Decimal128Type};
+use arrow::datatypes::Date32Type;
 use chrono::NaiveDate;
-use earnest_core::calendar::Period;
 use earnest_core::program::{DataRole, Days, LeverRate, Program, Role};
 use std::collections::HashMap;
 
@@ -124,43 +122,4 @@ pub fn covers(
         }
     }
     covers
-}
-
-/// Program units per foreign unit, by currencies and period, of one rate type.
-pub struct ExchangeRates(HashMap<(String, String, Period), i128>);
-
-impl ExchangeRates {
-    /// # Errors
-    /// If a staged period isn't one, which staging excludes.
-    pub fn build(batch: &RecordBatch, rate_type: &str) -> Result<ExchangeRates> {
-        let mut rates = HashMap::new();
-        let text =
-            |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>().clone());
-        let rate = batch
-            .column_by_name("rate")
-            .map(|column| column.as_primitive::<Decimal128Type>().clone());
-        if let (Some(kind), Some(from), Some(to), Some(period), Some(rate)) =
-            (text("rate_type"), text("from_currency"), text("to_currency"), text("period"), rate)
-        {
-            for row in 0..batch.num_rows() {
-                if kind.value(row) == rate_type {
-                    let period = period.value(row).parse()?;
-                    rates.insert(
-                        (from.value(row).to_owned(), to.value(row).to_owned(), period),
-                        rate.value(row),
-                    );
-                }
-            }
-        }
-        Ok(ExchangeRates(rates))
-    }
-
-    /// At rate scale; 1 between equal currencies.
-    #[must_use]
-    pub fn rate(&self, from: &str, to: &str, period: Period) -> Option<i128> {
-        if from == to {
-            return Some(earnest_core::decimal::power_of_ten(earnest_core::decimal::RATE_SCALE));
-        }
-        self.0.get(&(from.to_owned(), to.to_owned(), period)).copied()
-    }
 }

@@ -2,8 +2,9 @@
 //! by period. Out: balances, orders with their items, or the co-op funds, and the accruals.
 
 use super::Posting;
-use super::payees::{Method, Payees, PaymentRates};
+use super::payees::{Method, Payees};
 use crate::error::{Error, Result};
+use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::decimal::{MONEY_SCALE, allocate, power_of_ten};
@@ -90,7 +91,7 @@ impl<'a> Account<'a> {
     pub fn settle(
         &mut self,
         payees: &Payees,
-        rates: &PaymentRates,
+        rates: &ExchangeRates,
         as_of: NaiveDate,
     ) -> Result<()> {
         let program = self.program;
@@ -123,7 +124,7 @@ impl<'a> Account<'a> {
     fn terms(
         &self,
         method: &Result<Method, earnest_core::reason::CarryReason>,
-        rates: &PaymentRates,
+        rates: &ExchangeRates,
         cycle: Period,
     ) -> Terms {
         let minimum = self.program.payment.minimum;
@@ -131,7 +132,7 @@ impl<'a> Account<'a> {
             Ok(method) => Terms {
                 minimum,
                 hold: None,
-                rate: rates.of(method.currency, &self.program.currency, cycle),
+                rate: rates.rate(method.currency, &self.program.currency, cycle),
                 minor_units: method.minor_units,
             },
             Err(reason) => Terms { minimum, hold: Some(*reason), rate: None, minor_units: 0 },

@@ -12,8 +12,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
-pub use payees::PaymentRates;
 
 use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
@@ -46,7 +46,7 @@ pub fn pay(
     as_of: NaiveDate,
 ) -> Result<Payments> {
     let payees = Payees::read(programs, enrollments)?;
-    let rates = PaymentRates::read(rates)?;
+    let rates = ExchangeRates::read(rates, "payment")?;
     let postings = added_up(programs, postings)?;
     let accounts: Vec<&[Posting]> = postings.chunk_by(same_account).collect();
     let settled = accounts

@@ -1,13 +1,11 @@
-//! How participants are paid on a day, and at what rates: enrollments and payment rates, indexed.
+//! How participants are paid on a day: enrollments, indexed.
 
 use crate::columns;
 use crate::eligibility::Called;
 use crate::error::Result;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
-use earnest_core::calendar::Period;
 use earnest_core::currency;
-use earnest_core::decimal::{RATE_SCALE, power_of_ten};
 use earnest_core::reason::CarryReason;
 use std::collections::HashMap;
 
@@ -86,50 +84,5 @@ impl Payees {
             }
             _ => Err(CarryReason::Profile),
         }
-    }
-}
-
-/// Rates of type `payment`: program units per payment unit, at rate scale, by month.
-pub struct PaymentRates {
-    /// By payment currency, program currency and month; `None` where the export contradicts itself.
-    rates: HashMap<(String, String), HashMap<String, Option<i128>>>,
-}
-
-impl PaymentRates {
-    /// Reads the rows of `exchange_rates`.
-    ///
-    /// # Errors
-    /// If the batch lacks a column.
-    pub fn read(rows: &RecordBatch) -> Result<PaymentRates> {
-        let text = |name| columns::text(rows, name);
-        let (kind, period) = (text("rate_type")?, text("period")?);
-        let (from, to) = (text("from_currency")?, text("to_currency")?);
-        let rate = columns::decimal(rows, "rate")?;
-        let mut rates: HashMap<_, HashMap<String, Option<i128>>> = HashMap::new();
-        for row in (0..rows.num_rows()).filter(|&row| kind.value(row) == "payment") {
-            let rate = Some(rate.value(row)).filter(|&rate| rate > 0);
-            let pair = (from.value(row).to_owned(), to.value(row).to_owned());
-            let months = rates.entry(pair).or_default();
-            months
-                .entry(period.value(row).to_owned())
-                .and_modify(|known| *known = known.filter(|_| *known == rate))
-                .or_insert(rate);
-        }
-        Ok(PaymentRates { rates })
-    }
-
-    /// The rate of a cycle's month: 1 within a currency. `None`: there is none, or more than one.
-    #[must_use]
-    pub fn of(
-        &self,
-        payment_currency: &str,
-        program_currency: &str,
-        cycle: Period,
-    ) -> Option<i128> {
-        if payment_currency == program_currency {
-            return Some(power_of_ten(RATE_SCALE));
-        }
-        let pair = (payment_currency.to_owned(), program_currency.to_owned());
-        self.rates.get(&pair)?.get(&cycle.to_string()).copied().flatten()
     }
 }

@@ -295,8 +295,8 @@ fn whoever_cannot_be_paid_is_held() {
     let rate = |rate: &str| format!("{contradiction}{rate}");
     let rows = [rate("1.1"), rate("1.2"), rate("1.1")];
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-    let rates = PaymentRates::read(&table(&EXCHANGE_RATES, &rows)).expect("rates");
-    assert_eq!(rates.of("EUR", "USD", "2021-03".parse().expect("a month")), None);
+    let rates = ExchangeRates::read(&table(&EXCHANGE_RATES, &rows), "payment").expect("rates");
+    assert_eq!(rates.rate("EUR", "USD", "2021-03".parse().expect("a month")), None);
 }
 
 #[test]
