@@ -195,6 +195,11 @@ fn open_csv(path: &Path, format: &Format, delimiter: u8) -> Result<(Vec<String>,
         let message = format!("{place}: expected a header in UTF-8, found other bytes");
         return Err(Error::check(message).hint("declare the file's true `encoding` in the format"));
     };
+    if text.contains('\0') {
+        let message =
+            format!("{place}: expected a header in UTF-8, found zero bytes, as UTF-16 has");
+        return Err(Error::check(message).hint("declare the file's true `encoding` in the format"));
+    }
     let fields = super::fields::Fields {
         text,
         base: u32::try_from(start).unwrap_or(u32::MAX),
