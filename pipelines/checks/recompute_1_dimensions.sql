@@ -143,8 +143,9 @@ WHERE requirement = 'all';
 CREATE OR REPLACE TEMP TABLE exchange AS
 WITH rates AS (
     SELECT program, transaction_currency, period,
-        CASE WHEN transaction_currency = currency THEN 1 ELSE max(rate) END::DECIMAL(18, 9)
-            AS exchange_rate,
+        -- Of rates that contradict each other none counts.
+        CASE WHEN transaction_currency = currency THEN 1
+            WHEN min(rate) = max(rate) THEN max(rate) END::DECIMAL(18, 9) AS exchange_rate,
         minor_of(transaction_currency) AS minor, minor_of(currency) AS program_minor
     FROM (SELECT DISTINCT transaction_currency, period FROM transactions_in_force)
     CROSS JOIN program

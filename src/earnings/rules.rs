@@ -127,13 +127,14 @@ pub fn covers(
 }
 
 /// Program units per foreign unit, by currencies and period, of one rate type.
-pub struct ExchangeRates(HashMap<(String, String, Period), i128>);
+/// Of rates that contradict each other none counts.
+pub struct ExchangeRates(HashMap<(String, String, Period), Option<i128>>);
 
 impl ExchangeRates {
     /// # Errors
     /// If a staged period isn't one, which staging excludes.
     pub fn build(batch: &RecordBatch, rate_type: &str) -> Result<ExchangeRates> {
-        let mut rates = HashMap::new();
+        let mut rates: HashMap<_, Option<i128>> = HashMap::new();
         let text =
             |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>().clone());
         let rate = batch
@@ -145,10 +146,11 @@ impl ExchangeRates {
             for row in 0..batch.num_rows() {
                 if kind.value(row) == rate_type {
                     let period = period.value(row).parse()?;
-                    rates.insert(
-                        (from.value(row).to_owned(), to.value(row).to_owned(), period),
-                        rate.value(row),
-                    );
+                    let rate = Some(rate.value(row));
+                    rates
+                        .entry((from.value(row).to_owned(), to.value(row).to_owned(), period))
+                        .and_modify(|known| *known = known.filter(|_| *known == rate))
+                        .or_insert(rate);
                 }
             }
         }
@@ -161,6 +163,6 @@ impl ExchangeRates {
         if from == to {
             return Some(earnest_core::decimal::power_of_ten(earnest_core::decimal::RATE_SCALE));
         }
-        self.0.get(&(from.to_owned(), to.to_owned(), period)).copied()
+        self.0.get(&(from.to_owned(), to.to_owned(), period)).copied().flatten()
     }
 }
