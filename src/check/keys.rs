@@ -27,14 +27,17 @@ fn duplicates(table: &Table) -> String {
     let name = table.name;
     // Rows of one key that contradict each other within a delivery are staged, and none of them is in
     // force: see `in_force_transactions`.
-    let but = match table.columns.iter().any(|column| column.name == "row_key") {
-        true if table.name != "supersessions" => format!(
+    let may_conflict =
+        name != "supersessions" && table.columns.iter().any(|column| column.name == "row_key");
+    let but = if may_conflict {
+        format!(
             "AND delivery_id NOT IN (
                 SELECT delivery_id FROM supersessions
                 WHERE kind = 'conflicting_versions' AND table_name = '{name}'
             )"
-        ),
-        _ => String::new(),
+        )
+    } else {
+        String::new()
     };
     format!(
         "SELECT * FROM (
