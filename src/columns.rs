@@ -97,7 +97,9 @@ fn checked(kind: Kind, array: Decimal128Array) -> Result<ArrayRef> {
         let scale = scale.unsigned_abs().into();
         let number = earnest_core::decimal::format(*number, scale, 0);
         let message = format!("expected numbers that fit {}, found {number}", kind.sql());
-        return Err(Error::broken(message));
+        return Err(Error::broken(message).hint(
+            "look in the newest exports for an amount or an exchange rate that is far too large",
+        ));
     }
     Ok(Arc::new(array.with_precision_and_scale(precision, scale)?))
 }

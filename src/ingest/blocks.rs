@@ -3,7 +3,7 @@
 
 use super::delivery::InputFile;
 use super::fields::{LACKING, Layout};
-use super::format::{Convert, Format, Identity};
+use super::format::{Convert, Format, FormatColumn, Identity};
 use super::open::{open_text, unreadable};
 use super::splitter::{Found, Splitter};
 use crate::error::{Error, Result};
@@ -195,6 +195,17 @@ fn open_csv(path: &Path, format: &Format, delimiter: u8) -> Result<(Vec<String>,
         let message = format!("{place}: expected a header in UTF-8, found other bytes");
         return Err(Error::check(message).hint("declare the file's true `encoding` in the format"));
     };
+    if text.contains('\r') {
+        let message = format!(
+            "{place}: expected lines that end with a line feed, found only carriage returns"
+        );
+        return Err(Error::check(message).hint("export the file with line ends of Windows or Unix"));
+    }
+    if text.contains('\0') {
+        let message =
+            format!("{place}: expected a header in UTF-8, found zero bytes, as UTF-16 has");
+        return Err(Error::check(message).hint("declare the file's true `encoding` in the format"));
+    }
     let fields = super::fields::Fields {
         text,
         base: u32::try_from(start).unwrap_or(u32::MAX),
@@ -330,9 +341,10 @@ fn open_parquet(path: &Path, format: &Format) -> Result<(Vec<String>, ParquetRec
 
 /// Floats are no money, and nested columns have no text.
 fn refuse_type(path: &Path, format: &Format, name: &str, found: &DataType) -> Result<()> {
-    let Some(column) = format.columns.iter().position(|column| column.name == name) else {
-        return Ok(());
+    let named = |column: &FormatColumn| {
+        column.name == name || column.aliases.iter().any(|alias| alias == name)
     };
+    let Some(column) = format.columns.iter().position(named) else { return Ok(()) };
     let number = format.targets.iter().any(|target| {
         let number = matches!(target.convert, Convert::Decimal { .. } | Convert::Integer { .. });
         target.column == column && number

@@ -14,14 +14,18 @@ pub(super) fn control_of(source: &Source, path: &Path, name: &str) -> Result<Opt
     if let Some(control) = source.control.get(name) {
         return Ok(Some(control.clone()));
     }
-    let base = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let stem = base.split('.').next().unwrap_or_default();
-    [&*base, stem]
-        .iter()
-        .map(|name| path.with_file_name(format!("{name}.control.csv")))
+    control_names(path)
+        .into_iter()
         .find(|sidecar| sidecar.is_file())
         .map(|sidecar| read_sidecar(&sidecar))
         .transpose()
+}
+
+/// Where the control totals of a file may lie.
+pub(super) fn control_names(path: &Path) -> [PathBuf; 2] {
+    let base = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let stem = base.split('.').next().unwrap_or_default();
+    [&*base, stem].map(|name| path.with_file_name(format!("{name}.control.csv")))
 }
 
 /// One line per currency: its rows and its sum.

@@ -2,7 +2,7 @@
 //! day they became known and their rank; never from a file's modification time.
 
 use super::Control;
-use super::control::control_of;
+use super::control::{control_names, control_of};
 use super::manifest::{Manifest, manifests};
 use super::open::unreadable;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::warehouse::sha256_of;
 use chrono::{Datelike, NaiveDate};
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Files that a source handed over together.
@@ -94,10 +94,15 @@ fn source_files(source: &Source) -> Result<Vec<PathBuf>> {
         [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst", ".parquet"];
     let found = expand(&source.path)
         .map_err(|message| Error::check(format!("source `{}`: {message}", source.name)))?;
-    let mut files = Vec::with_capacity(found.len());
+    let mut files: Vec<PathBuf> = Vec::with_capacity(found.len());
+    let mut controls = Vec::new();
     for path in found {
         let name = path.to_string_lossy();
-        if name.ends_with(".manifest.toml") || name.ends_with(".control.csv") {
+        if name.ends_with(".manifest.toml") {
+            continue;
+        }
+        if name.ends_with(".control.csv") {
+            controls.push(path);
             continue;
         }
         if !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
@@ -111,6 +116,13 @@ fn source_files(source: &Source) -> Result<Vec<PathBuf>> {
             )));
         }
         files.push(path);
+    }
+    let tied: HashSet<PathBuf> = files.iter().flat_map(|file| control_names(file)).collect();
+    if let Some(control) = controls.iter().find(|control| !tied.contains(*control)) {
+        let message =
+            format!("{}: expected the file that it is for, found none", control.display());
+        return Err(Error::check(message)
+            .hint("the delivery is incomplete: deliver the file, or remove its control totals"));
     }
     if files.is_empty() && source.required {
         let message =

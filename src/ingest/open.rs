@@ -65,10 +65,15 @@ fn refuse_binary(path: &Path, first: &[u8]) -> Result<()> {
         [0x1F, 0x8B, ..] => "gzip",
         [0x28, 0xB5, 0x2F, 0xFD] => "zstandard",
         b"PAR1" => "Parquet",
+        b"PK\x03\x04" => "a zip archive or an Excel workbook",
         _ => return Ok(()),
     };
     let message = format!("{}: expected text, found {found}", path.display());
-    Err(Error::check(message).hint("name the file by what it is: `.gz`, `.zst` or `.parquet`"))
+    let hint = match first {
+        [b'P', b'K', ..] => "export it as CSV, or unpack it",
+        _ => "name the file by what it is: `.gz`, `.zst` or `.parquet`",
+    };
+    Err(Error::check(message).hint(hint))
 }
 
 enum Found {

@@ -54,6 +54,7 @@ impl<'a> Rejects<'a> {
             let path = self.delivery.files[file].path.display();
             let at = column.as_ref().map_or(String::new(), |column| format!(" column `{column}`:"));
             let found = match &fault.found {
+                Some(found) if found.is_empty() => "a blank".to_owned(),
                 Some(found) if fault.column.is_some() => format!("`{found}`"),
                 Some(found) => found.clone(),
                 None => "none".to_owned(),

@@ -26,6 +26,10 @@ enum Column {
 /// What stands for a text that is no date.
 const NO_DAY: i32 = i32::MAX;
 
+/// Days since 1970-01-01 that a transaction date may have: 2000 to 2099. Others are typos, and every
+/// month up to them would be decided.
+const DAYS: std::ops::RangeInclusive<i32> = 10_957..=47_481;
+
 /// Rows while they grow.
 pub(super) struct Rows<'a> {
     format: &'a Format,
@@ -176,8 +180,10 @@ impl<'a> Rows<'a> {
                 }
                 (Column::Date(days, texts, known), Convert::Date { inclusive_end }) => {
                     let number = texts.intern(text) as usize;
+                    let decides = self.money.is_some_and(|(_, day, _)| day == place);
                     if number == known.len() {
                         let parsed = self.layout.dates.parse(text);
+                        let parsed = parsed.filter(|day| !decides || DAYS.contains(day));
                         known.push(match parsed {
                             Some(day) => day + i32::from(inclusive_end),
                             None if text.is_empty() => i32::MIN,
@@ -185,7 +191,9 @@ impl<'a> Rows<'a> {
                         });
                     }
                     if known[number] == NO_DAY {
-                        return Err(bad(RejectReason::BadDate, "a date".to_owned()));
+                        let far_off = decides && self.layout.dates.parse(text).is_some();
+                        let expected = if far_off { "a date from 2000 to 2099" } else { "a date" };
+                        return Err(bad(RejectReason::BadDate, expected.to_owned()));
                     }
                     days.push(known[number]);
                 }

@@ -140,7 +140,7 @@ impl<'a> Splitter<'a> {
                 if !self.complete {
                     return Found::Partial;
                 }
-                self.plain(field, self.bytes.len());
+                self.plain(field, self.line_end(field, self.bytes.len()));
                 break (self.bytes.len(), self.bytes.len());
             };
             let byte = self.bytes[at];

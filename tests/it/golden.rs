@@ -3,6 +3,7 @@
 
 use crate::support::{must_run, options, project, rows};
 use earnest::schema::{self, Kind};
+use earnest::warehouse::{Snapshot, Store};
 use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -49,26 +50,40 @@ fn check(folder: &Path) -> Vec<String> {
     expected.sort();
     for file in expected {
         let table = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let (columns, wanted) = read(&file, &table);
-        let selected: Vec<String> =
-            columns.iter().map(|column| format!("cast(\"{column}\" as varchar)")).collect();
-        let sql = format!("select {} from {table}", selected.join(", "));
-        let found = normal(&table, &columns, rows(&outcome.store, &outcome.snapshot, &sql));
-        if found == wanted {
-            continue;
-        }
-        if std::env::var_os("BLESS").is_some() {
-            bless(&file, &columns, &found);
-            continue;
-        }
-        let missing = wanted.iter().filter(|row| !found.contains(row));
-        let surplus = found.iter().filter(|row| !wanted.contains(row));
-        differences.push(format!("{name}: {table}({})", columns.join(", ")));
-        differences.extend(missing.map(|row| format!("  expected {}", row.join(" | "))));
-        differences.extend(surplus.map(|row| format!("  found    {}", row.join(" | "))));
-        if wanted.len() != found.len() {
-            differences.push(format!("  expected {} rows, found {}", wanted.len(), found.len()));
-        }
+        differences.extend(difference(&name, &file, &table, "", &outcome.store, &outcome.snapshot));
+    }
+    differences
+}
+
+/// Differences between the rows of a file and those of a published table, in the file's columns; with
+/// `BLESS=1` there are none, the file is rewritten.
+pub fn difference(
+    name: &str,
+    file: &Path,
+    table: &str,
+    only: &str,
+    store: &Store,
+    snapshot: &Snapshot,
+) -> Vec<String> {
+    let (columns, wanted) = read(file, table);
+    let selected: Vec<String> =
+        columns.iter().map(|column| format!("cast(\"{column}\" as varchar)")).collect();
+    let sql = format!("select {} from {table}{only}", selected.join(", "));
+    let found = normal(table, &columns, rows(store, snapshot, &sql));
+    if found == wanted {
+        return Vec::new();
+    }
+    if std::env::var_os("BLESS").is_some() {
+        bless(file, &columns, &found);
+        return Vec::new();
+    }
+    let mut differences = vec![format!("{name}: {table}({})", columns.join(", "))];
+    let missing = wanted.iter().filter(|row| !found.contains(row));
+    let surplus = found.iter().filter(|row| !wanted.contains(row));
+    differences.extend(missing.map(|row| format!("  expected {}", row.join(" | "))));
+    differences.extend(surplus.map(|row| format!("  found    {}", row.join(" | "))));
+    if wanted.len() != found.len() {
+        differences.push(format!("  expected {} rows, found {}", wanted.len(), found.len()));
     }
     differences
 }

@@ -1,5 +1,6 @@
 //! The one integration binary.
 
+mod broken;
 mod checks;
 mod cli;
 mod examples;

@@ -118,6 +118,8 @@ pub(super) fn convert_of(
     let target = &table.columns[staged];
     let written = column.kind.as_ref().map_or("text", |kind| kind.get_ref().as_str());
     let scale = match target.kind {
+        // Rates and exchange rates are multiplied on, and rows summed: so many digits leave room.
+        Kind::Amount if target.name == "base" => Some((12, 25)),
         Kind::Amount => Some((12, 38)),
         Kind::Rate => Some((9, 18)),
         Kind::Money => Some((3, 18)),
