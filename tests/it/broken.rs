@@ -19,8 +19,11 @@ use std::sync::Arc;
 /// Every broken export is run as of this day.
 const AS_OF: &str = "2021-06-20";
 
+/// Makes the bytes of a file from a text.
+type Recipe = fn(&[u8]) -> Vec<u8>;
+
 /// What a file with this ending is made from the text in it: the ending it gets instead, and how.
-const RECIPES: &[(&str, &str, fn(&[u8]) -> Vec<u8>)] = &[
+const RECIPES: &[(&str, &str, Recipe)] = &[
     (".csv.gz-truncated", ".csv.gz", |text| {
         let whole = gzip(text);
         whole[..whole.len() / 2].to_vec()
