@@ -50,14 +50,13 @@ pub struct LinkLine {
 /// If a file can't be read.
 pub fn refunds(files: &[InForceFile]) -> Result<Vec<LinkLine>> {
     let look = ["base", "link_key", "reference_id"];
-    let lines = lines_where(files, &look, |batch| {
+    lines_where(files, &look, |batch| {
         let base = columns::decimal(batch, "base")?.values();
         let key = columns::integer(batch, "link_key")?;
         let reference = columns::text(batch, "reference_id")?;
         let takes = move |row| base[row] < 0 && (key.is_valid(row) || reference.is_valid(row));
         Ok((0..batch.num_rows()).map(takes).collect())
-    })?;
-    Ok(lines)
+    })
 }
 
 /// Positive lines that a refund could be linked to: lines whose charge period holds that of a refund

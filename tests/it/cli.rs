@@ -1,20 +1,20 @@
 //! The command line as a stranger meets it: exit codes, what stands on stdout, what on stderr.
 
-use crate::support::project;
+use crate::support::{self, project};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// Runs the binary on the sample story, with a warehouse of the test's own.
 fn earnest(warehouse: &Path, arguments: &[&str]) -> Output {
     let pipeline = project().join("pipelines/daily.toml");
-    Command::new(env!("CARGO_BIN_EXE_earnest"))
-        .args(arguments)
-        .arg("--pipeline")
-        .arg(pipeline)
-        .arg("--warehouse")
-        .arg(warehouse)
-        .output()
-        .expect("the binary runs")
+    support::earnest(&pipeline, warehouse, arguments)
+}
+
+/// What a command prints that ends well.
+fn answer(warehouse: &Path, arguments: &[&str]) -> String {
+    let output = earnest(warehouse, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    stdout(&output)
 }
 
 fn stdout(output: &Output) -> String {
@@ -40,11 +40,7 @@ fn sample() -> tempfile::TempDir {
 #[test]
 fn the_sample_story_can_be_asked() {
     let warehouse = sample();
-    let ask = |arguments: &[&str]| {
-        let output = earnest(warehouse.path(), arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-        stdout(&output)
-    };
+    let ask = |arguments: &[&str]| answer(warehouse.path(), arguments);
     let csv = ask(&["query", "-o", "csv", "select count(*) as payments from payments"]);
     assert!(csv.starts_with("payments\n") && csv != "payments\n0\n", "{csv}");
     let json =
@@ -74,11 +70,7 @@ fn the_sample_story_can_be_asked() {
 #[test]
 fn payments_participants_and_transactions_are_explained() {
     let warehouse = sample();
-    let ask = |arguments: &[&str]| {
-        let output = earnest(warehouse.path(), arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-        stdout(&output)
-    };
+    let ask = |arguments: &[&str]| answer(warehouse.path(), arguments);
     let one = |sql: &str| {
         let csv = ask(&["query", "-o", "csv", sql]);
         csv.lines().nth(1).unwrap_or_else(|| panic!("{sql}: no row")).to_owned()

@@ -2,11 +2,10 @@
 //! whole, and the next run finishes with the digests of an undisturbed one.
 
 use crate::properties::{AS_OF, exports};
-use crate::support::{digests, must_run, options};
+use crate::support::{digests, earnest, must_run, options};
 use earnest::warehouse::{Snapshot, Store};
 use rayon::prelude::*;
 use std::path::Path;
-use std::process::{Command, Output};
 
 /// Rows of the exports; `./just prove` asks for more.
 fn rows() -> u64 {
@@ -22,17 +21,6 @@ fn step() -> usize {
 /// Whether each operation meets every kind of fault; else they take turns.
 fn every_kind() -> bool {
     std::env::var_os("EARNEST_FAULT_EVERY_KIND").is_some()
-}
-
-fn run_with_fault(pipeline: &Path, warehouse: &Path, as_of: &str, fault: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_earnest"))
-        .args(["run", "--as-of", as_of, "--threads", "1", "--fault", fault])
-        .arg("--pipeline")
-        .arg(pipeline)
-        .arg("--warehouse")
-        .arg(warehouse)
-        .output()
-        .expect("the binary runs")
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -85,7 +73,8 @@ fn a_run_may_die_at_any_store_operation() {
     faults.par_iter().for_each(|fault| {
         let warehouse = tempfile::tempdir().expect("a folder");
         copy(before.path(), warehouse.path());
-        let output = run_with_fault(&pipeline, warehouse.path(), AS_OF, fault);
+        let arguments = ["run", "--as-of", AS_OF, "--threads", "1", "--fault", fault];
+        let output = earnest(&pipeline, warehouse.path(), &arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
         let code = output.status.code();
         assert!(matches!(code, Some(137 | 5)), "{fault}: {code:?} {stderr}");

@@ -6,6 +6,7 @@ use earnest::run::{Outcome, RunOptions, run};
 use earnest::warehouse::{Snapshot, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 /// The project's folder.
 pub fn project() -> PathBuf {
@@ -35,6 +36,18 @@ pub fn day(text: &str) -> NaiveDate {
 /// Runs, or fails the test with the run's message.
 pub fn must_run(options: &RunOptions) -> Outcome {
     run(options).unwrap_or_else(|error| panic!("{}: {error}", options.pipeline.display()))
+}
+
+/// Runs the binary on a job and a warehouse.
+pub fn earnest(pipeline: &Path, warehouse: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_earnest"))
+        .args(arguments)
+        .arg("--pipeline")
+        .arg(pipeline)
+        .arg("--warehouse")
+        .arg(warehouse)
+        .output()
+        .expect("the binary runs")
 }
 
 /// Digests of the tables that don't depend on how rows arrived.
