@@ -90,6 +90,7 @@ faults: _library
 # Runs the slow proofs that CI leaves out
 prove: _library
     EARNEST_SMALL_FILES=10000 cargo test --locked --release --test it -- many_small
+    EARNEST_GZ_MEGABYTES=1000 cargo test --locked --release --test it -- compressed_export
     EARNEST_FAULT_ROWS=1000000 EARNEST_FAULT_STEP=1 EARNEST_FAULT_EVERY_KIND=1 \
         cargo test --locked --release --test it -- faults --nocapture
 

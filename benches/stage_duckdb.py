@@ -1,7 +1,8 @@
-"""DuckDB's CSV reader doing what staging does: invoice files in, typed and renamed columns out.
+"""DuckDB's CSV reader with the same typing: invoice files in, typed and renamed columns out.
 
-It gets the types and names and writes Parquet with the same codec; ids, checks and rejects are
-left out, to its advantage.
+It gets the types and names, refuses an amount with more decimals than its column holds (a plain cast
+would round it), and writes Parquet with the same codec. Digests of the files, ids, supersession,
+rejects and durable writes are left out, to its advantage.
 """
 
 import argparse
@@ -35,6 +36,16 @@ KEPT = {
 }
 
 
+def typed(name, kind, column):
+    """A column as it is staged: days without their time, decimals exact."""
+    if kind == "timestamp":
+        return f"{name}::date as {column}"
+    if kind.startswith("decimal"):
+        return (f"case when length(split_part({name}, '.', 2)) <= 12 then {name}::{kind} "
+                f"else error('{name}: too many decimals') end as {column}")
+    return f"{name} as {column}"
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--exports", required=True, type=pathlib.Path)
@@ -43,10 +54,9 @@ def main():
     options.out.mkdir(parents=True)
     files = sorted(str(path) for path in options.exports.glob("nce_*.csv"))
     header = pathlib.Path(files[0]).open().readline().strip().split(",")
-    types = ", ".join(f"'{name}': '{KEPT.get(name, ('varchar',))[0]}'" for name in header)
-    selected = ", ".join(
-        f"{name}::date as {column}" if kind == "timestamp" else f"{name} as {column}"
-        for name, (kind, column) in KEPT.items())
+    read = {name: "timestamp" for name, (kind, _) in KEPT.items() if kind == "timestamp"}
+    types = ", ".join(f"'{name}': '{read.get(name, 'varchar')}'" for name in header)
+    selected = ", ".join(typed(name, kind, column) for name, (kind, column) in KEPT.items())
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order = false")
     connection.execute(f"""

@@ -300,6 +300,17 @@ fn bytes_of(text: &str) -> Option<u64> {
     (bytes > 0).then_some(bytes)
 }
 
+/// Threads for work that is done side by side.
+///
+/// # Errors
+/// If the system refuses them.
+pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Error::broken(format!("threads: {error}")))
+}
+
 fn all_threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -8,7 +8,7 @@ use crate::check::{Finding, Status};
 use crate::eligibility::{self, Dimensions, ParticipantMap};
 use crate::error::{Error, Result};
 use crate::ingest::{self, Ingested};
-use crate::job::{Job, Limits};
+use crate::job::{Job, Limits, thread_pool};
 use crate::schema::{self, Table};
 use crate::warehouse::{DataFile, Fault, Snapshot, Store, TableWriter};
 use crate::{check, earnings, payments, query, report};
@@ -257,13 +257,6 @@ fn put(
 
 fn declared(name: &str) -> Result<&'static Table> {
     schema::table(name).ok_or_else(|| Error::broken(format!("no table `{name}` is declared")))
-}
-
-fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| Error::broken(format!("threads: {error}")))
 }
 
 /// Wall and CPU seconds per stage.

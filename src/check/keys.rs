@@ -31,9 +31,11 @@ fn duplicates(table: &Table) -> String {
         name != "supersessions" && table.columns.iter().any(|column| column.name == "row_key");
     let but = if may_conflict {
         format!(
-            "AND delivery_id NOT IN (
-                SELECT delivery_id FROM supersessions
+            "AND NOT EXISTS (
+                SELECT 1 FROM supersessions
                 WHERE kind = 'conflicting_versions' AND table_name = '{name}'
+                    AND supersessions.delivery_id = {name}.delivery_id
+                    AND supersessions.row_key = {name}.row_key
             )"
         )
     } else {

@@ -1,4 +1,4 @@
-//! Files to blocks. In: the files of a delivery. Out: blocks of whole records, about a megabyte each, with
+//! Files to blocks. In: the files of a delivery. Out: blocks of whole records, about half a megabyte each, with
 //! where the format's columns stand in their file. A file is read once and never held whole.
 
 use super::delivery::InputFile;
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Bytes of a block, about: few enough to stay in a cache, enough rows for columns.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 1 << 19;
 /// Bytes in which a header must end.
 const HEADER: usize = 256 << 10;
 /// Bytes of the longest record.

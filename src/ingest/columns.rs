@@ -47,7 +47,7 @@ impl Interner {
                 break;
             }
             let known = (number - 1) as usize;
-            if self.hashes[known] == hash && self.get(known) == text {
+            if self.hashes[known] == hash && same(self.get(known).as_bytes(), text.as_bytes()) {
                 return number - 1;
             }
             slot = (slot + 1) & mask;
@@ -80,6 +80,18 @@ impl Interner {
             None,
         )
     }
+}
+
+/// Whether two texts of equal hash are equal, word by word: most are short, and a call costs more.
+#[inline]
+fn same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    let (words, rest) = left.as_chunks::<8>();
+    let (other_words, other_rest) = right.as_chunks::<8>();
+    words.iter().zip(other_words).all(|(left, right)| left == right)
+        && rest.iter().zip(other_rest).all(|(left, right)| left == right)
 }
 
 /// A hash of a text's begin, middle, end and length: most texts of a column differ there. Those that
@@ -123,10 +135,15 @@ struct PlainTexts {
 }
 
 /// Rows after which a column decides how to go on, and distinct texts from which on it is plain.
-const SAMPLE: usize = 1_024;
+const SAMPLE: usize = 256;
 const MOSTLY_DISTINCT: usize = SAMPLE / 2;
 
 impl DictColumn {
+    /// A column of about so many rows.
+    pub(super) fn new(expected: usize) -> DictColumn {
+        DictColumn { keys: Vec::with_capacity(expected), ..DictColumn::default() }
+    }
+
     #[inline]
     pub(super) fn push(&mut self, text: &str) {
         let key = self.texts.intern(text).cast_signed();

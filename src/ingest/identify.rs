@@ -42,18 +42,19 @@ pub(super) struct Identified {
 }
 
 impl<'a> Ids<'a> {
-    pub(super) fn new(format: &'a Format) -> Ids<'a> {
+    /// `expected` is about how many rows will come.
+    pub(super) fn new(format: &'a Format, expected: usize) -> Ids<'a> {
         Ids {
             format,
             has_digest_ids: format.has_digest_ids(),
             by_key: matches!(format.identity, Identity::Key(_)),
-            digests: Vec::new(),
+            digests: Vec::with_capacity(expected),
             ids: TextColumn::default(),
-            slices: DictColumn::default(),
+            slices: DictColumn::new(expected),
             keys: TextColumn::default(),
             key_hashes: Vec::new(),
-            links: Vec::new(),
-            linked: Vec::new(),
+            links: Vec::with_capacity(expected),
+            linked: Vec::with_capacity(expected),
             salt: id::digest([format.name.as_bytes()]),
             bytes: Vec::new(),
             joined: String::new(),

@@ -34,7 +34,7 @@ pub(crate) mod toml_file;
 pub use format::Format;
 pub use in_force::{InForceFile, in_force, read_table};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::Job;
 use crate::schema::{RUN_INPUTS, SUPERSESSIONS, Table};
 use crate::warehouse::{DataFile, Snapshot, Store};
@@ -80,10 +80,6 @@ pub struct Control {
 /// # Errors
 /// If a source is not as agreed (exit 3), or the disk refuses (exit 5); nothing is published then.
 pub fn ingest(request: &Request) -> Result<Ingested> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(request.job.limits.threads)
-        .build()
-        .map_err(|error| Error::broken(format!("threads: {error}")))?;
     let known = inputs::known_inputs(request.store, request.previous)?;
     let mut recorded = supersede::recorded(request.store, request.previous)?;
     let mut ingested = Ingested::default();
@@ -91,7 +87,7 @@ pub fn ingest(request: &Request) -> Result<Ingested> {
     let mut superseded = Vec::new();
     for source in &request.job.sources {
         let of_source = recorded.remove(&source.name).unwrap_or_default();
-        let outcome = source::ingest_source(request, &pool, source, &known, of_source)?;
+        let outcome = source::ingest_source(request, source, &known, of_source)?;
         for (table, file) in outcome.files {
             ingested.add(table, file);
         }

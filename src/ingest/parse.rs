@@ -29,7 +29,7 @@ pub(super) struct Rejected {
 
 /// Types every record of a block.
 pub(super) fn parse(format: &Format, block: Block, spares: &Spares) -> Parsed {
-    let mut rows = Rows::new(format, &block.layout);
+    let mut rows = Rows::new(format, &block.layout, expected_rows(&block.data));
     let mut rejects = Vec::new();
     let records = match &block.data {
         Data::Text(bytes) => text_records(bytes, &block, &mut rows, &mut rejects),
@@ -40,6 +40,17 @@ pub(super) fn parse(format: &Format, block: Block, spares: &Spares) -> Parsed {
         spares.give(bytes);
     }
     Parsed { file: block.file, records, typed, rejects }
+}
+
+/// About as many rows as there are, by the length of the first.
+fn expected_rows(data: &Data) -> usize {
+    match data {
+        Data::Text(bytes) => {
+            let first = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+            bytes.len() / (first + 1) + 1
+        }
+        Data::Rows(batch) => batch.num_rows(),
+    }
 }
 
 fn text_records(bytes: &[u8], block: &Block, rows: &mut Rows, rejects: &mut Vec<Rejected>) -> u32 {

@@ -64,15 +64,22 @@ pub(super) struct Typed {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(format: &'a Format, layout: &'a Layout) -> Rows<'a> {
+    /// `expected` is about how many rows will come.
+    pub(super) fn new(format: &'a Format, layout: &'a Layout, expected: usize) -> Rows<'a> {
         let column = |convert: &Convert| match convert {
             Convert::Text | Convert::Partner | Convert::Period | Convert::YesNo => {
-                Column::Text(DictColumn::default())
+                Column::Text(DictColumn::new(expected))
             }
-            Convert::Currency => Column::Currency(DictColumn::default(), Vec::new()),
-            Convert::Date { .. } => Column::Date(Vec::new(), Interner::default(), Vec::new()),
-            Convert::Integer { scale: 0 } => Column::Integer(Vec::new(), Vec::new()),
-            Convert::Decimal { .. } | Convert::Integer { .. } => Column::Decimal(Vec::new()),
+            Convert::Currency => Column::Currency(DictColumn::new(expected), Vec::new()),
+            Convert::Date { .. } => {
+                Column::Date(Vec::with_capacity(expected), Interner::default(), Vec::new())
+            }
+            Convert::Integer { scale: 0 } => {
+                Column::Integer(Vec::with_capacity(expected), Vec::with_capacity(expected))
+            }
+            Convert::Decimal { .. } | Convert::Integer { .. } => {
+                Column::Decimal(Vec::with_capacity(expected))
+            }
         };
         let target = |name: &str| {
             let staged = format.table.columns.iter().position(|column| column.name == name)?;
@@ -96,9 +103,9 @@ impl<'a> Rows<'a> {
                 .flatten()
                 .collect(),
             rows: 0,
-            records: Vec::new(),
+            records: Vec::with_capacity(expected),
             minor_units: 0,
-            ids: Ids::new(format),
+            ids: Ids::new(format, expected),
             money: money(),
             sums: Vec::new(),
         }

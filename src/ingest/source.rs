@@ -12,7 +12,7 @@ use super::slices::supersede_slices;
 use super::stage::{Counts, Staged, stage};
 use super::supersede::{Kind, Supersession, Version, Versions};
 use crate::error::{Error, Result};
-use crate::job::Source;
+use crate::job::{Source, thread_pool};
 use crate::schema::Table;
 use crate::warehouse::DataFile;
 use earnest_core::decimal::{self, RATE_SCALE};
@@ -35,16 +35,13 @@ const SIDE_BY_SIDE: usize = 4;
 /// Stages what is new of a source.
 pub(super) fn ingest_source(
     request: &Request,
-    pool: &rayon::ThreadPool,
     source: &Source,
     known: &[Known],
     recorded: Vec<Supersession>,
 ) -> Result<Outcome> {
-    let deliveries = pool.install(|| deliveries(source))?;
-    let Plan { new, repeats, later } = plan(deliveries, source, known, request.as_of);
+    let Plan { new, repeats, later } = plan(deliveries(source)?, source, known, request.as_of);
     let mut run = Run {
         request,
-        pool,
         source,
         versions: old_versions(request, source, known, recorded),
         keys: NewKeys::default(),
@@ -64,7 +61,6 @@ pub(super) fn ingest_source(
 
 struct Run<'a> {
     request: &'a Request<'a>,
-    pool: &'a rayon::ThreadPool,
     source: &'a Source,
     versions: Versions<'a>,
     keys: NewKeys,
@@ -73,13 +69,19 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Stages deliveries, several side by side, and takes the results in their order.
+    /// Stages deliveries, several side by side, and takes the results in their order. Each has threads
+    /// of its own: a thread that waits for a delivery must not begin another.
     fn stage_all(&mut self, new: &[Delivery]) -> Result<()> {
-        let (store, source, pool) = (self.request.store, self.source, self.pool);
+        let (store, source) = (self.request.store, self.source);
+        let threads = rayon::current_num_threads();
+        let workers = SIDE_BY_SIDE.min(threads).min(new.len());
+        let pools = (0..workers)
+            .map(|_| thread_pool(threads / workers))
+            .collect::<Result<Vec<rayon::ThreadPool>>>()?;
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
         let results: Mutex<BTreeMap<usize, Result<Staged>>> = Mutex::default();
-        let work = || {
+        let work = |pool: rayon::ThreadPool| {
             while !failed.load(Ordering::Relaxed) {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some(delivery) = new.get(place) else { return };
@@ -90,10 +92,9 @@ impl Run<'_> {
                 }
             }
         };
-        let workers = SIDE_BY_SIDE.min(pool.current_num_threads() + 1).min(new.len());
         std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(work);
+            for pool in pools {
+                scope.spawn(|| work(pool));
             }
         });
         let results = results.into_inner().unwrap_or_default();
@@ -151,10 +152,10 @@ impl Run<'_> {
         if !self.versions.versions.values().any(|version| version.new) {
             return Ok(());
         }
-        let found = self.pool.install(|| match &self.source.format.identity {
+        let found = match &self.source.format.identity {
             Identity::ReplaceBy(_) => supersede_slices(&mut self.versions),
             Identity::Key(_) => supersede_keys(&self.versions, &self.keys),
-        })?;
+        }?;
         self.versions.recorded.extend(found.iter().cloned());
         self.outcome.supersessions.extend(found);
         Ok(())

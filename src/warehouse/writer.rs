@@ -14,7 +14,7 @@ use polars_parquet::parquet::error::ParquetError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::PathBuf;
 
 /// Rows of one row group.
@@ -143,13 +143,17 @@ impl TableWriter {
     }
 }
 
+/// Bytes that a core's own cache holds.
+const HASHED_AT_ONCE: usize = 256 << 10;
+
 /// SHA-256 of a file's bytes, lower-case hex.
 ///
 /// # Errors
 /// If it can't be read.
 pub fn sha256_of(path: &std::path::Path) -> Result<String> {
     let mut hasher = Sha256::new();
-    let mut file = File::open(path).map_err(|error| Error::io(path, &error))?;
+    let file = File::open(path).map_err(|error| Error::io(path, &error))?;
+    let mut file = BufReader::with_capacity(HASHED_AT_ONCE, file);
     std::io::copy(&mut file, &mut hasher).map_err(|error| Error::io(path, &error))?;
     Ok(hex(&hasher.finalize()))
 }

@@ -4,7 +4,8 @@
 use crate::support::{digests, must_run, options, project};
 use earnest::run::RunOptions;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 const SEED: u64 = 20_260_101;
@@ -89,6 +90,42 @@ fn shuffled_rows_and_split_files_change_nothing() {
         fs::remove_file(&file).expect("removed");
     }
     assert_eq!(one, run_digests(shuffled.path(), |_| {}), "seed {SEED}");
+}
+
+/// One file of all months, plain and compressed. `./just prove` asks for a `.gz` of 1 GB.
+#[test]
+fn a_compressed_export_is_read_like_a_plain_one() {
+    let asked = std::env::var("EARNEST_GZ_MEGABYTES").ok();
+    let megabytes = asked.map_or(0, |megabytes| megabytes.parse().expect("a number"));
+    // A row of the export is about 160 bytes when compressed.
+    let exports = exports(2_000.max(megabytes * 1_000_000 / 150));
+    let folder = exports.path().join("nce");
+    let plain = folder.join("nce_2025-12-08.csv");
+    let compressed = folder.join("nce_2025-12-08.csv.gz");
+    let mut all = File::create(folder.join("all")).expect("a file");
+    for (number, file) in csv_files(&folder).iter().enumerate() {
+        let mut lines = BufReader::new(File::open(file).expect("an export"));
+        let mut header = String::new();
+        lines.read_line(&mut header).expect("a header");
+        if number == 0 {
+            all.write_all(header.as_bytes()).expect("written");
+        }
+        std::io::copy(&mut lines, &mut all).expect("written");
+        fs::remove_file(file).expect("removed");
+    }
+    fs::rename(folder.join("all"), &plain).expect("renamed");
+    let job = exports.path().join("daily.toml");
+    let any = fs::read_to_string(&job).expect("a job").replace("nce_*.csv", "nce_*");
+    fs::write(&job, any).expect("written");
+    let expected = run_digests(exports.path(), |_| {});
+
+    let file = File::create(&compressed).expect("a file");
+    let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    std::io::copy(&mut File::open(&plain).expect("an export"), &mut encoder).expect("compressed");
+    let size = encoder.finish().and_then(|file| file.metadata()).expect("compressed").len();
+    assert!(size >= megabytes * 1_000_000, "expected {megabytes} MB, compressed to {size} bytes");
+    fs::remove_file(&plain).expect("removed");
+    assert_eq!(expected, run_digests(exports.path(), |_| {}), "seed {SEED}");
 }
 
 fn csv_files(folder: &Path) -> Vec<PathBuf> {

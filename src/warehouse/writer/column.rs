@@ -55,6 +55,22 @@ impl ColumnRows {
         ColumnRows { column, values, valid: column.nullable.then(MutableBitmap::new) }
     }
 
+    /// Makes room for `rows` in all, like those that are here, so that no buffer is copied while it grows.
+    pub fn reserve(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Keys(keys) => keys.keys.reserve(rows),
+            Values::Texts(texts) => {
+                let known = texts.offsets.len().max(1);
+                texts.offsets.reserve(rows);
+                texts.bytes.reserve(texts.bytes.len() / known * rows);
+            }
+            Values::Truths(_) => {}
+            Values::Days(days) => days.reserve(rows),
+            Values::Numbers(numbers) => numbers.reserve(rows),
+            Values::Plain(bytes, width) => bytes.reserve(rows * *width),
+        }
+    }
+
     /// Appends rows of the column's type; texts may come as a dictionary with `Int32` keys.
     pub fn append(&mut self, array: &ArrayRef) {
         if let Some(valid) = &mut self.valid {

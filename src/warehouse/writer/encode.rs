@@ -16,6 +16,9 @@ use polars_parquet::write::{
 };
 use std::io::Write;
 
+/// Rows at once from which on a row group is expected to fill.
+const MANY_ROWS: usize = 1_024;
+
 /// Writes row groups of a table to a file.
 pub struct Encoder<W: Write> {
     table: &'static Table,
@@ -55,6 +58,10 @@ impl<W: Write> Encoder<W> {
             let part = batch.slice(taken, rows);
             for (waiting, column) in self.waiting.iter_mut().zip(part.columns()) {
                 waiting.append(column);
+                // Many rows at once are the first of many.
+                if self.rows == 0 && rows >= MANY_ROWS {
+                    waiting.reserve(group_rows - rows);
+                }
             }
             self.rows += rows;
             taken += rows;
