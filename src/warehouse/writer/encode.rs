@@ -16,6 +16,9 @@ use polars_parquet::write::{
 };
 use std::io::Write;
 
+/// Bytes of a page, about: page, compressed page and the compressor's tables stay in a core's cache.
+const PAGE_BYTES: usize = 128 << 10;
+
 /// Rows at once from which on a row group is expected to fill.
 const MANY_ROWS: usize = 1_024;
 
@@ -97,7 +100,7 @@ impl<W: Write> Encoder<W> {
                 statistics: statistics(column),
                 version: Version::V1,
                 compression,
-                data_page_size: None,
+                data_page_size: Some(PAGE_BYTES),
             };
             let pages = array_to_columns(array, parquet, options, &[encoding])?;
             let pages = pages.into_iter().flatten().map(|page| page.map_err(ParquetError::from));
