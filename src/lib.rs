@@ -4,6 +4,7 @@
 //! The modules stand in the order in which data flows.
 
 pub mod cli;
+pub mod estimate;
 pub mod job;
 pub mod run;
 

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod check;
+mod estimate;
 mod explain;
 mod generate;
 mod output;
@@ -60,6 +61,7 @@ enum Command {
     Query(query::Args),
     Explain(explain::Args),
     Report(report::Args),
+    Estimate(estimate::Args),
     Catalog(catalog::Args),
     Generate(generate::Args),
 }
@@ -91,7 +93,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error),
     };
-    output::start_log(cli.global.log);
+    // An estimate runs the daily job inside, whose progress is not its user's business.
+    let level = match cli.command {
+        Command::Estimate(_) => output::LevelFilter::WARN,
+        _ => output::LevelFilter::INFO,
+    };
+    output::start_log(cli.global.log, level);
     match dispatch(&cli) {
         Ok(done) => done.exit_code(),
         Err(error) => {
@@ -110,6 +117,7 @@ fn dispatch(cli: &Cli) -> Result<Done> {
         Command::Query(args) => query::execute(global, args),
         Command::Explain(args) => explain::execute(global, args),
         Command::Report(args) => report::execute(global, args),
+        Command::Estimate(args) => estimate::execute(global, args),
         Command::Catalog(args) => catalog::execute(global, args),
         Command::Generate(args) => generate::execute(args),
     }

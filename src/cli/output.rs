@@ -3,7 +3,7 @@
 use super::Log;
 use crate::error::{Error, ErrorKind};
 use std::io::{IsTerminal, Write};
-use tracing_subscriber::filter::LevelFilter;
+pub use tracing_subscriber::filter::LevelFilter;
 
 /// Writes data. A reader that closed its end (`| head`) is no fault.
 pub fn data(bytes: &[u8]) {
@@ -44,11 +44,11 @@ pub fn usage(error: &clap::Error) -> u8 {
     if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 }
 }
 
-/// From here on, messages go to stderr.
-pub fn start_log(log: Log) {
+/// From here on, messages of at least this level go to stderr.
+pub fn start_log(log: Log, level: LevelFilter) {
     let to = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_max_level(LevelFilter::INFO)
+        .with_max_level(level)
         .with_target(false);
     let _ = match log {
         Log::Text => to

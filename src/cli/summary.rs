@@ -10,26 +10,28 @@ use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
 use std::fmt::Write;
 
 /// A block of the summary: title, header, which columns hold numbers, and the query.
-struct Block {
-    title: &'static str,
-    header: &'static [&'static str],
+pub struct Block {
+    pub title: &'static str,
+    pub header: &'static [&'static str],
     /// `l` left, `r` right, `m` money in the currency of the column after it.
-    kinds: &'static str,
-    sql: &'static str,
-    none: &'static str,
+    pub kinds: &'static str,
+    pub sql: &'static str,
+    pub none: &'static str,
 }
 
-const BLOCKS: &[Block] = &[
-    Block {
-        title: "Read",
-        header: &["source", "files", "rows", "staged", "rejected", "came again", "newest"],
-        kinds: "lrrrrrl",
-        sql: "SELECT source, count(*)::VARCHAR, sum(rows_read)::VARCHAR, sum(rows_staged)::VARCHAR,
+const READ: &[Block] = &[Block {
+    title: "Read",
+    header: &["source", "files", "rows", "staged", "rejected", "came again", "newest"],
+    kinds: "lrrrrrl",
+    sql: "SELECT source, count(*)::VARCHAR, sum(rows_read)::VARCHAR, sum(rows_staged)::VARCHAR,
                 sum(rows_rejected)::VARCHAR, sum(rows_duplicate)::VARCHAR, max(known_on)::VARCHAR
             FROM run_inputs SEMI JOIN snapshot USING (run_id)
             WHERE state <> 'not yet known' GROUP BY source ORDER BY source",
-        none: "nothing new",
-    },
+    none: "nothing new",
+}];
+
+/// What became of the rows: rejected, earned or not, ordered or not.
+pub const RESULTS: &[Block] = &[
     Block {
         title: "Rejected",
         header: &["where", "", "reason", "found"],
@@ -109,16 +111,8 @@ pub fn text(
         "\nSnapshot {} as of {}, run {}\n",
         snapshot.snapshot, snapshot.as_of, snapshot.run_id
     );
-    for block in BLOCKS {
-        let rows = text_rows(connection, block.sql, &[])?;
-        let _ = write!(text, "\n{}", block.title);
-        if rows.is_empty() {
-            let _ = writeln!(text, ": {}", block.none);
-            continue;
-        }
-        text.push('\n');
-        text.push_str(&table(block, rows));
-    }
+    text.push_str(&blocks(connection, READ)?);
+    text.push_str(&blocks(connection, RESULTS)?);
     if !published {
         text.push_str("\nA dry run: nothing was published\n");
         return Ok(text);
@@ -133,6 +127,22 @@ pub fn text(
         tables.count(),
         snapshot.snapshot
     );
+    Ok(text)
+}
+
+/// Several blocks, one below the other.
+pub fn blocks(connection: &Connection, blocks: &[Block]) -> Result<String> {
+    let mut text = String::new();
+    for block in blocks {
+        let rows = text_rows(connection, block.sql, &[])?;
+        let _ = write!(text, "\n{}", block.title);
+        if rows.is_empty() {
+            let _ = writeln!(text, ": {}", block.none);
+            continue;
+        }
+        text.push('\n');
+        text.push_str(&table(block, rows));
+    }
     Ok(text)
 }
 

@@ -3,6 +3,7 @@
 mod broken;
 mod checks;
 mod cli;
+mod estimate;
 mod examples;
 mod faults;
 mod golden;

@@ -1,0 +1,220 @@
+//! What would these transactions earn and pay? In: a program file, transactions, and as many of the
+//! partner side's exports as the caller has. Out: the outcome of the daily job over them, in a folder
+//! of its own that goes with it. The calculation is the daily job's: nothing is calculated here.
+//!
+//! What the caller doesn't give is assumed in the partner's favor: a requirement whose deciding export
+//! is not given counts as met, a partner id without a participant map is its own participant, and
+//! without enrollments everybody is enrolled and paid in the program's currency.
+
+use crate::error::{Error, Result};
+use crate::job::Job;
+use crate::query;
+use crate::run::{Outcome, RunOptions, run};
+use chrono::{DateTime, NaiveDate, Utc};
+use earnest_core::program::Program;
+use std::fs;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// What to estimate.
+pub struct Request<'a> {
+    pub program: &'a Path,
+    /// The folder of export formats.
+    pub formats: &'a Path,
+    /// Every export with its format; transactions among them.
+    pub exports: &'a [(String, PathBuf)],
+    /// Only this lever.
+    pub lever: Option<&'a str>,
+    /// Only this term.
+    pub term: Option<&'a str>,
+    /// Payments due by this day are ordered.
+    pub as_of: NaiveDate,
+    pub started_at: DateTime<Utc>,
+}
+
+/// What came of it.
+pub struct Estimate {
+    pub outcome: Outcome,
+    /// The limits of the job.
+    pub job: Job,
+    /// What was assumed, in words.
+    pub assumed: Vec<String>,
+    /// Holds the files that the outcome reads.
+    _folder: tempfile::TempDir,
+}
+
+/// Requirements by the format of the export that decides them.
+const DECIDED_BY: &[(&str, &str)] = &[
+    ("mpn_agreement", "agreements"),
+    ("cloud_distributor_agreement", "agreements"),
+    ("reseller_agreement", "agreements"),
+    ("mpn_membership", "memberships"),
+    ("first_transaction", "memberships"),
+    ("competency", "competencies"),
+    ("enrollment", ENROLLMENTS),
+];
+const ENROLLMENTS: &str = "enrollments";
+
+/// Runs the daily job over the exports.
+///
+/// # Errors
+/// If the program file or an export is not as agreed, lever or term is unknown, or a check fails.
+pub fn estimate(request: &Request) -> Result<Estimate> {
+    let folder = tempfile::tempdir().map_err(|error| Error::io(&std::env::temp_dir(), &error))?;
+    let root = folder.path();
+    let text =
+        fs::read_to_string(request.program).map_err(|error| Error::io(request.program, &error))?;
+    let name = request.program.display().to_string();
+    // The program is checked as it was written, so that messages name its own lines.
+    let program = Program::parse(&name, &text).map_err(|error| Error::usage(error.to_string()))?;
+    let mut assumed = Vec::new();
+    let changed = assume(request, &name, &text, &mut assumed)?;
+    write(&root.join("programs/program.toml"), &changed.to_string())?;
+    fs::create_dir_all(root.join("reports")).map_err(|error| Error::io(root, &error))?;
+    let formats =
+        std::path::absolute(request.formats).map_err(|error| Error::io(request.formats, &error))?;
+    let mut sources = Table::new();
+    for (format, path) in request.exports {
+        let glob = link(root, format, path, request.as_of)?;
+        sources.insert(format.clone(), source(format, &glob));
+    }
+    let pipeline = root.join("estimate.toml");
+    write(&pipeline, &job(&formats, &sources))?;
+    let mut outcome = run_once(request, &pipeline)?;
+    if !sources.contains_key(ENROLLMENTS) {
+        let enrolled = enroll_everybody(&outcome, &Job::load(&pipeline)?, &program)?;
+        let path = root.join(format!("{ENROLLMENTS}_{}.csv", request.as_of));
+        write(&path, &enrolled)?;
+        sources.insert(ENROLLMENTS.to_owned(), source(ENROLLMENTS, &path.to_string_lossy()));
+        write(&pipeline, &job(&formats, &sources))?;
+        let attention = std::mem::take(&mut outcome.attention);
+        outcome = run_once(request, &pipeline)?;
+        outcome.attention.extend(attention);
+        outcome.attention.sort();
+        outcome.attention.dedup();
+    }
+    Ok(Estimate { outcome, job: Job::load(&pipeline)?, assumed, _folder: folder })
+}
+
+fn run_once(request: &Request, pipeline: &Path) -> Result<Outcome> {
+    run(&RunOptions {
+        pipeline: pipeline.to_owned(),
+        warehouse: None,
+        out: None,
+        as_of: request.as_of,
+        dry_run: false,
+        full: true,
+        threads: None,
+        buckets: None,
+        started_at: request.started_at,
+        fault: None,
+    })
+}
+
+/// The program file with what is assumed, and with only the lever and the term that were asked for.
+fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) -> Result<Table> {
+    let mut program: Table =
+        toml::from_str(text).map_err(|error| Error::usage(format!("{name}: {error}")))?;
+    let given = |format: &str| request.exports.iter().any(|(given, _)| given == format);
+    if let Some(Value::Array(requirements)) = program.get_mut("requirement") {
+        requirements.retain(|requirement| {
+            let asked = requirement.get("requirement").and_then(Value::as_str).unwrap_or_default();
+            let by = DECIDED_BY.iter().find(|(known, _)| *known == asked).map(|(_, by)| *by);
+            let kept = by.is_none_or(given);
+            if !kept {
+                assumed.push(format!("`{asked}` is met; `{}` decide it", by.unwrap_or_default()));
+            }
+            kept
+        });
+    }
+    if !given("participant-map") {
+        program.insert("unmapped".to_owned(), Value::String("self".to_owned()));
+        assumed.push("every partner id is its own participant; `participant-map` tells".to_owned());
+    }
+    if !given(ENROLLMENTS) {
+        let text = "everybody is paid in the program's currency; `enrollments` tell";
+        assumed.push(text.to_owned());
+    }
+    for (what, asked) in [("lever", request.lever), ("term", request.term)] {
+        let Some(asked) = asked else { continue };
+        let Some(Value::Array(all)) = program.get_mut(what) else { continue };
+        let id = |entry: &Value| entry.get(what).and_then(Value::as_str).map(str::to_owned);
+        let known: Vec<String> = all.iter().filter_map(id).collect();
+        all.retain(|entry| id(entry).as_deref() == Some(asked));
+        if all.is_empty() {
+            let message = format!("{name}: expected a {what} of the program, found `{asked}`");
+            let hint = format!("the {what}s are {}", known.join(", "));
+            return Err(Error::usage(message).hint(hint));
+        }
+    }
+    Ok(program)
+}
+
+/// Puts an export where the job finds it: under its own name, with the as-of date if the name has no
+/// day. Files are linked where the disk allows, else copied.
+fn link(root: &Path, format: &str, path: &Path, as_of: NaiveDate) -> Result<String> {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let dated = regex::Regex::new(r"_\d{4}-?\d{2}-?\d{2}[_.]")
+        .map_err(|error| Error::broken(error.to_string()))?;
+    let (stem, endings) = name.split_once('.').unwrap_or((&name, ""));
+    let target = if dated.is_match(&name) {
+        root.join(format).join(&*name)
+    } else {
+        root.join(format).join(format!("{stem}_{as_of}.{endings}"))
+    };
+    make_parent(&target)?;
+    let source = path.canonicalize().map_err(|error| Error::io(path, &error))?;
+    fs::hard_link(&source, &target)
+        .or_else(|_| fs::copy(&source, &target).map(|_| ()))
+        .map_err(|error| Error::io(path, &error))?;
+    Ok(target.to_string_lossy().into_owned())
+}
+
+fn source(format: &str, path: &str) -> Value {
+    let mut source = Table::new();
+    source.insert("format".to_owned(), Value::String(format.to_owned()));
+    source.insert("path".to_owned(), Value::String(glob::Pattern::escape(path)));
+    source.insert("required".to_owned(), Value::Boolean(true));
+    Value::Table(source)
+}
+
+fn job(formats: &Path, sources: &Table) -> String {
+    let mut job = Table::new();
+    let mut set = |key: &str, value: &str| {
+        job.insert(key.to_owned(), Value::String(value.to_owned()));
+    };
+    set("warehouse", "warehouse");
+    set("programs", "programs/*.toml");
+    set("formats", &formats.to_string_lossy());
+    set("reports", "reports");
+    job.insert("sources".to_owned(), Value::Table(sources.clone()));
+    job.to_string()
+}
+
+/// An enrollment for every participant whose eligibility was decided.
+fn enroll_everybody(outcome: &Outcome, job: &Job, program: &Program) -> Result<String> {
+    let connection = query::connect(&outcome.store, &outcome.snapshot, &job.limits)?;
+    let ids = "SELECT DISTINCT participant_id FROM eligibility ORDER BY participant_id";
+    let mut text = String::from(
+        "location_id,program,status,payout_profile,tax_profile,payment_currency,payment_method,\
+         hold,from,until\n",
+    );
+    for row in query::text_rows(&connection, ids, &[])? {
+        let id = row[0].clone().unwrap_or_default().replace('"', "\"\"");
+        let (program, currency) = (&program.program, &program.currency);
+        text.push_str(&format!(
+            "\"{id}\",{program},Enrolled,assumed,assumed,{currency},assumed,no,,\n"
+        ));
+    }
+    Ok(text)
+}
+
+fn make_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    fs::create_dir_all(parent).map_err(|error| Error::io(parent, &error))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    make_parent(path)?;
+    fs::write(path, text).map_err(|error| Error::io(path, &error))
+}

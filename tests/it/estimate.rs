@@ -1,0 +1,152 @@
+//! `earnest estimate`: the daily job's calculation without a warehouse.
+
+use crate::support::{earnest, project};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn estimate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_earnest"))
+        .current_dir(project())
+        .arg("estimate")
+        .args(arguments)
+        .output()
+        .expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The one file of a folder whose name begins so.
+fn file(folder: &Path, begin: &str) -> PathBuf {
+    let mut files = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("one"));
+    let found = files.find(|entry| entry.file_name().to_string_lossy().starts_with(begin));
+    found.unwrap_or_else(|| panic!("{begin} in {}", folder.display())).path()
+}
+
+/// The columns `wanted` of a CSV, as a sorted list of lines.
+fn lines(csv: &[u8], wanted: &[&str]) -> Vec<String> {
+    let mut reader = csv::Reader::from_reader(csv);
+    let header = reader.headers().expect("a header").clone();
+    let place = |name: &&str| header.iter().position(|column| column == *name).expect("a column");
+    let places: Vec<usize> = wanted.iter().map(place).collect();
+    let mut lines: Vec<String> = reader
+        .records()
+        .map(|record| {
+            let record = record.expect("a record");
+            places.iter().map(|&place| &record[place]).collect::<Vec<_>>().join(",")
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// With every export given, an estimate has the earnings of the daily job, line by line.
+#[test]
+fn with_every_export_it_is_the_daily_job() {
+    let exports = tempfile::tempdir().expect("a folder");
+    let request = earnest::generate::Request {
+        rows: 3_000,
+        months: 1,
+        seed: 7,
+        out: exports.path(),
+        pipelines: &project().join("pipelines"),
+    };
+    let generated = earnest::generate::generate(&request).expect("exports");
+    let as_of = generated.last_known_on.to_string();
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let run = earnest(&generated.pipeline, warehouse.path(), &["run", "--as-of", &as_of]);
+    assert!(matches!(run.status.code(), Some(0 | 1)), "{}", text(&run.stderr));
+    let partners = exports.path().join("partners");
+    let given = [
+        ("--products", "product-groups_"),
+        ("--rates", "exchange-rates_"),
+        ("--memberships", "memberships_"),
+        ("--agreements", "agreements_"),
+        ("--competencies", "competencies_"),
+        ("--enrollments", "enrollments_"),
+        ("--participant-map", "participant-map_"),
+    ];
+    let invoices = file(&exports.path().join("nce"), "nce_").display().to_string();
+    let mut arguments = vec!["--transactions".to_owned(), invoices];
+    for (option, begin) in given {
+        arguments.extend([option.to_owned(), file(&partners, begin).display().to_string()]);
+    }
+    let columns = [
+        "program",
+        "term",
+        "lever",
+        "earning_type",
+        "period",
+        "participant_id",
+        "transaction_id",
+        "base",
+        "earning_rate",
+        "exchange_rate",
+        "earning_amount",
+        "program_amount",
+        "estimated_payment_month",
+    ];
+    for program in ["csp-direct-bill", "csp-indirect-provider", "csp-indirect-reseller"] {
+        let file = format!("pipelines/programs/{program}.toml");
+        let mut all = vec!["--program", &file, "--format", "nce-invoice-reconciliation"];
+        all.extend(["--as-of", &as_of, "-o", "csv"]);
+        all.extend(arguments.iter().map(String::as_str));
+        let output = estimate(&all);
+        assert_eq!(output.status.code(), Some(0), "{program}: {}", text(&output.stderr));
+        assert!(!text(&output.stderr).contains("assumed"), "{}", text(&output.stderr));
+        let sql = format!("select * from earnings where program = '{program}'");
+        let daily = earnest(&generated.pipeline, warehouse.path(), &["query", "-o", "csv", &sql]);
+        let expected = lines(&daily.stdout, &columns);
+        assert!(expected.len() > 100, "{program}: {} earnings", expected.len());
+        assert_eq!(lines(&output.stdout, &columns), expected, "{program}");
+    }
+}
+
+/// 4 % of 256.00 and of 128.00, split 60/40: 6.14 + 4.10 and 3.07 + 2.05.
+#[test]
+fn what_is_not_given_is_assumed_and_said() {
+    let arguments = [
+        "--program",
+        "pipelines/programs/csp-direct-bill.toml",
+        "--transactions",
+        "sample-data/transactions/harborline-direct_2021-03-03.csv",
+        "--products",
+        "sample-data/partners/product_groups_2021-01-04.csv",
+        "--as-of",
+        "2021-06-20",
+    ];
+    let output = estimate(&[&arguments[..], &["-o", "csv"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let columns = ["transaction_id", "earning_type", "program_amount", "estimated_payment_month"];
+    let expected = [
+        "HL-000418,coop,4.10,",
+        "HL-000418,rebate,6.14,2021-03",
+        "HL-000455,coop,2.05,",
+        "HL-000455,rebate,3.07,2021-04",
+    ];
+    assert_eq!(lines(&output.stdout, &columns), expected);
+    let said = text(&output.stderr);
+    for assumed in ["mpn_agreement", "competency", "participant-map", "enrollments"] {
+        assert!(said.contains(assumed), "{assumed}: {said}");
+    }
+    let table = text(&estimate(&arguments).stdout);
+    assert!(table.contains("below the minimum"), "{table}");
+    let json = estimate(&[&arguments[..], &["-o", "json", "--lever", "core-azure"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["earnings"], serde_json::json!([]), "another lever earns nothing here");
+    assert_eq!(json["out_of_scope"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn unknown_levers_and_terms_are_named_with_the_known_ones() {
+    let program = "pipelines/programs/csp-direct-bill.toml";
+    let transactions = "sample-data/transactions/harborline-direct_2021-03-03.csv";
+    for (option, known) in [("--lever", "core-azure"), ("--term", "FY21")] {
+        let output =
+            estimate(&["--program", program, "--transactions", transactions, option, "nope"]);
+        assert_eq!(output.status.code(), Some(2));
+        let said = text(&output.stderr);
+        assert!(said.contains("found `nope`") && said.contains(known), "{said}");
+    }
+}
