@@ -142,6 +142,7 @@ pub const TABLES: &[&Table] = &[
     &REJECTS,
     &SUPERSESSIONS,
     &ELIGIBILITY,
+    &DETERMINATIONS,
     &EARNINGS,
     &EARNING_SOURCES,
     &UNEARNED,

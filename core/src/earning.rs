@@ -8,6 +8,7 @@ use crate::decimal::{
     AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, multiply, power_of_ten, round_div, round_product,
     round_ratio,
 };
+use crate::program::Program;
 use std::sync::Arc;
 
 /// As what an earning is paid or kept.
@@ -44,10 +45,20 @@ pub struct Posting {
     /// For co-op: the half in whose fund it lies (a refund's is its original's). `None`: that of the
     /// period.
     pub fund_half: Option<FiscalHalf>,
+    /// Of converted co-op: the cycle in which it converts. `None`: earned, and due by its period.
+    pub converted_in: Option<Period>,
     /// In program currency, at money scale.
     pub amount: i128,
     /// How many earnings it sums.
     pub earnings: i64,
+}
+
+impl Posting {
+    /// The cycle it enters.
+    #[must_use]
+    pub fn cycle(&self, program: &Program) -> Period {
+        self.converted_in.unwrap_or_else(|| program.due_cycle(self.period))
+    }
 }
 
 /// What one line earned, all at money scale: in transaction currency and in program currency.

@@ -2,6 +2,7 @@
 //! everything here is a function of its arguments.
 
 pub mod calendar;
+pub mod conversion;
 pub mod currency;
 pub mod decimal;
 pub mod earning;

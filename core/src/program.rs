@@ -27,6 +27,8 @@ pub struct Program {
     /// In declared order.
     pub levers: Vec<Lever>,
     pub splits: Vec<Split>,
+    /// Co-op earned in a half from which on it stays co-op; without any, co-op never converts.
+    pub coop_thresholds: Vec<CoopThreshold>,
     pub payment: Payment,
     /// The file's text, part of what a run's digest covers.
     pub text: String,
@@ -259,6 +261,14 @@ pub struct Split {
     pub rebate: i128,
 }
 
+/// What a half's co-op must reach to stay co-op, by date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoopThreshold {
+    pub days: Days,
+    /// In program currency, at money scale; co-op equal to it qualifies.
+    pub amount: i128,
+}
+
 /// A structured condition on a transaction's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filter {
@@ -347,6 +357,14 @@ impl Program {
     #[must_use]
     pub fn fund_half(&self, period: Period) -> FiscalHalf {
         FiscalHalf::of(period, self.fiscal_year_start)
+    }
+
+    /// The threshold of a half's co-op: the one in force on its last day. `None`: it never converts.
+    #[must_use]
+    pub fn coop_threshold(&self, half: FiscalHalf) -> Option<i128> {
+        let last = half.end().plus(-1).last_day();
+        let found = self.coop_thresholds.iter().find(|threshold| threshold.days.contain(last));
+        found.map(|threshold| threshold.amount)
     }
 
     /// True if exports mean this program by that name.

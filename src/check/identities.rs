@@ -254,6 +254,49 @@ pub const CHECKS: &[Check] = &[
         ),
     },
     Check {
+        name: "conversions",
+        description: "co-op that left a fund came in as rebate; each half was decided by its own co-op",
+        global: true,
+        tables: &["balances"],
+        how: How::Sql(
+            "SELECT concat(program, '/', participant_id, ': expected ', coalesce(left_fund, 0),
+                ' converted, found ', coalesce(came_in, 0))
+            FROM (
+                SELECT program, participant_id, sum(converted) AS left_fund
+                FROM coop_fund GROUP BY ALL
+            ) FULL JOIN (
+                SELECT program, participant_id, sum(converted_in) AS came_in
+                FROM balances GROUP BY ALL
+            ) USING (program, participant_id)
+            WHERE coalesce(left_fund, 0) <> coalesce(came_in, 0)
+            UNION ALL
+            SELECT concat(program, '/', subject, '/', determinations.window, ': expected ',
+                coalesce(earned, 0), ' measured and ', expected, ', found ', measured, ' and ', outcome)
+            FROM (
+                SELECT determinations.*, earned,
+                    CASE WHEN coalesce(earned, 0) < threshold THEN 'converted' ELSE 'qualified' END
+                        AS expected
+                FROM determinations LEFT JOIN (
+                    SELECT earnings.program, earnings.participant_id, earnings.fund_half,
+                        sum(program_amount) AS earned
+                    FROM earnings
+                    JOIN coop_fund USING (program, participant_id, fund_half)
+                    WHERE earning_type = 'coop' AND (period || '-01')::DATE < half_until
+                    GROUP BY ALL
+                ) AS earned ON earned.program = determinations.program
+                    AND participant_id = subject AND fund_half = determinations.window
+            ) AS determinations
+            WHERE measured <> coalesce(earned, 0) OR outcome <> expected
+            UNION ALL
+            SELECT concat(program, '/', participant_id, '/', fund_half,
+                ': expected nothing converted, found ', converted)
+            FROM coop_fund ANTI JOIN (SELECT * FROM determinations WHERE outcome = 'converted')
+                AS decided ON decided.program = coop_fund.program
+                AND subject = participant_id AND decided.window = fund_half
+            WHERE converted <> 0",
+        ),
+    },
+    Check {
         name: "journal",
         description: "every entry balances by itself per currency",
         global: true,

@@ -179,6 +179,7 @@ fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
                 participant: Arc::from(context.names.participants.text(participant)),
                 period,
                 fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
+                converted_in: None,
                 amount,
                 earnings,
             }

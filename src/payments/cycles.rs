@@ -3,6 +3,7 @@
 
 use super::Posting;
 use super::payees::{Method, Payees};
+use super::rollover::Decision;
 use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
@@ -39,6 +40,8 @@ pub struct Payment<'a> {
 /// What a period's lever puts into a payment.
 pub struct Item<'a> {
     pub period: Period,
+    /// The first cycle that a part of it entered.
+    pub origin_cycle: Period,
     pub lever: &'a str,
     /// In program currency and in payment currency, at money scale.
     pub program_amount: i128,
@@ -61,16 +64,33 @@ impl<'a> Account<'a> {
     }
 
     /// What was earned per period; periods that add up to zero are left out.
-    pub fn accruals(&self) -> impl Iterator<Item = (Period, i128)> + '_ {
-        self.postings
-            .chunk_by(|a, b| a.period == b.period)
-            .map(|postings| (postings[0].period, sum(postings)))
-            .filter(|(_, amount)| *amount != 0)
+    pub fn accruals(&self) -> impl Iterator<Item = (Period, i128)> + use<> {
+        let mut periods: BTreeMap<Period, i128> = BTreeMap::new();
+        for posting in self.postings.iter().filter(|posting| posting.converted_in.is_none()) {
+            *periods.entry(posting.period).or_default() += posting.amount;
+        }
+        periods.into_iter().filter(|(_, amount)| *amount != 0)
     }
 
-    /// Co-op goes into the fund of its half and is never ordered. Halves in which no period earned
-    /// anything are left out.
-    pub fn accrue(&mut self) -> Result<()> {
+    /// What was converted from co-op: cycle, the half's last month, amount.
+    pub fn conversions(&self) -> impl Iterator<Item = (Period, Period, i128)> + '_ {
+        self.postings.iter().filter_map(|posting| {
+            posting.converted_in.map(|cycle| (cycle, posting.period, posting.amount))
+        })
+    }
+
+    /// Co-op goes into the fund of its half and is never ordered; it may have converted to rebate.
+    /// Halves in which no period earned anything are left out.
+    pub fn accrue(&mut self, decisions: &[Decision]) -> Result<()> {
+        let (program, participant) = (self.postings[0].program, self.participant);
+        let begin = decisions
+            .partition_point(|other| (other.program, &*other.participant) < (program, participant));
+        let mine = &decisions[begin..];
+        let mine = mine
+            .iter()
+            .take_while(|other| other.program == program && &*other.participant == participant);
+        let converted: BTreeMap<FiscalHalf, i128> =
+            mine.map(|decision| (decision.half, decision.converted())).collect();
         let mut halves: BTreeMap<FiscalHalf, BTreeMap<Period, i128>> = BTreeMap::new();
         for posting in self.postings {
             let half = posting.fund_half.unwrap_or_else(|| self.program.fund_half(posting.period));
@@ -79,7 +99,8 @@ impl<'a> Account<'a> {
         for (half, periods) in halves {
             if periods.values().any(|&amount| amount != 0) {
                 let earned = periods.values().sum();
-                let movements = FundMovements { earned, ..FundMovements::default() };
+                let converted = converted.get(&half).copied().unwrap_or_default();
+                let movements = FundMovements { earned, converted, ..FundMovements::default() };
                 movements.verify(movements.left(), 0, movements.left())?;
                 self.funds.push((half, movements));
             }
@@ -95,15 +116,15 @@ impl<'a> Account<'a> {
         as_of: NaiveDate,
     ) -> Result<()> {
         let program = self.program;
-        let mut cycle = program.due_cycle(self.postings[0].period);
+        let mut cycle = self.postings[0].cycle(program);
         let (mut released, mut entered, mut opening) = (0, 0, 0);
         while program.due_day(cycle) <= as_of && (opening != 0 || entered < self.postings.len()) {
-            let due = self.postings[entered..]
-                .partition_point(|posting| program.due_cycle(posting.period) <= cycle);
-            let earned = sum(&self.postings[entered..entered + due]);
+            let due =
+                self.postings[entered..].partition_point(|posting| posting.cycle(program) <= cycle);
+            let (earned, converted_in) = sums(&self.postings[entered..entered + due]);
             entered += due;
-            if opening != 0 || earned != 0 {
-                let movements = Movements { opening, earned, ..Movements::default() };
+            if opening != 0 || earned != 0 || converted_in != 0 {
+                let movements = Movements { opening, earned, converted_in, ..Movements::default() };
                 let due_on = program.due_day(cycle);
                 let method = payees.on(self.postings[0].program, self.participant, due_on);
                 let settled = settle(movements, &self.terms(&method, rates, cycle))?;
@@ -159,7 +180,7 @@ impl<'a> Account<'a> {
             &SEQUENCE.to_string(),
         ];
         let payment_id = payment_id(&key);
-        let items = items(postings, order, method.minor_units)?;
+        let items = items(self.program, postings, order, method.minor_units)?;
         verify(&payment_id, &items, order)?;
         Ok(Payment {
             payment_id,
@@ -185,18 +206,34 @@ fn payment_id(key: &[&str]) -> String {
 }
 
 /// The items of an order, which share its gross by largest remainder, ties by period and lever.
-fn items(postings: &[Posting], order: Order, minor_units: u32) -> Result<Vec<Item<'_>>> {
+fn items<'a>(
+    program: &Program,
+    postings: &'a [Posting],
+    order: Order,
+    minor_units: u32,
+) -> Result<Vec<Item<'a>>> {
     let mut items: Vec<Item> = postings
         .iter()
         .filter(|posting| posting.amount != 0)
         .map(|posting| Item {
             period: posting.period,
+            origin_cycle: posting.cycle(program),
             lever: &posting.lever,
             program_amount: posting.amount,
             payment_amount: 0,
             earnings: posting.earnings,
         })
         .collect();
+    items.sort_by_key(|item| (item.period, item.lever, item.origin_cycle));
+    // Co-op of a half may convert in several cycles.
+    items.dedup_by(|next, kept| {
+        let same = next.period == kept.period && next.lever == kept.lever;
+        if same {
+            kept.program_amount += next.program_amount;
+            kept.earnings += next.earnings;
+        }
+        same
+    });
     let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
     let parts = allocate(order.gross, &weights, power_of_ten(MONEY_SCALE - minor_units))?;
     for (item, part) in items.iter_mut().zip(parts) {
@@ -218,6 +255,10 @@ fn verify(payment_id: &str, items: &[Item], order: Order) -> Result<()> {
     )))
 }
 
-fn sum(postings: &[Posting]) -> i128 {
-    postings.iter().map(|posting| posting.amount).sum()
+/// What was earned, and what was converted from co-op.
+fn sums(postings: &[Posting]) -> (i128, i128) {
+    postings.iter().fold((0, 0), |(earned, converted), posting| match posting.converted_in {
+        None => (earned + posting.amount, converted),
+        Some(_) => (earned, converted + posting.amount),
+    })
 }

@@ -1,8 +1,9 @@
 //! The journal: balanced entries. Accruals move expense to what is payable, dated the period's last
-//! day; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
+//! day; conversions move co-op payable to rebate payable, dated the due day of their cycle; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
 //! payment's currency is another one.
 
 use super::cycles::Account;
+use super::rollover::LEVER;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
@@ -52,6 +53,20 @@ pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
             if amount > 0 { (EXPENSE, payable(kind)) } else { (payable(kind), EXPENSE) };
         entry.transfer(&mut lines, debit, credit, currency, amount.abs(), &source);
     }
+    for (cycle, period, amount) in account.conversions() {
+        let program = account.program;
+        let key = format!("{period}/{cycle}");
+        let entry = Entry {
+            entry_id: entry_id(account, "conversion", &key),
+            period,
+            ..Entry::new(account, "conversion", program.due_day(cycle), Some(cycle), period)
+        };
+        let half = program.fund_half(period);
+        let source = format!("{}/{}/{half}/{LEVER}", program.program, account.participant);
+        let (coop, rebate) = (payable(EarningType::Coop), payable(EarningType::Rebate));
+        let (debit, credit) = if amount > 0 { (coop, rebate) } else { (rebate, coop) };
+        entry.transfer(&mut lines, debit, credit, currency, amount.abs(), &source);
+    }
     for payment in &account.payments {
         let cycle = payment.cycle;
         let entry = Entry::new(account, "order", payment.due_on, Some(cycle), cycle);
@@ -67,6 +82,13 @@ pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
         }
     }
     lines
+}
+
+/// `month` tells entries of an event apart.
+fn entry_id(account: &Account, event: &str, month: &str) -> u128 {
+    let kind = account.earning_type.name();
+    let key = [event, &account.program.program, account.participant, month, kind];
+    id::digest(key.iter().map(|part| part.as_bytes()))
 }
 
 /// What the postings of an entry share.
@@ -87,15 +109,7 @@ impl<'a> Entry<'a> {
         cycle: Option<Period>,
         period: Period,
     ) -> Entry<'a> {
-        let month = period.to_string();
-        let key = [
-            event,
-            &account.program.program,
-            account.participant,
-            &month,
-            account.earning_type.name(),
-        ];
-        let entry_id = id::digest(key.iter().map(|part| part.as_bytes()));
+        let entry_id = entry_id(account, event, &period.to_string());
         Entry { account, entry_id, event, accounting_on, cycle, period }
     }
 

@@ -8,6 +8,7 @@
 mod cycles;
 mod journal;
 mod payees;
+mod rollover;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use rayon::prelude::*;
 
 /// The tables of this stage, each sorted by its key.
 pub struct Payments {
+    pub determinations: RecordBatch,
     pub payments: RecordBatch,
     pub payment_items: RecordBatch,
     pub balances: RecordBatch,
@@ -47,21 +49,24 @@ pub fn pay(
 ) -> Result<Payments> {
     let payees = Payees::read(programs, enrollments)?;
     let rates = ExchangeRates::read(rates, "payment")?;
-    let postings = added_up(programs, postings)?;
+    let mut postings = added_up(programs, postings)?;
+    let decisions = rollover::decide(programs, &postings, as_of);
+    postings.extend(decisions.iter().flat_map(rollover::Decision::postings));
+    sort(programs, &mut postings);
     let accounts: Vec<&[Posting]> = postings.chunk_by(same_account).collect();
     let settled = accounts
         .par_iter()
         .map(|postings| {
             let mut account = Account::of(&programs[postings[0].program], postings);
             if account.earning_type == EarningType::Coop {
-                account.accrue()?;
+                account.accrue(&decisions)?;
             } else {
                 account.settle(&payees, &rates, as_of)?;
             }
             Ok(account)
         })
         .collect::<Result<Vec<_>>>()?;
-    tables::build(&settled)
+    tables::build(&settled, programs, &decisions)
 }
 
 /// One posting per account, lever, period and fund half, in the order of the tables' keys.
@@ -83,15 +88,7 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
     for posting in &mut postings {
         posting.fund_half = half(posting);
     }
-    postings.par_sort_unstable_by(|a, b| {
-        let key = |posting: &Posting| (posting.earning_type.name(), posting.period);
-        a.participant
-            .cmp(&b.participant)
-            .then_with(|| programs[a.program].program.cmp(&programs[b.program].program))
-            .then_with(|| key(a).cmp(&key(b)))
-            .then_with(|| a.lever.cmp(&b.lever))
-            .then_with(|| a.fund_half.cmp(&b.fund_half))
-    });
+    sort(programs, &mut postings);
     postings.dedup_by(|next, kept| {
         let same = same_account(next, kept)
             && next.period == kept.period
@@ -104,6 +101,22 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
         same
     });
     Ok(postings)
+}
+
+/// By account, then by the cycle that they enter.
+fn sort(programs: &[Program], postings: &mut [Posting]) {
+    postings.par_sort_unstable_by(|a, b| {
+        let key = |posting: &Posting| {
+            let program = &programs[posting.program];
+            (posting.earning_type.name(), posting.cycle(program), posting.period)
+        };
+        a.participant
+            .cmp(&b.participant)
+            .then_with(|| programs[a.program].program.cmp(&programs[b.program].program))
+            .then_with(|| key(a).cmp(&key(b)))
+            .then_with(|| a.lever.cmp(&b.lever))
+            .then_with(|| a.fund_half.cmp(&b.fund_half))
+    });
 }
 
 fn same_account(a: &Posting, b: &Posting) -> bool {

@@ -3,28 +3,60 @@
 use super::Payments;
 use super::cycles::{Account, Item, ORDER_KIND, Payment, SEQUENCE};
 use super::journal::{self, Line};
+use super::rollover::Decision;
 use crate::columns::{batch, days, decimals, integers, texts, uuids};
 use crate::error::Result;
-use crate::schema::{BALANCES, COOP_FUND, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS};
+use crate::schema::{BALANCES, COOP_FUND, DETERMINATIONS, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::program::Program;
 use earnest_core::waterfall::{FundMovements, Settled};
 use rayon::prelude::*;
 use std::sync::Arc;
 
-pub fn build(accounts: &[Account]) -> Result<Payments> {
+pub fn build(
+    accounts: &[Account],
+    programs: &[Program],
+    decisions: &[Decision],
+) -> Result<Payments> {
     let mut orders: Vec<(&Account, &Payment)> = accounts
         .iter()
         .flat_map(|account| account.payments.iter().map(move |payment| (account, payment)))
         .collect();
     orders.sort_unstable_by_key(|(_, payment)| &payment.payment_id);
     Ok(Payments {
+        determinations: determinations(programs, decisions)?,
         payments: payments(&orders)?,
         payment_items: payment_items(&orders)?,
         balances: balances(accounts)?,
         coop_fund: coop_fund(accounts)?,
         journal: journal(accounts)?,
     })
+}
+
+fn determinations(programs: &[Program], decisions: &[Decision]) -> Result<RecordBatch> {
+    let mut rows: Vec<(&Program, &Decision)> =
+        decisions.iter().map(|decision| (&programs[decision.program], decision)).collect();
+    rows.sort_by_key(|(program, decision)| {
+        (program.program.as_str(), Arc::clone(&decision.participant), decision.half)
+    });
+    let rows = rows.as_slice();
+    let outcome = |row: &(&Program, &Decision)| {
+        if row.1.conversion.qualified { "qualified" } else { "converted" }
+    };
+    let columns = vec![
+        text(rows, |row| row.0.program.as_str()),
+        text(rows, |_| "coop_threshold"),
+        text(rows, |row| &*row.1.participant),
+        text(rows, |row| row.1.half.to_string()),
+        text(rows, |row| row.1.cycle.to_string()),
+        text(rows, outcome),
+        text(rows, |row| row.0.currency.as_str()),
+        money(rows, |row| row.1.conversion.measured)?,
+        money(rows, |row| row.1.threshold)?,
+        days(rows.iter().map(|row| Some(row.0.due_day(row.1.cycle)))),
+    ];
+    batch(&DETERMINATIONS, columns)
 }
 
 /// Money column of rows.
@@ -76,7 +108,7 @@ fn payment_items(orders: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         text(rows, |row| row.0.participant),
         text(rows, |row| row.1.cycle.to_string()),
         text(rows, |row| row.2.period.to_string()),
-        text(rows, |row| row.0.program.due_cycle(row.2.period).to_string()),
+        text(rows, |row| row.2.origin_cycle.to_string()),
         text(rows, |row| row.2.lever),
         text(rows, |row| row.0.earning_type.name()),
         text(rows, |_| "regular"),

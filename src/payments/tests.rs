@@ -44,6 +44,7 @@ fn posting(text: &str) -> Posting {
         participant: "L1".into(),
         period: period.parse().expect("a month"),
         fund_half: None,
+        converted_in: None,
         amount: parse(amount, MONEY_SCALE).expect("an amount"),
         earnings: 1,
     }

@@ -43,6 +43,31 @@ pub const ELIGIBILITY: Table = Table {
     ],
 };
 
+pub const DETERMINATIONS: Table = Table {
+    name: "determinations",
+    version: 1,
+    description: "What is decided once: whether a half's co-op reached the threshold",
+    grain: "one row per program × kind × subject × window",
+    key: &["program", "kind", "subject", "window"],
+    partition: "",
+    columns: &[
+        content("program", Text, "The program"),
+        content("kind", Text, "`coop_threshold`"),
+        content("subject", Text, "Whom it is about: the participant"),
+        content("window", Text, "What it is about: the fiscal half"),
+        content("cycle", Text, "The cycle that decides it: the half's last month is due in it"),
+        content("outcome", Text, "`qualified`, or `converted`: the co-op became rebate"),
+        content("program_currency", Text, "Currency of the amounts"),
+        content(
+            "measured",
+            Money,
+            "What was measured: co-op of the half, of months up to its last",
+        ),
+        content("threshold", Money, "What it had to reach"),
+        content("decided_on", Date, "The cycle's due day"),
+    ],
+};
+
 pub const EARNINGS: Table = Table {
     name: "earnings",
     version: 1,
@@ -343,9 +368,9 @@ pub const JOURNAL: Table = Table {
         content(
             "entry_id",
             Uuid,
-            "Digest of event, program, participant, period or cycle and earning type",
+            "Digest of event, program, participant, period and (or) cycle and earning type",
         ),
-        content("event", Text, "`accrual` or `order`"),
+        content("event", Text, "`accrual`, `conversion` or `order`"),
         content("accounting_on", Date, "Accruals: the period's last day; orders: the due day"),
         optional("cycle", Text, "Payment month; null for co-op accruals"),
         content("period", Text, "The month that earned; for orders the cycle"),

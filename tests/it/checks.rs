@@ -51,6 +51,22 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "SELECT * REPLACE ((earned + 1)::DECIMAL(18, 3) AS earned, (\"left\" + 1)::DECIMAL(18, 3)
             AS \"left\", (available + 1)::DECIMAL(18, 3) AS available) FROM published",
     ),
+    (
+        "conversions",
+        "balances",
+        "SELECT * REPLACE (1::DECIMAL(18, 3) AS converted_in) FROM published",
+    ),
+    (
+        "conversions",
+        "coop_fund",
+        "SELECT * REPLACE (1::DECIMAL(18, 3) AS converted) FROM published",
+    ),
+    (
+        "conversions",
+        "determinations",
+        "SELECT program, 'coop_threshold' AS kind, participant_id AS subject, fund_half AS \"window\",
+            'converted' AS outcome, earned AS measured, earned AS threshold FROM coop_fund",
+    ),
     ("journal", "journal", "SELECT * FROM published WHERE account <> 'rebate_payable'"),
     (
         "amounts",

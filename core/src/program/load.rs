@@ -2,8 +2,8 @@
 
 use super::raw;
 use super::{
-    AgreementKind, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever,
-    LeverRate, Payment, Program, Requirement, RequirementKind, Role, Split, Term,
+    AgreementKind, CoopThreshold, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain,
+    Lever, LeverRate, Payment, Program, Requirement, RequirementKind, Role, Split, Term,
 };
 use crate::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
@@ -25,6 +25,7 @@ impl Program {
             requirements: requirements(&place, &raw.requirement)?,
             levers: raw.lever.iter().map(|lever| place.lever(lever)).collect::<Result<_, _>>()?,
             splits: splits(&place, &raw.split)?,
+            coop_thresholds: coop_thresholds(&place, &raw)?,
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,
@@ -212,6 +213,28 @@ fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Error> {
     Ok(splits)
 }
 
+fn coop_thresholds(place: &Place, raw: &raw::Program) -> Result<Vec<CoopThreshold>, Error> {
+    let mut thresholds: Vec<CoopThreshold> = Vec::with_capacity(raw.coop.threshold.len());
+    for written in &raw.coop.threshold {
+        let days = place.days(written.from.as_ref(), written.until.as_ref())?;
+        let amount = money(place, raw, &written.amount)?;
+        if amount < 0 {
+            return Err(place.error(&written.amount, "expected a threshold of 0 or more"));
+        }
+        if thresholds.iter().any(|threshold| threshold.days.overlap(&days)) {
+            return Err(place.error(&written.amount, "expected thresholds that don't overlap"));
+        }
+        thresholds.push(CoopThreshold { days, amount });
+    }
+    Ok(thresholds)
+}
+
+/// An amount in program currency, at money scale.
+fn money(place: &Place, raw: &raw::Program, at: &raw::Text) -> Result<i128, Error> {
+    let minor = currency::minor_units(raw.currency.get_ref()).unwrap_or(MONEY_SCALE);
+    Ok(place.decimal(at, minor)? * power_of_ten(MONEY_SCALE - minor))
+}
+
 fn requirements(place: &Place, raw: &[raw::Requirement]) -> Result<Vec<Requirement>, Error> {
     let mut requirements: Vec<Requirement> = Vec::with_capacity(raw.len());
     for written in raw {
@@ -269,8 +292,7 @@ fn requirement(place: &Place, raw: &raw::Requirement) -> Result<Requirement, Err
 
 fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Error> {
     let written = &raw.payment;
-    let minor = currency::minor_units(raw.currency.get_ref()).unwrap_or(MONEY_SCALE);
-    let minimum = place.decimal(&written.minimum, minor)? * power_of_ten(MONEY_SCALE - minor);
+    let minimum = money(place, raw, &written.minimum)?;
     if minimum < 0 {
         return Err(place.error(&written.minimum, "expected a minimum of 0 or more"));
     }

@@ -26,6 +26,8 @@ pub struct Program {
     pub lever: Vec<Lever>,
     #[serde(default)]
     pub split: Vec<Split>,
+    #[serde(default)]
+    pub coop: Coop,
     pub payment: Payment,
 }
 
@@ -88,6 +90,21 @@ pub struct Rate {
 pub struct Split {
     pub rebate: Text,
     pub coop: Text,
+    pub from: Option<Text>,
+    pub until: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coop {
+    #[serde(default)]
+    pub threshold: Vec<CoopThreshold>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoopThreshold {
+    pub amount: Text,
     pub from: Option<Text>,
     pub until: Option<Text>,
 }

@@ -1,0 +1,88 @@
+//! Co-op of a half below the threshold becomes rebate. In: co-op postings of all accounts. Out: one
+//! decision per participant × program × half that is due, and the rebate postings that follow.
+
+use super::Posting;
+use chrono::NaiveDate;
+use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::conversion::{Conversion, convert};
+use earnest_core::earning::EarningType;
+use earnest_core::program::Program;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The lever under which converted co-op is paid.
+pub const LEVER: &str = "coop_rollover";
+
+/// What became of a half's co-op.
+pub struct Decision {
+    /// Position of the program.
+    pub program: usize,
+    pub participant: Arc<str>,
+    pub half: FiscalHalf,
+    /// The cycle in which the half's last month is due.
+    pub cycle: Period,
+    pub threshold: i128,
+    /// With what converted by the as-of date.
+    pub conversion: Conversion,
+    /// Co-op earnings by the cycle in which they convert.
+    earnings: BTreeMap<Period, i64>,
+}
+
+/// Decides every half that is due by `as_of`, of programs with a threshold. `postings` are those of all
+/// accounts, each account's together, co-op with its half.
+pub fn decide(programs: &[Program], postings: &[Posting], as_of: NaiveDate) -> Vec<Decision> {
+    let mut halves: BTreeMap<(usize, &str, FiscalHalf), Vec<&Posting>> = BTreeMap::new();
+    for posting in postings {
+        if let Some(half) = posting.fund_half {
+            let key = (posting.program, &*posting.participant, half);
+            halves.entry(key).or_default().push(posting);
+        }
+    }
+    let decisions = halves.into_iter().filter_map(|((position, _, half), postings)| {
+        let program = &programs[position];
+        let threshold = program.coop_threshold(half)?;
+        let cycle = program.due_cycle(half.end().plus(-1));
+        if program.due_day(cycle) > as_of {
+            return None;
+        }
+        let due = |posting: &&Posting| program.due_day(posting.cycle(program)) <= as_of;
+        let due: Vec<&Posting> = postings.into_iter().filter(due).collect();
+        let entered = due.iter().map(|posting| (posting.cycle(program), posting.amount));
+        let mut earnings: BTreeMap<Period, i64> = BTreeMap::new();
+        for posting in &due {
+            *earnings.entry(posting.cycle(program).max(cycle)).or_default() += posting.earnings;
+        }
+        Some(Decision {
+            program: position,
+            participant: Arc::clone(&due.first()?.participant),
+            half,
+            cycle,
+            threshold,
+            conversion: convert(entered, cycle, threshold),
+            earnings,
+        })
+    });
+    decisions.collect()
+}
+
+impl Decision {
+    /// What left the fund.
+    pub fn converted(&self) -> i128 {
+        self.conversion.converted.iter().map(|(_, amount)| amount).sum()
+    }
+
+    /// What comes in as rebate, of the half's last month.
+    pub fn postings(&self) -> impl Iterator<Item = Posting> + '_ {
+        self.conversion.converted.iter().map(|&(cycle, amount)| Posting {
+            program: self.program,
+            lever: Arc::from(LEVER),
+            earning_type: EarningType::Rebate,
+            participant: Arc::clone(&self.participant),
+            period: self.half.end().plus(-1),
+            fund_half: None,
+            converted_in: Some(cycle),
+            amount,
+            earnings: self.earnings[&cycle],
+        })
+    }
+}
