@@ -2,10 +2,12 @@
 //! paid. A file is checked on load, against itself; dates become half-open, decimals exact integers.
 
 mod load;
+mod pay;
 mod raw;
 
 use crate::calendar::{FiscalHalf, Period};
-use chrono::NaiveDate;
+use crate::waterfall::BelowMinimum;
+use chrono::{Datelike, NaiveDate, Weekday};
 
 /// A lasting incentive program with its dated rules. It is the key of payments and balances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -315,7 +317,20 @@ pub struct Payment {
     pub months_after: u32,
     /// In program currency, at money scale; a gross equal to it is paid.
     pub minimum: i128,
+    pub below_minimum: BelowMinimum,
+    /// Where a due day that is no business day moves to; `None`: it stays.
+    pub business_day: Option<BusinessDay>,
+    /// Days besides Saturdays and Sundays on which nothing is paid, sorted.
+    pub holidays: Vec<NaiveDate>,
     pub fx: PaymentFx,
+}
+
+/// Where a due day moves to that is no business day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BusinessDay {
+    Previous,
+    Next,
 }
 
 /// How orders reach the payment currency.
@@ -350,7 +365,21 @@ impl Program {
     /// The day on which a cycle is due and closes.
     #[must_use]
     pub fn due_day(&self, cycle: Period) -> NaiveDate {
-        cycle.day(self.payment.day)
+        let mut day = cycle.day(self.payment.day);
+        let Some(direction) = self.payment.business_day else { return day };
+        let closed = |day: NaiveDate| {
+            matches!(day.weekday(), Weekday::Sat | Weekday::Sun)
+                || self.payment.holidays.binary_search(&day).is_ok()
+        };
+        while closed(day) {
+            let moved = match direction {
+                BusinessDay::Previous => day.pred_opt(),
+                BusinessDay::Next => day.succ_opt(),
+            };
+            let Some(moved) = moved else { return day };
+            day = moved;
+        }
+        day
     }
 
     /// The fiscal half in whose fund a period's co-op lies.

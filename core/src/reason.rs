@@ -98,6 +98,7 @@ reasons! {
         Hold = "HOLD", "The partner holds its payments", "switch the hold off in the enrollment";
         Profile = "PROFILE", "No enrollment with payout profile, tax profile, payment method and payment currency is in force on the due day", "complete the profiles of the enrollment";
         BelowMinimum = "BELOW_MINIMUM", "The balance is below the minimum payment and is carried to the next cycle", "nothing, it is paid once it reaches the minimum";
+        Forfeited = "FORFEITED", "The balance was below the minimum payment and is lost", "nothing, the program pays no less than its minimum";
         NoRate = "NORATE", "No payment rate for the payment currency and the cycle's month", "add the rate to the exchange rate export";
     }
 }

@@ -102,11 +102,23 @@ impl FundMovements {
     }
 }
 
+/// What happens to a balance below the minimum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BelowMinimum {
+    /// It waits for later cycles.
+    #[default]
+    Carry,
+    /// It is lost.
+    Forfeit,
+}
+
 /// What decides whether a balance is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// In program currency; a balance equal to it is ordered.
     pub minimum: i128,
+    pub below_minimum: BelowMinimum,
     /// `Hold` or `Profile`: why all of the balance is held, whatever it is.
     pub hold: Option<CarryReason>,
     /// Program units per payment unit, at rate scale; `None`: unknown.
@@ -140,20 +152,23 @@ pub struct Settled {
 }
 
 /// The waterfall of one cycle: closing balance → minus held → not positive: carry → below the
-/// minimum: carry → gross, converted once. A missing rate holds what would be ordered; what is less
+/// minimum: carry or forfeit → gross, converted once. A missing rate holds what would be ordered; what is less
 /// than the payment currency's smallest unit waits as if it were below the minimum.
 ///
 /// # Errors
 /// On overflow.
 pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
     let balance = movements.closing();
-    let (mut held, mut below_minimum) = (0, 0);
+    let (mut held, mut below_minimum, mut forfeited) = (0, 0, 0);
     let mut order = None;
     let reason = if balance <= 0 {
         (balance < 0).then_some(CarryReason::Negative)
     } else if let Some(hold) = terms.hold {
         held = balance;
         Some(hold)
+    } else if balance < terms.minimum && terms.below_minimum == BelowMinimum::Forfeit {
+        forfeited = balance;
+        Some(CarryReason::Forfeited)
     } else if balance < terms.minimum {
         below_minimum = balance;
         Some(CarryReason::BelowMinimum)
@@ -172,7 +187,8 @@ pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
         Some(CarryReason::NoRate)
     };
     let ordered = movements.ordered + order.map_or(0, |order| order.gross_program);
-    let movements = Movements { ordered, ..movements };
+    let forfeited = movements.forfeited + forfeited;
+    let movements = Movements { ordered, forfeited, ..movements };
     let closing = movements.closing();
     movements.verify(closing, held, below_minimum)?;
     Ok(Settled { movements, closing, held, below_minimum, order, reason })
@@ -182,8 +198,13 @@ pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
 mod tests {
     use super::*;
 
-    const USD: Terms =
-        Terms { minimum: 200_000, hold: None, rate: Some(1_000_000_000), minor_units: 2 };
+    const USD: Terms = Terms {
+        minimum: 200_000,
+        below_minimum: BelowMinimum::Carry,
+        hold: None,
+        rate: Some(1_000_000_000),
+        minor_units: 2,
+    };
 
     /// Runs cycles of what was earned; gives what was ordered and what was carried.
     fn run(terms: &Terms, earned: &[i128]) -> Vec<(i128, i128, Option<CarryReason>)> {
@@ -207,6 +228,23 @@ mod tests {
             run(&USD, &[150_000, 49_990, 10, 30_000]),
             [(0, 150_000, below), (0, 199_990, below), (200_000, 0, None), (0, 30_000, below)]
         );
+    }
+
+    #[test]
+    fn what_stays_below_the_minimum_may_be_forfeited() {
+        let terms = Terms { below_minimum: BelowMinimum::Forfeit, ..USD };
+        let movements = Movements { opening: -10_000, earned: 209_999, ..Movements::default() };
+        let settled = settle(movements, &terms).expect("it settles");
+        assert_eq!((settled.movements.forfeited, settled.closing), (199_999, 0));
+        assert_eq!(settled.reason, Some(CarryReason::Forfeited));
+        let lost = (0, 0, Some(CarryReason::Forfeited));
+        let negative = (0, -50_000, Some(CarryReason::Negative));
+        assert_eq!(
+            run(&terms, &[199_990, 200_000, -50_000, 60_000]),
+            [lost, (200_000, 0, None), negative, lost]
+        );
+        let held = Terms { hold: Some(CarryReason::Hold), ..terms };
+        assert_eq!(run(&held, &[10]), [(0, 10, Some(CarryReason::Hold))], "a hold stops it");
     }
 
     #[test]

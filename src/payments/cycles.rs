@@ -134,6 +134,9 @@ impl<'a> Account<'a> {
                     self.payments.push(payment);
                     released = entered;
                 }
+                if settled.movements.forfeited != 0 {
+                    released = entered;
+                }
                 self.balances.push((cycle, settled));
                 opening = settled.closing;
             }
@@ -148,15 +151,19 @@ impl<'a> Account<'a> {
         rates: &ExchangeRates,
         cycle: Period,
     ) -> Terms {
-        let minimum = self.program.payment.minimum;
+        let payment = &self.program.payment;
+        let (minimum, below_minimum) = (payment.minimum, payment.below_minimum);
         match method {
             Ok(method) => Terms {
                 minimum,
+                below_minimum,
                 hold: None,
                 rate: rates.rate(method.currency, &self.program.currency, cycle),
                 minor_units: method.minor_units,
             },
-            Err(reason) => Terms { minimum, hold: Some(*reason), rate: None, minor_units: 0 },
+            Err(reason) => {
+                Terms { minimum, below_minimum, hold: Some(*reason), rate: None, minor_units: 0 }
+            }
         }
     }
 

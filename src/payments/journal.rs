@@ -1,5 +1,6 @@
 //! The journal: balanced entries. Accruals move expense to what is payable, dated the period's last
-//! day; conversions move co-op payable to rebate payable, dated the due day of their cycle; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
+//! day; conversions move co-op payable to rebate payable, and forfeitures what is payable to income,
+//! dated the due day of their cycle; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
 //! payment's currency is another one.
 
 use super::cycles::Account;
@@ -27,6 +28,7 @@ pub struct Line<'a> {
 }
 
 const EXPENSE: &str = "incentive_expense";
+const FORFEITED: &str = "forfeiture_income";
 const FX_CLEARING: &str = "fx_clearing";
 const PAYMENTS_CLEARING: &str = "payments_clearing";
 
@@ -66,6 +68,16 @@ pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
         let (coop, rebate) = (payable(EarningType::Coop), payable(EarningType::Rebate));
         let (debit, credit) = if amount > 0 { (coop, rebate) } else { (rebate, coop) };
         entry.transfer(&mut lines, debit, credit, currency, amount.abs(), &source);
+    }
+    for (cycle, settled) in &account.balances {
+        let forfeited = settled.movements.forfeited;
+        if forfeited > 0 {
+            let due_on = account.program.due_day(*cycle);
+            let entry = Entry::new(account, "forfeiture", due_on, Some(*cycle), *cycle);
+            let (program, participant) = (&account.program.program, account.participant);
+            let source = format!("{program}/{participant}/{cycle}/{}", kind.name());
+            entry.transfer(&mut lines, payable(kind), FORFEITED, currency, forfeited, &source);
+        }
     }
     for payment in &account.payments {
         let cycle = payment.cycle;

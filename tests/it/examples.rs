@@ -7,7 +7,7 @@ use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, format, parse
 use earnest_core::earning::{Amounts, EarningType, Terms as Rate, gross};
 use earnest_core::eligibility::{Fact, Holding, month_of, together};
 use earnest_core::program::{Days, Program};
-use earnest_core::waterfall::{Movements, Terms, settle};
+use earnest_core::waterfall::{BelowMinimum, Movements, Terms, settle};
 use std::collections::BTreeSet;
 use toml::{Table, Value};
 
@@ -307,7 +307,13 @@ fn run_refund(case: &Case) {
 
 /// Runs the waterfall over cycles; gives what was paid and what was carried.
 fn waterfall(minimum: i128, earned: &[i128]) -> (Vec<i128>, Vec<i128>) {
-    let terms = Terms { minimum, hold: None, rate: Some(power_of_ten(RATE_SCALE)), minor_units: 2 };
+    let terms = Terms {
+        minimum,
+        below_minimum: BelowMinimum::Carry,
+        hold: None,
+        rate: Some(power_of_ten(RATE_SCALE)),
+        minor_units: 2,
+    };
     let mut opening = 0;
     let cycle = |&earned: &i128| {
         let movements = Movements { opening, earned, ..Movements::default() };

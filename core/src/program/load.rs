@@ -1,11 +1,12 @@
 //! From the file as written to the typed image, with every check that needs no data.
 
+use super::pay::{coop_thresholds, payment, splits};
 use super::raw;
 use super::{
-    AgreementKind, CoopThreshold, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain,
-    Lever, LeverRate, Payment, Program, Requirement, RequirementKind, Role, Split, Term,
+    AgreementKind, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever,
+    LeverRate, Program, Requirement, RequirementKind, Role, Term,
 };
-use crate::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, parse, power_of_ten};
+use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
 use std::collections::HashMap;
@@ -44,23 +45,23 @@ impl Program {
 }
 
 /// Where a message points.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     file: &'a str,
     text: &'a str,
 }
 
 impl Place<'_> {
-    fn error(&self, at: &raw::Text, message: &str) -> Error {
+    pub(super) fn error(&self, at: &raw::Text, message: &str) -> Error {
         let line = self.text[..at.span().start].matches('\n').count() + 1;
         Error(format!("{}:{line}: {message}", self.file))
     }
 
-    fn decimal(&self, at: &raw::Text, scale: u32) -> Result<i128, Error> {
+    pub(super) fn decimal(&self, at: &raw::Text, scale: u32) -> Result<i128, Error> {
         parse(at.get_ref(), scale).map_err(|error| self.error(at, &error.0))
     }
 
     /// A rate or share: 0 to 1.
-    fn share(&self, at: &raw::Text) -> Result<i128, Error> {
+    pub(super) fn share(&self, at: &raw::Text) -> Result<i128, Error> {
         let value = self.decimal(at, RATE_SCALE)?;
         if (0..=power_of_ten(RATE_SCALE)).contains(&value) {
             return Ok(value);
@@ -70,13 +71,17 @@ impl Place<'_> {
         Err(self.error(at, &message))
     }
 
-    fn day(&self, at: &raw::Text) -> Result<NaiveDate, Error> {
+    pub(super) fn day(&self, at: &raw::Text) -> Result<NaiveDate, Error> {
         at.get_ref().parse().map_err(|_| {
             self.error(at, &format!("expected a day `YYYY-MM-DD`, found `{}`", at.get_ref()))
         })
     }
 
-    fn days(&self, from: Option<&raw::Text>, until: Option<&raw::Text>) -> Result<Days, Error> {
+    pub(super) fn days(
+        &self,
+        from: Option<&raw::Text>,
+        until: Option<&raw::Text>,
+    ) -> Result<Days, Error> {
         let first = from.map(|from| self.day(from)).transpose()?;
         let last = until.map(|until| self.day(until)).transpose()?;
         if let (Some(first), Some(last), Some(until)) = (first, last, until)
@@ -197,44 +202,6 @@ fn terms(place: &Place, raw: &[raw::Term]) -> Result<Vec<Term>, Error> {
     Ok(terms)
 }
 
-fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Error> {
-    let mut splits: Vec<Split> = Vec::with_capacity(raw.len());
-    for written in raw {
-        let days = place.days(written.from.as_ref(), written.until.as_ref())?;
-        let (rebate, coop) = (place.share(&written.rebate)?, place.share(&written.coop)?);
-        if rebate + coop != power_of_ten(RATE_SCALE) {
-            return Err(place.error(&written.coop, "expected `rebate` and `coop` to add up to 1"));
-        }
-        if splits.iter().any(|split| split.days.overlap(&days)) {
-            return Err(place.error(&written.rebate, "expected splits that don't overlap"));
-        }
-        splits.push(Split { days, rebate });
-    }
-    Ok(splits)
-}
-
-fn coop_thresholds(place: &Place, raw: &raw::Program) -> Result<Vec<CoopThreshold>, Error> {
-    let mut thresholds: Vec<CoopThreshold> = Vec::with_capacity(raw.coop.threshold.len());
-    for written in &raw.coop.threshold {
-        let days = place.days(written.from.as_ref(), written.until.as_ref())?;
-        let amount = money(place, raw, &written.amount)?;
-        if amount < 0 {
-            return Err(place.error(&written.amount, "expected a threshold of 0 or more"));
-        }
-        if thresholds.iter().any(|threshold| threshold.days.overlap(&days)) {
-            return Err(place.error(&written.amount, "expected thresholds that don't overlap"));
-        }
-        thresholds.push(CoopThreshold { days, amount });
-    }
-    Ok(thresholds)
-}
-
-/// An amount in program currency, at money scale.
-fn money(place: &Place, raw: &raw::Program, at: &raw::Text) -> Result<i128, Error> {
-    let minor = currency::minor_units(raw.currency.get_ref()).unwrap_or(MONEY_SCALE);
-    Ok(place.decimal(at, minor)? * power_of_ten(MONEY_SCALE - minor))
-}
-
 fn requirements(place: &Place, raw: &[raw::Requirement]) -> Result<Vec<Requirement>, Error> {
     let mut requirements: Vec<Requirement> = Vec::with_capacity(raw.len());
     for written in raw {
@@ -288,19 +255,6 @@ fn requirement(place: &Place, raw: &raw::Requirement) -> Result<Requirement, Err
     };
     let days = place.days(raw.from.as_ref(), raw.until.as_ref())?;
     Ok(Requirement { kind, days })
-}
-
-fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Error> {
-    let written = &raw.payment;
-    let minimum = money(place, raw, &written.minimum)?;
-    if minimum < 0 {
-        return Err(place.error(&written.minimum, "expected a minimum of 0 or more"));
-    }
-    if !(1..=31).contains(&written.day) {
-        let message = format!("expected a payment day from 1 to 31, found `{}`", written.day);
-        return Err(place.error(&written.minimum, &message));
-    }
-    Ok(Payment { day: written.day, months_after: written.months_after, minimum, fx: written.fx })
 }
 
 fn check_program(place: &Place, program: &Program, at: &raw::Text) -> Result<(), Error> {
@@ -430,6 +384,25 @@ minimum = "200"
         assert_eq!(program.term_on(last + Span::new(1)), None);
         assert_eq!(program.payment.minimum, 200_000);
         assert_eq!(program.rebate_share_on(last), 600_000_000);
+    }
+
+    #[test]
+    fn due_days_are_business_days_where_the_program_says_so() {
+        let due = |more: &str, cycle: &str| {
+            let text = format!("{GOOD}{more}\n");
+            let program = Program::parse("p.toml", &text).expect("it is good");
+            program.due_day(cycle.parse().expect("a month")).to_string()
+        };
+        // 15 May 2021 is a Saturday, 15 April a Thursday.
+        assert_eq!(due("", "2021-05"), "2021-05-15");
+        assert_eq!(due("business_day = \"next\"", "2021-05"), "2021-05-17");
+        assert_eq!(due("business_day = \"previous\"", "2021-05"), "2021-05-14");
+        assert_eq!(due("business_day = \"previous\"", "2021-04"), "2021-04-15");
+        let holidays = "holidays = [\"2021-05-18\", \"2021-05-17\"]";
+        assert_eq!(due(&format!("business_day = \"next\"\n{holidays}"), "2021-05"), "2021-05-19");
+        let alone = Program::parse("p.toml", &format!("{GOOD}{holidays}\n"));
+        let message = alone.expect_err("the direction is missing").to_string();
+        assert!(message.contains("beside `holidays`"), "{message}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The program file as it is written: strings for decimals and dates, inclusive `until`.
 
-use super::{DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped};
+use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped};
+use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -130,6 +131,11 @@ pub struct Payment {
     #[serde(default = "two_months")]
     pub months_after: u32,
     pub minimum: Text,
+    #[serde(default)]
+    pub below_minimum: BelowMinimum,
+    pub business_day: Option<BusinessDay>,
+    #[serde(default)]
+    pub holidays: Vec<Text>,
     #[serde(default)]
     pub fx: PaymentFx,
 }

@@ -1,0 +1,79 @@
+//! How a program splits and pays, from the file as written to the typed image.
+
+use super::load::Place;
+use super::{CoopThreshold, Payment, Split, raw};
+use crate::decimal::{MONEY_SCALE, RATE_SCALE, power_of_ten};
+use crate::{Error, currency};
+use chrono::NaiveDate;
+
+pub(super) fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Error> {
+    let mut splits: Vec<Split> = Vec::with_capacity(raw.len());
+    for written in raw {
+        let days = place.days(written.from.as_ref(), written.until.as_ref())?;
+        let (rebate, coop) = (place.share(&written.rebate)?, place.share(&written.coop)?);
+        if rebate + coop != power_of_ten(RATE_SCALE) {
+            return Err(place.error(&written.coop, "expected `rebate` and `coop` to add up to 1"));
+        }
+        if splits.iter().any(|split| split.days.overlap(&days)) {
+            return Err(place.error(&written.rebate, "expected splits that don't overlap"));
+        }
+        splits.push(Split { days, rebate });
+    }
+    Ok(splits)
+}
+
+pub(super) fn coop_thresholds(
+    place: &Place,
+    raw: &raw::Program,
+) -> Result<Vec<CoopThreshold>, Error> {
+    let mut thresholds: Vec<CoopThreshold> = Vec::with_capacity(raw.coop.threshold.len());
+    for written in &raw.coop.threshold {
+        let days = place.days(written.from.as_ref(), written.until.as_ref())?;
+        let amount = money(place, raw, &written.amount)?;
+        if amount < 0 {
+            return Err(place.error(&written.amount, "expected a threshold of 0 or more"));
+        }
+        if thresholds.iter().any(|threshold| threshold.days.overlap(&days)) {
+            return Err(place.error(&written.amount, "expected thresholds that don't overlap"));
+        }
+        thresholds.push(CoopThreshold { days, amount });
+    }
+    Ok(thresholds)
+}
+
+/// An amount in program currency, at money scale.
+fn money(place: &Place, raw: &raw::Program, at: &raw::Text) -> Result<i128, Error> {
+    let minor = currency::minor_units(raw.currency.get_ref()).unwrap_or(MONEY_SCALE);
+    Ok(place.decimal(at, minor)? * power_of_ten(MONEY_SCALE - minor))
+}
+
+pub(super) fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Error> {
+    let written = &raw.payment;
+    let minimum = money(place, raw, &written.minimum)?;
+    if minimum < 0 {
+        return Err(place.error(&written.minimum, "expected a minimum of 0 or more"));
+    }
+    if !(1..=31).contains(&written.day) {
+        let message = format!("expected a payment day from 1 to 31, found `{}`", written.day);
+        return Err(place.error(&written.minimum, &message));
+    }
+    let mut holidays = written
+        .holidays
+        .iter()
+        .map(|holiday| place.day(holiday))
+        .collect::<Result<Vec<NaiveDate>, Error>>()?;
+    holidays.sort_unstable();
+    if let (Some(holiday), None) = (written.holidays.first(), written.business_day) {
+        let message = "expected `business_day = \"previous\"` or `\"next\"` beside `holidays`";
+        return Err(place.error(holiday, message));
+    }
+    Ok(Payment {
+        day: written.day,
+        months_after: written.months_after,
+        minimum,
+        below_minimum: written.below_minimum,
+        business_day: written.business_day,
+        holidays,
+        fx: written.fx,
+    })
+}
