@@ -15,6 +15,7 @@ mod tests;
 
 use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
+pub use rollover::LEVER as ROLLOVER;
 
 use crate::error::{Error, Result};
 use arrow::array::RecordBatch;

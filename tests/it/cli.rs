@@ -67,6 +67,29 @@ fn the_sample_story_can_be_asked() {
     assert!(Path::new(catalog.trim()).is_file(), "{catalog}");
 }
 
+/// The number that the rules work through: EUR 352.00, most of it co-op that became rebate.
+#[test]
+fn converted_coop_is_explained_down_to_its_transactions() {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let pipeline = project().join("tests/golden/worked-number-converted/job.toml");
+    let ask = |arguments: &[&str]| {
+        let output = support::earnest(&pipeline, warehouse.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    ask(&["run", "--as-of", "2021-08-20"]);
+    let sql = "select payment_id from payments where cycle = '2021-08'";
+    let id = ask(&["query", "-o", "csv", sql]).lines().nth(1).expect("a payment").to_owned();
+    let page = ask(&["explain", "payment", &id]);
+    for found in ["1232.00 USD  10000.00 USD", "L1 ", "reverses L1", "= 1232.00 USD is the item ✓"]
+    {
+        assert!(page.contains(found), "{found}: {page}");
+    }
+    assert!(!page.contains('✗'), "{page}");
+    let page = ask(&["explain", "participant", "0100001"]);
+    assert!(page.contains("2021-08") && !page.contains('✗'), "{page}");
+}
+
 #[test]
 fn payments_participants_and_transactions_are_explained() {
     let warehouse = sample();

@@ -71,10 +71,11 @@ const BLOCKS: &[Block] = &[
     (
         "balances",
         "Balances",
-        &["program", "earning_type", "cycle", "*opening", "-", "*earned", "-", "*ordered", "-",
-            "*closing", "program_currency", "because"],
+        &["program", "earning_type", "cycle", "*opening", "-", "*earned", "-", "*converted", "-",
+            "*ordered", "-", "*forfeited", "-", "*closing", "program_currency", "because"],
         "SELECT program, earning_type, cycle, opening::VARCHAR, program_currency, earned::VARCHAR,
-            program_currency, ordered::VARCHAR, program_currency, closing::VARCHAR,
+            program_currency, converted_in::VARCHAR, program_currency, ordered::VARCHAR,
+            program_currency, forfeited::VARCHAR, program_currency, closing::VARCHAR,
             program_currency, sentence
         FROM balances LEFT JOIN reasons ON code = reason AND kind = 'carry'
         WHERE participant_id = ? AND cycle LIKE ? ORDER BY program, earning_type, cycle",
@@ -82,8 +83,9 @@ const BLOCKS: &[Block] = &[
     (
         "coop_fund",
         "Co-op fund",
-        &["program", "fund_half", "*earned", "-", "*left", "-", "*available", "program_currency"],
-        "SELECT program, fund_half, earned::VARCHAR, program_currency, \"left\"::VARCHAR,
+        &["program", "fund_half", "*earned", "-", "*converted", "-", "*left", "-", "*available", "program_currency"],
+        "SELECT program, fund_half, earned::VARCHAR, program_currency, converted::VARCHAR,
+            program_currency, \"left\"::VARCHAR,
             program_currency, available::VARCHAR, program_currency
         FROM coop_fund WHERE participant_id = ? AND ? IS NOT NULL ORDER BY program, half_from",
     ),
@@ -118,11 +120,12 @@ pub fn explain(connection: &Connection, id: &str, period: Option<&str>) -> Resul
     Ok(page)
 }
 
-/// opening + earned − ordered = closing, for the terms that are shown.
+/// opening + earned + converted − ordered − forfeited = closing, for the terms that are shown.
 fn movements(section: &mut Section, row: usize) {
     use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
     let value = |name: &str| parse(section.cell(row, name), AMOUNT_SCALE).unwrap_or_default();
-    let closing = format(value("opening") + value("earned") - value("ordered"), AMOUNT_SCALE, 0);
+    let came = value("opening") + value("earned") + value("converted");
+    let closing = format(came - value("ordered") - value("forfeited"), AMOUNT_SCALE, 0);
     let what = format!(
         "is what {} leaves in {} ({})",
         section.cell(row, "program"),

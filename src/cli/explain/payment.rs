@@ -2,6 +2,7 @@
 
 use super::page::{Page, Section};
 use crate::error::{Error, Result};
+use crate::payments::ROLLOVER;
 use duckdb::Connection;
 use earnest_core::currency::minor_units;
 use earnest_core::decimal::{
@@ -98,6 +99,33 @@ const LINE_NAMES: &[&str] = &[
     "program_currency",
 ];
 
+const THRESHOLD: &str = "
+    SELECT \"window\", outcome, measured::VARCHAR, coop_fund.program_currency, threshold::VARCHAR,
+        coop_fund.program_currency, decided_on::VARCHAR
+    FROM determinations JOIN coop_fund
+        ON coop_fund.program = determinations.program AND participant_id = subject
+        AND fund_half = \"window\"
+    WHERE kind = 'coop_threshold' AND determinations.program = ? AND subject = ?
+        AND strftime(half_until - INTERVAL 1 DAY, '%Y-%m') = ?";
+const THRESHOLD_NAMES: &[&str] =
+    &["half", "outcome", "*measured", "-", "*threshold", "program_currency", "decided_on"];
+
+/// Co-op that converted in the cycles from the item's origin to the payment's.
+const CONVERTED: &str = "
+    SELECT coalesce(transaction_id, aggregate_key), transaction_on::VARCHAR,
+        coalesce('reverses ' || original_transaction_id, 'co-op'), customer_id, base::VARCHAR,
+        transaction_currency, earning_amount::VARCHAR, transaction_currency,
+        program_amount::VARCHAR, earnings.program_currency
+    FROM earnings JOIN coop_fund USING (program, participant_id, fund_half)
+    JOIN determinations ON determinations.program = earnings.program
+        AND subject = participant_id AND \"window\" = fund_half AND kind = 'coop_threshold'
+    WHERE earning_type = 'coop' AND earnings.program = ? AND participant_id = ?
+        AND strftime(half_until - INTERVAL 1 DAY, '%Y-%m') = ?
+        AND greatest(determinations.cycle, strftime(
+            (period || '-01')::DATE + to_months(datediff('month', half_until - INTERVAL 1 DAY,
+                (determinations.cycle || '-01')::DATE)::INTEGER), '%Y-%m')) BETWEEN ? AND ?
+    ORDER BY abs(program_amount) DESC, 1, original_transaction_id";
+
 /// The page of a payment; `lines` is how many transactions per item are shown.
 pub fn explain(connection: &Connection, id: &str, lines: usize) -> Result<Page> {
     let title = format!("Payment {id}");
@@ -168,6 +196,9 @@ fn item(
     lines: usize,
 ) -> Result<[Section; 2]> {
     let (period, lever) = (items.cell(row, "period"), items.cell(row, "lever"));
+    if lever == ROLLOVER {
+        return conversion(connection, payment, items, row, lines);
+    }
     let key = [
         payment.cell(0, "program"),
         payment.cell(0, "participant_id"),
@@ -196,7 +227,46 @@ fn item(
         (items.cell(row, "program_amount"), items.cell(row, "program_currency"));
     rates.add("is the item", &rates.total("program_amount"), amount, currency);
     transactions.add("is the item", &transactions.total("program_amount"), amount, currency);
+    shorten(&mut transactions, lines);
+    Ok([rates, transactions])
+}
+
+fn shorten(transactions: &mut Section, lines: usize) {
     transactions.left_out = transactions.rows.len().saturating_sub(lines);
     transactions.rows.truncate(lines);
-    Ok([rates, transactions])
+}
+
+/// The threshold that co-op of a half missed, and the co-op that became rebate.
+fn conversion(
+    connection: &Connection,
+    payment: &Section,
+    items: &Section,
+    row: usize,
+    lines: usize,
+) -> Result<[Section; 2]> {
+    let period = items.cell(row, "period");
+    let key = [payment.cell(0, "program"), payment.cell(0, "participant_id"), period];
+    let name = format!("{period} {ROLLOVER}");
+    let threshold = Section::of(
+        connection,
+        &format!("threshold {name}"),
+        &format!("{name}: co-op of the half against its threshold"),
+        THRESHOLD_NAMES,
+        THRESHOLD,
+        &key,
+    )?;
+    let cycles = [items.cell(row, "origin_cycle"), payment.cell(0, "cycle")];
+    let mut converted = Section::of(
+        connection,
+        &format!("transactions {name}"),
+        &format!("{name}: co-op that became rebate"),
+        LINE_NAMES,
+        CONVERTED,
+        &[&key[..], &cycles[..]].concat(),
+    )?;
+    let (amount, currency) =
+        (items.cell(row, "program_amount"), items.cell(row, "program_currency"));
+    converted.add("is the item", &converted.total("program_amount"), amount, currency);
+    shorten(&mut converted, lines);
+    Ok([threshold, converted])
 }
