@@ -62,6 +62,13 @@ impl Error {
         Error { kind, message: message.into(), hint: None }
     }
 
+    /// The same error with other words for the same things.
+    #[must_use]
+    pub fn reworded(self, words: impl Fn(&str) -> String) -> Error {
+        let hint = self.hint.as_deref().map(&words);
+        Error { message: words(&self.message), hint, ..self }
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {

@@ -60,6 +60,11 @@ const ENROLLMENTS: &str = "enrollments";
 /// # Errors
 /// If the program file or an export is not as agreed, lever or term is unknown, or a check fails.
 pub fn estimate(request: &Request) -> Result<Estimate> {
+    if !request.formats.is_dir() {
+        let place = request.formats.display();
+        return Err(Error::usage(format!("{place}: expected a folder of formats, found none"))
+            .hint("name it by `--formats DIR`; this project's is `pipelines/sources`"));
+    }
     let folder = tempfile::tempdir().map_err(|error| Error::io(&std::env::temp_dir(), &error))?;
     let root = folder.path();
     let text =
@@ -74,13 +79,16 @@ pub fn estimate(request: &Request) -> Result<Estimate> {
     let formats =
         std::path::absolute(request.formats).map_err(|error| Error::io(request.formats, &error))?;
     let mut sources = Table::new();
+    let mut names = Names::default();
     for (format, path) in request.exports {
-        let glob = link(root, format, path, request.as_of)?;
-        sources.insert(format.clone(), source(format, &glob));
+        let linked = link(root, format, path, request.as_of)?;
+        sources.insert(format.clone(), source(format, &linked));
+        names.0.push((linked, path.display().to_string()));
     }
     let pipeline = root.join("estimate.toml");
     write(&pipeline, &job(&formats, &sources))?;
-    let mut outcome = run_once(request, &pipeline)?;
+    let mut outcome =
+        run_once(request, &pipeline).map_err(|error| error.reworded(|text| names.own(text)))?;
     if !sources.contains_key(ENROLLMENTS) {
         let enrolled = enroll_everybody(&outcome, &Job::load(&pipeline)?, &program)?;
         let path = root.join(format!("{ENROLLMENTS}_{}.csv", request.as_of));
@@ -88,12 +96,25 @@ pub fn estimate(request: &Request) -> Result<Estimate> {
         sources.insert(ENROLLMENTS.to_owned(), source(ENROLLMENTS, &path.to_string_lossy()));
         write(&pipeline, &job(&formats, &sources))?;
         let attention = std::mem::take(&mut outcome.attention);
-        outcome = run_once(request, &pipeline)?;
+        outcome =
+            run_once(request, &pipeline).map_err(|error| error.reworded(|text| names.own(text)))?;
         outcome.attention.extend(attention);
         outcome.attention.sort();
         outcome.attention.dedup();
     }
+    outcome.attention = outcome.attention.iter().map(|text| names.own(text)).collect();
     Ok(Estimate { outcome, job: Job::load(&pipeline)?, assumed, _folder: folder })
+}
+
+/// What the job calls a file, and what its owner does.
+#[derive(Default)]
+struct Names(Vec<(String, String)>);
+
+impl Names {
+    /// A message in the owner's words.
+    fn own(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (linked, own)| text.replace(linked, own))
+    }
 }
 
 fn run_once(request: &Request, pipeline: &Path) -> Result<Outcome> {

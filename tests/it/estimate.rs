@@ -138,6 +138,30 @@ fn what_is_not_given_is_assumed_and_said() {
     assert_eq!(json["out_of_scope"].as_array().map(Vec::len), Some(2));
 }
 
+/// Messages name the files that were given, not the copies that the job reads.
+#[test]
+fn bad_files_are_named_as_they_were_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = "pipelines/programs/csp-direct-bill.toml";
+    let whole = project().join("sample-data/transactions/harborline-direct_2021-03-03.csv");
+    let whole = std::fs::read_to_string(whole).expect("an export");
+    let cases = [
+        ("empty.csv", String::new(), Some(3), "expected a header"),
+        ("sales.csv", whole.replace("Amount", "Amnt"), Some(3), "expected the columns `Amount`"),
+        ("sales.csv", whole.replace("256.00", "2x6"), Some(1), "record 1: column `Amount`"),
+        ("sales", whole, Some(3), "expected a file ending with .csv"),
+    ];
+    for (name, text, code, expected) in cases {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        let path = path.display().to_string();
+        let output = estimate(&["--program", program, "--transactions", &path]);
+        assert_eq!(output.status.code(), code, "{name}");
+        let said = self::text(&output.stderr);
+        assert!(said.contains(expected) && said.contains(&path), "{name}: {said}");
+    }
+}
+
 #[test]
 fn unknown_levers_and_terms_are_named_with_the_known_ones() {
     let program = "pipelines/programs/csp-direct-bill.toml";
