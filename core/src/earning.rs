@@ -39,6 +39,8 @@ pub struct Posting {
     /// Position of the program.
     pub program: usize,
     pub lever: Arc<str>,
+    /// Whose rules earned it; of converted co-op, that of the half's last day.
+    pub term: Arc<str>,
     pub earning_type: EarningType,
     pub participant: Arc<str>,
     pub period: Period,

@@ -318,11 +318,23 @@ pub struct Payment {
     /// In program currency, at money scale; a gross equal to it is paid.
     pub minimum: i128,
     pub below_minimum: BelowMinimum,
+    pub year_end: YearEnd,
     /// Where a due day that is no business day moves to; `None`: it stays.
     pub business_day: Option<BusinessDay>,
     /// Days besides Saturdays and Sundays on which nothing is paid, sorted.
     pub holidays: Vec<NaiveDate>,
     pub fx: PaymentFx,
+}
+
+/// What happens to a term's earnings that stay below the minimum, when its last month is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum YearEnd {
+    /// They wait for the next term's.
+    #[default]
+    Carry,
+    /// They are lost.
+    Forfeit,
 }
 
 /// Where a due day moves to that is no business day.

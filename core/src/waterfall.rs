@@ -151,6 +151,22 @@ pub struct Settled {
     pub reason: Option<CarryReason>,
 }
 
+impl Settled {
+    /// Takes what is forfeited at year end from the balance; negative gives it back.
+    pub fn forfeit(&mut self, amount: i128) {
+        self.movements.forfeited += amount;
+        self.closing -= amount;
+        self.held = self.held.min(self.closing.max(0));
+        self.below_minimum = self.below_minimum.min(self.closing.max(0) - self.held);
+        self.reason = match self.reason {
+            _ if self.closing == 0 => (amount > 0).then_some(CarryReason::Forfeited),
+            // What came back waits for the next cycle.
+            Some(CarryReason::Negative) if self.closing > 0 => Some(CarryReason::BelowMinimum),
+            reason => reason,
+        };
+    }
+}
+
 /// The waterfall of one cycle: closing balance → minus held → not positive: carry → below the
 /// minimum: carry or forfeit → gross, converted once. A missing rate holds what would be ordered; what is less
 /// than the payment currency's smallest unit waits as if it were below the minimum.

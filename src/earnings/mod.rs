@@ -158,9 +158,9 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
 fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
     let mut sums: BTreeMap<_, (i128, i64)> = BTreeMap::new();
     for unit in written {
-        for &((program, lever, participant, fund), by_type) in &unit.postings {
+        for &((program, lever, participant, fund, term), by_type) in &unit.postings {
             for (earning_type, (amount, earnings)) in EarningType::ALL.into_iter().zip(by_type) {
-                let key = (unit.period, program, lever, earning_type, participant, fund);
+                let key = (unit.period, program, lever, earning_type, participant, fund, term);
                 if earnings > 0 {
                     let sum = sums.entry(key).or_default();
                     sum.0 += amount;
@@ -170,20 +170,26 @@ fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
         }
     }
     sums.into_iter()
-        .map(|((period, program, lever, earning_type, participant, fund), (amount, earnings))| {
-            let rules = &context.programs[program];
-            Posting {
-                program,
-                lever: Arc::from(rules.levers[lever].lever.as_str()),
-                earning_type,
-                participant: Arc::from(context.names.participants.text(participant)),
-                period,
-                fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
-                converted_in: None,
-                amount,
-                earnings,
-            }
-        })
+        .map(
+            |(
+                (period, program, lever, earning_type, participant, fund, term),
+                (amount, earnings),
+            )| {
+                let rules = &context.programs[program];
+                Posting {
+                    program,
+                    lever: Arc::from(rules.levers[lever].lever.as_str()),
+                    term: Arc::from(context.names.terms.text(term)),
+                    earning_type,
+                    participant: Arc::from(context.names.participants.text(participant)),
+                    period,
+                    fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
+                    converted_in: None,
+                    amount,
+                    earnings,
+                }
+            },
+        )
         .collect()
 }
 

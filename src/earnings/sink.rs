@@ -23,7 +23,7 @@ const BATCH_ROWS: usize = 8_192;
 
 /// What sums of earnings are kept by: program, lever, participant key, period of the fund (for co-op
 /// the original's, else the unit's), each for every earning type.
-pub type PostingKey = (usize, usize, i32, Period);
+pub type PostingKey = (usize, usize, i32, Period, i32);
 
 /// Sum in program currency at money scale, number of earnings.
 pub type PostingSum = (i128, i64);
@@ -201,7 +201,8 @@ impl<'a> Sink<'a> {
             self.earnings.rows.push(line, &outcome.subject, origin.aggregate_key, &figures);
             let fund_period = if coop { origin.fund_period } else { self.period };
             let subject = &outcome.subject;
-            let key = (outcome.program, outcome.lever, subject.participant, fund_period);
+            let key =
+                (outcome.program, outcome.lever, subject.participant, fund_period, subject.term);
             let sum = &mut self.postings.entry(key).or_default()[earning_type as usize];
             sum.0 += program_amount;
             sum.1 += 1;

@@ -4,6 +4,7 @@
 use super::Posting;
 use super::payees::{Method, Payees};
 use super::rollover::Decision;
+use super::year_end::{self, Forfeiture};
 use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
@@ -24,6 +25,8 @@ pub struct Account<'a> {
     pub balances: Vec<(Period, Settled)>,
     pub payments: Vec<Payment<'a>>,
     pub funds: Vec<(FiscalHalf, FundMovements)>,
+    /// At year end.
+    pub forfeitures: Vec<Forfeiture<'a>>,
 }
 
 /// An order of a cycle.
@@ -49,6 +52,20 @@ pub struct Item<'a> {
     pub earnings: i64,
 }
 
+impl<'a> Item<'a> {
+    /// What a year's end took, or gave back, since the order before.
+    fn forfeited(forfeiture: &Forfeiture) -> Item<'a> {
+        Item {
+            period: forfeiture.period,
+            origin_cycle: forfeiture.cycle,
+            lever: year_end::LEVER,
+            program_amount: -forfeiture.amount,
+            payment_amount: 0,
+            earnings: 0,
+        }
+    }
+}
+
 impl<'a> Account<'a> {
     /// `postings` are those of one account, not empty, sorted by period and lever.
     pub fn of(program: &'a Program, postings: &'a [Posting]) -> Account<'a> {
@@ -60,6 +77,7 @@ impl<'a> Account<'a> {
             balances: Vec::new(),
             payments: Vec::new(),
             funds: Vec::new(),
+            forfeitures: Vec::new(),
         }
     }
 
@@ -117,25 +135,39 @@ impl<'a> Account<'a> {
     ) -> Result<()> {
         let program = self.program;
         let mut cycle = self.postings[0].cycle(program);
+        let postings = self.postings;
+        let mut terms = year_end::Terms::new(program);
         let (mut released, mut entered, mut opening) = (0, 0, 0);
+        // Forfeitures that items of an order have named.
+        let mut named = 0;
         while program.due_day(cycle) <= as_of && (opening != 0 || entered < self.postings.len()) {
             let due =
                 self.postings[entered..].partition_point(|posting| posting.cycle(program) <= cycle);
-            let (earned, converted_in) = sums(&self.postings[entered..entered + due]);
+            let entering = &postings[entered..entered + due];
+            let (earned, converted_in) = sums(entering);
+            terms.enter(entering);
             entered += due;
             if opening != 0 || earned != 0 || converted_in != 0 {
                 let movements = Movements { opening, earned, converted_in, ..Movements::default() };
                 let due_on = program.due_day(cycle);
                 let method = payees.on(self.postings[0].program, self.participant, due_on);
-                let settled = settle(movements, &self.terms(&method, rates, cycle))?;
+                let mut settled = settle(movements, &self.terms(&method, rates, cycle))?;
                 if let (Some(order), Ok(method)) = (settled.order, &method) {
-                    let postings = &self.postings[released..entered];
-                    let payment = self.payment(cycle, due_on, method, order, postings)?;
+                    let postings = &postings[released..entered];
+                    let payment = self.payment(cycle, due_on, method, order, postings, named)?;
                     self.payments.push(payment);
-                    released = entered;
                 }
-                if settled.movements.forfeited != 0 {
-                    released = entered;
+                if settled.order.is_some() || settled.movements.forfeited != 0 {
+                    (released, named) = (entered, self.forfeitures.len());
+                    terms.release();
+                }
+                for forfeiture in terms.test(cycle, settled.closing) {
+                    settled.forfeit(forfeiture.amount);
+                    self.forfeitures.push(forfeiture);
+                    if settled.closing == 0 {
+                        (released, named) = (entered, self.forfeitures.len());
+                        terms.release();
+                    }
                 }
                 self.balances.push((cycle, settled));
                 opening = settled.closing;
@@ -174,6 +206,7 @@ impl<'a> Account<'a> {
         method: &Method,
         order: Order,
         postings: &'a [Posting],
+        named: usize,
     ) -> Result<Payment<'a>> {
         let (cycle_text, earning_type) = (cycle.to_string(), self.earning_type.name());
         let key = [
@@ -187,7 +220,8 @@ impl<'a> Account<'a> {
             &SEQUENCE.to_string(),
         ];
         let payment_id = payment_id(&key);
-        let items = items(self.program, postings, order, method.minor_units)?;
+        let forfeited = self.forfeitures[named..].iter().map(Item::forfeited);
+        let items = items(self.program, postings, forfeited, order, method.minor_units)?;
         verify(&payment_id, &items, order)?;
         Ok(Payment {
             payment_id,
@@ -216,6 +250,7 @@ fn payment_id(key: &[&str]) -> String {
 fn items<'a>(
     program: &Program,
     postings: &'a [Posting],
+    forfeited: impl Iterator<Item = Item<'a>>,
     order: Order,
     minor_units: u32,
 ) -> Result<Vec<Item<'a>>> {
@@ -230,6 +265,7 @@ fn items<'a>(
             payment_amount: 0,
             earnings: posting.earnings,
         })
+        .chain(forfeited)
         .collect();
     items.sort_by_key(|item| (item.period, item.lever, item.origin_cycle));
     // Co-op of a half may convert in several cycles.

@@ -71,12 +71,15 @@ pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
     }
     for (cycle, settled) in &account.balances {
         let forfeited = settled.movements.forfeited;
-        if forfeited > 0 {
+        if forfeited != 0 {
             let due_on = account.program.due_day(*cycle);
-            let entry = Entry::new(account, "forfeiture", due_on, Some(*cycle), *cycle);
+            let event = if forfeited > 0 { "forfeiture" } else { "forfeiture reversed" };
+            let entry = Entry::new(account, event, due_on, Some(*cycle), *cycle);
             let (program, participant) = (&account.program.program, account.participant);
             let source = format!("{program}/{participant}/{cycle}/{}", kind.name());
-            entry.transfer(&mut lines, payable(kind), FORFEITED, currency, forfeited, &source);
+            let (debit, credit) =
+                if forfeited > 0 { (payable(kind), FORFEITED) } else { (FORFEITED, payable(kind)) };
+            entry.transfer(&mut lines, debit, credit, currency, forfeited.abs(), &source);
         }
     }
     for payment in &account.payments {

@@ -12,10 +12,12 @@ mod rollover;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod year_end;
 
 use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
 pub use rollover::LEVER as ROLLOVER;
+pub use year_end::LEVER as FORFEITURE;
 
 use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
@@ -52,7 +54,8 @@ pub fn pay(
     let rates = ExchangeRates::read(rates, "payment")?;
     let mut postings = added_up(programs, postings)?;
     let decisions = rollover::decide(programs, &postings, as_of);
-    postings.extend(decisions.iter().flat_map(rollover::Decision::postings));
+    let converted = |decision| rollover::Decision::postings(decision, &programs[decision.program]);
+    postings.extend(decisions.iter().flat_map(converted));
     sort(programs, &mut postings);
     let accounts: Vec<&[Posting]> = postings.chunk_by(same_account).collect();
     let settled = accounts
@@ -70,7 +73,7 @@ pub fn pay(
     tables::build(&settled, programs, &decisions)
 }
 
-/// One posting per account, lever, period and fund half, in the order of the tables' keys.
+/// One posting per account, lever, term, period and fund half, in the order of the tables' keys.
 fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Posting>> {
     if let Some(posting) = postings.iter().find(|posting| posting.program >= programs.len()) {
         let (found, count) = (posting.program, programs.len());
@@ -94,6 +97,7 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
         let same = same_account(next, kept)
             && next.period == kept.period
             && next.lever == kept.lever
+            && next.term == kept.term
             && next.fund_half == kept.fund_half;
         if same {
             kept.amount += next.amount;
@@ -116,6 +120,7 @@ fn sort(programs: &[Program], postings: &mut [Posting]) {
             .then_with(|| programs[a.program].program.cmp(&programs[b.program].program))
             .then_with(|| key(a).cmp(&key(b)))
             .then_with(|| a.lever.cmp(&b.lever))
+            .then_with(|| a.term.cmp(&b.term))
             .then_with(|| a.fund_half.cmp(&b.fund_half))
     });
 }

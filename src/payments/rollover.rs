@@ -72,10 +72,13 @@ impl Decision {
     }
 
     /// What comes in as rebate, of the half's last month.
-    pub fn postings(&self) -> impl Iterator<Item = Posting> + '_ {
-        self.conversion.converted.iter().map(|&(cycle, amount)| Posting {
+    pub fn postings<'a>(&'a self, program: &Program) -> impl Iterator<Item = Posting> + use<'a> {
+        let last = self.half.end().plus(-1).last_day();
+        let term: Arc<str> = program.term_on(last).map_or("", |term| term.term.as_str()).into();
+        self.conversion.converted.iter().map(move |&(cycle, amount)| Posting {
             program: self.program,
             lever: Arc::from(LEVER),
+            term: Arc::clone(&term),
             earning_type: EarningType::Rebate,
             participant: Arc::clone(&self.participant),
             period: self.half.end().plus(-1),

@@ -36,6 +36,7 @@ fn posting(text: &str) -> Posting {
     Posting {
         program: 0,
         lever: lever.into(),
+        term: "all".into(),
         earning_type: match kind {
             "rebate" => EarningType::Rebate,
             "coop" => EarningType::Coop,

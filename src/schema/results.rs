@@ -370,7 +370,11 @@ pub const JOURNAL: Table = Table {
             Uuid,
             "Digest of event, program, participant, period and (or) cycle and earning type",
         ),
-        content("event", Text, "`accrual`, `conversion`, `forfeiture` or `order`"),
+        content(
+            "event",
+            Text,
+            "`accrual`, `conversion`, `forfeiture`, `forfeiture reversed` or `order`",
+        ),
         content("accounting_on", Date, "Accruals: the period's last day; orders: the due day"),
         optional("cycle", Text, "Payment month; null for co-op accruals"),
         content("period", Text, "The month that earned; for orders the cycle"),

@@ -72,6 +72,7 @@ pub(super) fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Erro
         months_after: written.months_after,
         minimum,
         below_minimum: written.below_minimum,
+        year_end: written.year_end,
         business_day: written.business_day,
         holidays,
         fx: written.fx,

@@ -1,6 +1,6 @@
 //! The program file as it is written: strings for decimals and dates, inclusive `until`.
 
-use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped};
+use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
 use toml::Spanned;
@@ -133,6 +133,8 @@ pub struct Payment {
     pub minimum: Text,
     #[serde(default)]
     pub below_minimum: BelowMinimum,
+    #[serde(default)]
+    pub year_end: YearEnd,
     pub business_day: Option<BusinessDay>,
     #[serde(default)]
     pub holidays: Vec<Text>,

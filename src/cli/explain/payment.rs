@@ -2,7 +2,7 @@
 
 use super::page::{Page, Section};
 use crate::error::{Error, Result};
-use crate::payments::ROLLOVER;
+use crate::payments::{FORFEITURE, ROLLOVER};
 use duckdb::Connection;
 use earnest_core::currency::minor_units;
 use earnest_core::decimal::{
@@ -194,10 +194,13 @@ fn item(
     items: &Section,
     row: usize,
     lines: usize,
-) -> Result<[Section; 2]> {
+) -> Result<Vec<Section>> {
     let (period, lever) = (items.cell(row, "period"), items.cell(row, "lever"));
     if lever == ROLLOVER {
         return conversion(connection, payment, items, row, lines);
+    }
+    if lever == FORFEITURE {
+        return Ok(vec![forfeiture(connection, payment, items, row)?]);
     }
     let key = [
         payment.cell(0, "program"),
@@ -228,7 +231,7 @@ fn item(
     rates.add("is the item", &rates.total("program_amount"), amount, currency);
     transactions.add("is the item", &transactions.total("program_amount"), amount, currency);
     shorten(&mut transactions, lines);
-    Ok([rates, transactions])
+    Ok(vec![rates, transactions])
 }
 
 fn shorten(transactions: &mut Section, lines: usize) {
@@ -243,7 +246,7 @@ fn conversion(
     items: &Section,
     row: usize,
     lines: usize,
-) -> Result<[Section; 2]> {
+) -> Result<Vec<Section>> {
     let period = items.cell(row, "period");
     let key = [payment.cell(0, "program"), payment.cell(0, "participant_id"), period];
     let name = format!("{period} {ROLLOVER}");
@@ -268,5 +271,28 @@ fn conversion(
         (items.cell(row, "program_amount"), items.cell(row, "program_currency"));
     converted.add("is the item", &converted.total("program_amount"), amount, currency);
     shorten(&mut converted, lines);
-    Ok([threshold, converted])
+    Ok(vec![threshold, converted])
+}
+
+/// When what was forfeited left the balance, since the order before.
+fn forfeiture(
+    connection: &Connection,
+    payment: &Section,
+    items: &Section,
+    row: usize,
+) -> Result<Section> {
+    let period = items.cell(row, "period");
+    let of = |name: &str| payment.cell(0, name);
+    let origin = items.cell(row, "origin_cycle");
+    let key = [of("program"), of("participant_id"), of("earning_type"), origin, of("cycle")];
+    Section::of(
+        connection,
+        &format!("forfeiture {period}"),
+        &format!("{period} {FORFEITURE}: the year's earnings were below the minimum"),
+        &["cycle", "*forfeited", "program_currency"],
+        "SELECT cycle, forfeited::VARCHAR, program_currency FROM balances
+        WHERE program = ? AND participant_id = ? AND earning_type = ? AND forfeited <> 0
+            AND cycle BETWEEN ? AND ? ORDER BY cycle",
+        &key,
+    )
 }
