@@ -53,14 +53,16 @@ impl Cap {
     }
 }
 
-/// What a cap makes of one amount with nothing before it; no limit credits all of it.
+/// What a cap makes of the net amount of its whole window: the lesser of the two. A negative net is
+/// credited as it is, so that it isn't lost; no limit credits everything.
 ///
 /// # Errors
 /// As [`Cap::new`] and [`Cap::credit`].
-pub fn credit_once(limit: Option<i128>, gross: i128) -> Result<Credited, Error> {
+pub fn credit_once(limit: Option<i128>, net: i128) -> Result<Credited, Error> {
     match limit {
-        Some(limit) => Cap::new(limit)?.credit(gross),
-        None => Ok(Credited { amount: gross, forgone: 0, left: 0 }),
+        Some(limit) if net > 0 => Cap::new(limit)?.credit(net),
+        Some(limit) => Ok(Credited { amount: net, forgone: 0, left: Cap::new(limit)?.left() }),
+        None => Ok(Credited { amount: net, forgone: 0, left: 0 }),
     }
 }
 
@@ -106,6 +108,17 @@ mod tests {
     }
 
     #[test]
+    fn one_net_amount_is_credited_up_to_the_limit() {
+        let credit = |net| credit_once(Some(100), net).map(|found| (found.amount, found.forgone));
+        assert_eq!(
+            [-5, 0, 99, 100, 101].map(credit),
+            [Ok((-5, 0)), Ok((0, 0)), Ok((99, 0)), Ok((100, 0)), Ok((100, 1))]
+        );
+        assert_eq!(credit_once(None, 101).map(|found| found.amount), Ok(101));
+        assert!(credit_once(Some(-1), -5).is_err());
+    }
+
+    #[test]
     fn a_refund_gives_room_back() {
         let mut cap = Cap::new(100).expect("a cap");
         let credits = [80, 40, -30, 20, -110]
@@ -114,7 +127,9 @@ mod tests {
             credits,
             [Ok((80, 0)), Ok((20, 20)), Ok((-10, -20)), Ok((10, 10)), Ok((-100, -10))]
         );
+        let credits = [-50, 70, 90].map(|gross| cap.credit(gross).map(|found| found.amount));
+        assert_eq!(credits, [Ok(0), Ok(20), Ok(80)], "below nothing, refunds use up later sales");
         assert!(Cap::new(-1).is_err());
-        assert!(cap.credit(i128::MAX).is_ok() && cap.credit(1).is_err());
+        assert!(cap.credit(i128::MAX).is_err(), "overflow");
     }
 }

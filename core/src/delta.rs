@@ -85,7 +85,8 @@ pub struct Committed {
     pub top_up: i128,
     /// What exceeds the maximum.
     pub reduction: i128,
-    /// The reduction by item of the charge, in the items' order; the last are reduced first.
+    /// The reduction by item of the charge that costs something, in the items' order; the last are
+    /// reduced first.
     pub reductions: Vec<i128>,
     /// Charge + top-up − reduction.
     pub total: i128,
@@ -107,7 +108,7 @@ impl Commitment {
         let over = self.maximum.map_or(Ok(0), |maximum| subtract(billed, maximum))?.max(0);
         let mut left = over;
         let mut reductions = Vec::with_capacity(charge.items.len());
-        for item in charge.items.iter().rev() {
+        for item in charge.items.iter().rev().filter(|item| item.amount != 0) {
             let taken = left.min(item.amount.max(0));
             left -= taken;
             reductions.push(taken);
@@ -153,6 +154,17 @@ mod tests {
         assert_eq!((before.reduction, before.total), (172, 10));
         let used_up = limit(None, Some(160)).apply(&charge, 500, false).expect("fits");
         assert_eq!((used_up.reduction, used_up.total), (182, 0), "never more than the charge");
+    }
+
+    #[test]
+    fn settlements_re_add_to_the_window_s_total() {
+        use crate::package::Package;
+        use crate::price::Price;
+        let one = crate::decimal::power_of_ten(12);
+        let package = Price::Package(Package { size: 10 * one, price: 1, free: 0 });
+        let settled =
+            settlements(&PriceList::of(package), &[5 * one, 4 * one, 12 * one, -20 * one]);
+        assert_eq!(settled, Ok(vec![one, 0, 2 * one, -2 * one]));
     }
 
     #[test]

@@ -108,6 +108,8 @@ mod tests {
         assert_eq!(by(None, Some(249 * one)), (3, 3));
         assert_eq!(by(Some(1), Some(250 * one)), (202, 3));
         assert_eq!(by(Some(9), Some(0)), (252, 4), "an allowance of nothing is met at once");
+        let used_up = Percentage { free_amount: Some(one), ..Percentage::default() };
+        assert_eq!(used_up.charge(&[one, 0]).map(|charged| charged.paid_events), Ok(1));
         assert!(Percentage::default().charge(&[-1]).is_err());
     }
 }

@@ -132,6 +132,21 @@ fn a_refund_is_the_exact_negative_of_its_sale() {
 }
 
 #[test]
+fn shapes_differ_by_what_each_tier_is_applied_to() {
+    let expected = [
+        (Shape::Marginal, ["19.9", "30", "32.5"]),
+        (Shape::Whole, ["19.9", "20", "12.5"]),
+        (Shape::Rolling, ["19.9", "40", "52.5"]),
+        (Shape::Total, ["19.9", "60", "87.5"]),
+    ];
+    for (shape, totals) in expected {
+        let table = table(shape, NO_FLATS, Conventions::default());
+        let found = ["9.95", "20", "25"].map(|quantity| total(&table, quantity));
+        assert_eq!(found, totals.map(amount), "{shape:?}");
+    }
+}
+
+#[test]
 fn packages_count_whole_inside_a_tier() {
     let terms = |per: &str| Terms::UnitPrice { price: rate("1"), per: Some(number(per)) };
     let tiers = || {

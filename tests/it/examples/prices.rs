@@ -177,6 +177,10 @@ fn items(items: &[Item]) -> Found {
 /// Packages, and sums of units.
 pub fn bill(given: &Given) -> Result<Row, Failure> {
     let list = price_list(&given.rule)?;
+    if given.rule.text("kind")? != "sum" && given.input.has("quantity") {
+        let quantity = given.input.amount("quantity")?;
+        return Ok(priced_row(&price(&given.rule)?.price(quantity)?, quantity));
+    }
     if given.input.has("quantities") {
         let quantities = given.input.amounts("quantities")?;
         return each(&quantities, |one| Ok(list.bill(&PriceList::single(one))?.total));
