@@ -32,11 +32,11 @@ pub struct FundCalendar {
     /// Month (1 to 12) that opens the fiscal year.
     pub fiscal_year_start_month: u32,
     /// Months of use, from the end of the half.
-    pub use_months: u32,
+    pub use_months: u16,
     /// Months after the first month of use, and the day on which claims open.
-    pub claim_opens: (u32, u32),
+    pub claim_opens: (u16, u32),
     /// Months after the last month of use, and the last day of claims.
-    pub claim_closes: (u32, u32),
+    pub claim_closes: (u16, u32),
 }
 
 /// The windows of one half, days inclusive at both ends.
@@ -60,14 +60,14 @@ impl FundCalendar {
         }
         let half = FiscalHalf::of(Period::of(earned_on), self.fiscal_year_start_month);
         let first = half.end();
-        let last = first.plus(self.use_months.cast_signed() - 1);
+        let last = first.plus(i32::from(self.use_months) - 1);
         let (opens, closes) = (self.claim_opens, self.claim_closes);
         Ok(FundWindows {
             half,
             use_from: first.first_day(),
             use_to: last.last_day(),
-            claim_from: first.plus(opens.0.cast_signed()).day(opens.1),
-            claim_to: last.plus(closes.0.cast_signed()).day(closes.1),
+            claim_from: first.plus(opens.0.into()).day(opens.1),
+            claim_to: last.plus(closes.0.into()).day(closes.1),
         })
     }
 }

@@ -82,13 +82,20 @@ pub struct GraceWindow {
 
 /// The window of a period's run: some days after the period count too, and the run is on a day of the
 /// next month. Source: Salesforce Trailhead, rebate management.
-#[must_use]
-pub fn grace_window(period: Period, grace_days: u32, calculation_day: u32) -> GraceWindow {
-    GraceWindow {
+///
+/// # Errors
+/// If the window ends after the last day that there is.
+pub fn grace_window(
+    period: Period,
+    grace_days: u16,
+    calculation_day: u32,
+) -> Result<GraceWindow, Error> {
+    let to = period.last_day().checked_add_days(Days::new(grace_days.into()));
+    Ok(GraceWindow {
         from: period.first_day(),
-        to: period.last_day() + Days::new(grace_days.into()),
+        to: to.ok_or_else(|| Error(format!("expected {grace_days} days after {period}")))?,
         run_on: period.plus(1).day(calculation_day),
-    }
+    })
 }
 
 /// An event of one unit of measure.
@@ -137,9 +144,9 @@ pub fn aggregate(starts: &[NaiveDate], events: &[Event]) -> Result<Vec<Aggregate
 /// later than the month after its usage waits for a later cycle.
 /// Source: Partner Center docs, incentives payment FAQ; RULES 5.
 #[must_use]
-pub fn estimated_payment(usage: Period, generated: Period, months_after: u32) -> (Period, bool) {
+pub fn estimated_payment(usage: Period, generated: Period, months_after: u16) -> (Period, bool) {
     let on_time = usage.plus(1);
-    (generated.max(on_time).plus(months_after.cast_signed()), generated > on_time)
+    (generated.max(on_time).plus(months_after.into()), generated > on_time)
 }
 
 /// First and last day of `YYYY`, `YYYY-Hn`, `YYYY-Qn` or `YYYY-MM`, of calendar years.

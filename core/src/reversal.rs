@@ -84,7 +84,7 @@ pub fn documents(rate: i128, documents: &[(NaiveDate, i128)]) -> Result<Document
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteOffTerms {
     /// Months from the payout to the write-off.
-    pub months: u32,
+    pub months: u16,
     /// Days of the month after the write-off's: of the deduction, and from which payouts are held.
     pub deduction_day: u32,
     pub hold_day: u32,
@@ -107,7 +107,7 @@ impl WriteOffTerms {
     /// On overflow.
     pub fn write_off(&self, paid_on: NaiveDate, amount: i128) -> Result<WriteOff, Error> {
         use chrono::Datelike;
-        let month = Period::of(paid_on).plus(self.months.cast_signed());
+        let month = Period::of(paid_on).plus(self.months.into());
         let next = month.plus(1);
         Ok(WriteOff {
             write_off_on: month.day(paid_on.day()),

@@ -46,7 +46,7 @@ pub fn payment_date(given: &Given) -> Result<Row, Failure> {
 }
 
 pub fn estimated_payment_month(given: &Given) -> Result<Row, Failure> {
-    let after = given.rule.count("months_after_generation")?;
+    let after = given.rule.small_count("months_after_generation")?;
     let (usage, generated) =
         (given.input.month("usage_month")?, given.input.month("generated_month")?);
     let (estimated, late) = periods::estimated_payment(usage, generated, after);
@@ -84,8 +84,8 @@ pub fn adjustment_period(given: &Given) -> Result<Row, Failure> {
 }
 
 pub fn grace_window(given: &Given) -> Result<Row, Failure> {
-    let (grace, on) = (given.rule.count("grace_days")?, given.rule.count("calculation_day")?);
-    let window = periods::grace_window(given.input.month("period")?, grace, on);
+    let (grace, on) = (given.rule.small_count("grace_days")?, given.rule.count("calculation_day")?);
+    let window = periods::grace_window(given.input.month("period")?, grace, on)?;
     Ok(vec![("from", day(window.from)), ("to", day(window.to)), ("run_date", day(window.run_on))])
 }
 

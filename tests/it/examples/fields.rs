@@ -98,6 +98,11 @@ impl<'a> Fields<'a> {
         self.required(name, self.optional_count(name))
     }
 
+    /// A count of days or months.
+    pub fn small_count(&self, name: &str) -> Read<u16> {
+        u16::try_from(self.count(name)?).map_err(|_| self.unknown(name, "a large number"))
+    }
+
     pub fn optional_decimal(&self, name: &str, scale: u32) -> Read<Option<i128>> {
         self.optional_text(name)?.map(|text| self.parsed(name, text, scale)).transpose()
     }

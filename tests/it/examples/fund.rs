@@ -5,7 +5,7 @@ use super::compare::{Found, Row, day, exact};
 use super::dates::program;
 use super::fields::{Failure, Fields};
 use earnest_core::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, format, power_of_ten, subtract,
+    AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, format, power_of_ten, subtract, sum,
 };
 use earnest_core::fund::{self, FundCalendar, SubLimit};
 
@@ -30,7 +30,7 @@ fn split_at(given: &Given, rebate_share: i128) -> Result<Row, Failure> {
 fn rebate_share(fields: &Fields) -> Result<i128, Failure> {
     let share = fields.rate("rebate_share")?;
     match fields.optional_rate("coop_share")? {
-        Some(coop) if share + coop != power_of_ten(RATE_SCALE) => {
+        Some(coop) if sum([share, coop])? != power_of_ten(RATE_SCALE) => {
             Err(Failure("expected shares that add up to 1".to_owned()))
         }
         _ => Ok(share),
@@ -52,7 +52,7 @@ pub fn split_by_date(given: &Given) -> Result<Row, Failure> {
     for (position, (from, share)) in schedule.iter().enumerate() {
         let until = schedule.get(position + 1).and_then(|next| next.0.pred_opt());
         let until = until.map(|until| format!("until = \"{until}\"\n")).unwrap_or_default();
-        let coop = power_of_ten(RATE_SCALE) - share;
+        let coop = subtract(power_of_ten(RATE_SCALE), *share)?;
         let (rebate, coop) = (format(*share, RATE_SCALE, 1), format(coop, RATE_SCALE, 1));
         splits += &format!(
             "[[split]]\nfrom = \"{from}\"\n{until}rebate = \"{rebate}\"\ncoop = \"{coop}\"\n"
@@ -89,9 +89,9 @@ pub fn coop_calendar(given: &Given) -> Result<Row, Failure> {
     let (opens, closes) = (rule.table("claim_opens")?, rule.table("claim_closes")?);
     let calendar = FundCalendar {
         fiscal_year_start_month: rule.count("fiscal_year_start_month")?,
-        use_months: rule.count("use_months")?,
-        claim_opens: (opens.count("months_after_use_start")?, opens.count("day")?),
-        claim_closes: (closes.count("months_after_use_end")?, closes.count("day")?),
+        use_months: rule.small_count("use_months")?,
+        claim_opens: (opens.small_count("months_after_use_start")?, opens.count("day")?),
+        claim_closes: (closes.small_count("months_after_use_end")?, closes.count("day")?),
     };
     let windows = calendar.windows(given.input.day("earning_date")?)?;
     // Exports write `FY21H1`, the source `FY21 H1`.

@@ -56,7 +56,7 @@ pub fn refund(given: &Given) -> Result<Row, Failure> {
 
 pub fn writeoff(given: &Given) -> Result<Row, Failure> {
     let terms = WriteOffTerms {
-        months: given.rule.count("writeoff_after_months")?,
+        months: given.rule.small_count("writeoff_after_months")?,
         deduction_day: given.rule.count("deduction_day")?,
         hold_day: given.rule.count("hold_day")?,
     };
