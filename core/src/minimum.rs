@@ -60,10 +60,10 @@ impl RateRule {
     }
 }
 
-/// What decides over the cycles of a balance.
+/// What decides over the cycles of a balance. Amounts have one scale, the caller's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CycleTerms {
-    /// At money scale; a balance equal to it is paid.
+    /// A balance equal to it is paid.
     pub minimum: i128,
     /// What becomes of a smaller balance at the end of each cycle.
     pub below_minimum: BelowMinimum,
@@ -73,7 +73,8 @@ pub struct CycleTerms {
 }
 
 impl CycleTerms {
-    /// Runs the waterfall over cycles of what was earned in one currency (money scale).
+    /// Runs the waterfall over cycles of what was earned and is paid in one currency: nothing is
+    /// converted, so nothing is rounded.
     /// Source: RULES 5, waterfall and year end.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::Given;
 use super::compare::{Found, Row, exact, exacts};
 use super::fields::{Failure, Fields};
 use earnest_core::caps::{Cap, balance, credit_once};
-use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, power_of_ten};
+use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, power_of_ten};
 use earnest_core::guarantee::{self, Draw, Timing, top_ups};
 use earnest_core::minimum::{BelowMinimum, CycleTerms, RateRule};
 
@@ -64,12 +64,12 @@ pub fn minimum_payment(given: &Given) -> Result<Row, Failure> {
         Some("forfeit") => true,
         Some(word) => return Err(given.rule.unknown("year_end", word)),
     };
-    let minimum = given.rule.decimal("minimum", MONEY_SCALE)?;
+    let minimum = given.rule.decimal("minimum", EXACT_SCALE)?;
     let below_minimum = below_minimum(&given.rule)?;
     let terms = CycleTerms { minimum, below_minimum, year_end_forfeits };
-    let cycles = terms.run(&given.input.decimals("earned", MONEY_SCALE)?)?;
-    let series = |amounts: Vec<i128>| Found::Series(amounts, MONEY_SCALE);
-    let money = |amount| Found::Decimal(amount, MONEY_SCALE);
+    let cycles = terms.run(&given.input.decimals("earned", EXACT_SCALE)?)?;
+    let series = |amounts: Vec<i128>| Found::Series(amounts, EXACT_SCALE);
+    let money = |amount| Found::Decimal(amount, EXACT_SCALE);
     let paid = cycles.iter().map(|cycle| cycle.order.map_or(0, |order| order.gross)).collect();
     let forfeited = cycles.iter().map(|cycle| cycle.movements.forfeited).collect();
     Ok(vec![
