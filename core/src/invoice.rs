@@ -157,6 +157,18 @@ mod tests {
     }
 
     #[test]
+    fn a_credit_lowers_the_price_before_anything_is_rounded() {
+        let rate = |text: &str| parse(text, RATE_SCALE).expect("a rate");
+        let quantity = parse("29", AMOUNT_SCALE).expect("a quantity");
+        let down = Rounding::TowardZero;
+        assert_eq!(billable_cost(quantity, rate("0.868"), rate("0.15"), 2, down), Ok(2_139));
+        assert_eq!(effective_price(2_139, 2, quantity, 6), Ok(737_586));
+        let price = discounted_price(rate("0.045"), rate("0.15"));
+        assert_eq!(price, parse("0.03825", EXACT_SCALE));
+        assert!(effective_price(1, 2, 0, 6).is_err());
+    }
+
+    #[test]
     fn a_fee_and_its_net_re_add() {
         let amount = parse("499.99", AMOUNT_SCALE).expect("an amount");
         let (fee, net) = fee(amount, 30_000_000).expect("fits");
