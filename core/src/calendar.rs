@@ -44,7 +44,7 @@ impl Period {
     #[must_use]
     pub fn day(self, day: u32) -> NaiveDate {
         let (year, month) = (self.0.div_euclid(12), self.0.rem_euclid(12).cast_unsigned() + 1);
-        (1..=day)
+        (1..=day.min(31))
             .rev()
             .find_map(|day| NaiveDate::from_ymd_opt(year, month, day))
             .unwrap_or(NaiveDate::MIN)

@@ -14,6 +14,12 @@ pub struct Conversion {
     pub converted: Vec<(Period, i128)>,
 }
 
+/// Whether a half's co-op stays co-op: equal to the threshold qualifies.
+#[must_use]
+pub fn qualifies(measured: i128, threshold: i128) -> bool {
+    measured >= threshold
+}
+
 /// Decides a half. `entered` are cycles and amounts in any order, `cycle` the one in which the half's
 /// last month is due. Below the threshold everything converts, in that cycle; what enters later
 /// converts in its own. Equal to the threshold qualifies.
@@ -28,7 +34,7 @@ pub fn convert(
         *by_cycle.entry(entry.max(cycle)).or_default() += amount;
     }
     let measured = by_cycle[&cycle];
-    let qualified = measured >= threshold;
+    let qualified = qualifies(measured, threshold);
     let converts = |(_, amount): &(Period, i128)| !qualified && *amount != 0;
     Conversion { measured, qualified, converted: by_cycle.into_iter().filter(converts).collect() }
 }

@@ -1,7 +1,10 @@
 //! Exact decimals as scaled integers. The scale is fixed by what the number is: see the constants.
 //! One function rounds, one function allocates; every product is exact or an error.
 
+mod exact;
+
 use crate::Error;
+pub use exact::{divide, exact, rescale, round_factors, round_ratio_by, subtract, sum, widened};
 
 /// Decimals of base amounts, quantities and prices, `DECIMAL(38,12)`.
 pub const AMOUNT_SCALE: u32 = 12;
@@ -9,6 +12,9 @@ pub const AMOUNT_SCALE: u32 = 12;
 pub const RATE_SCALE: u32 = 9;
 /// Decimals of posted money, `DECIMAL(18,3)`.
 pub const MONEY_SCALE: u32 = 3;
+/// Decimals of exact amounts that no rule has rounded yet: an amount times a rate, up to 10 to the
+/// power of 17 before the mark.
+pub const EXACT_SCALE: u32 = AMOUNT_SCALE + RATE_SCALE;
 
 /// 10 to the power of `exponent`, which is at most 38.
 #[must_use]
@@ -101,6 +107,40 @@ pub fn round_div(value: i128, divisor: i128) -> Result<i128, Error> {
     let rest = (value - quotient * divisor).unsigned_abs();
     let up = rest >= divisor.unsigned_abs() - rest;
     Ok(if rest != 0 && up { quotient + value.signum() } else { quotient })
+}
+
+/// How a rule rounds what lies between two units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rounding {
+    /// To the nearest unit, a half away from zero: the default, since a refund then is the exact
+    /// negative of its sale.
+    #[default]
+    HalfAwayFromZero,
+    /// To the nearest unit, a half to the even one.
+    HalfEven,
+    /// Down in magnitude.
+    TowardZero,
+    /// To the unit that is not less.
+    Ceiling,
+    /// To the unit that is not more.
+    Floor,
+}
+
+/// Divides and rounds as `rounding` says. `divisor` is positive.
+///
+/// # Errors
+/// If `divisor` is not positive.
+pub fn round_div_by(value: i128, divisor: i128, rounding: Rounding) -> Result<i128, Error> {
+    let nearest = round_div(value, divisor)?;
+    let (quotient, rest) = (value / divisor, value % divisor);
+    let half = rest.unsigned_abs() == divisor.unsigned_abs() - rest.unsigned_abs();
+    Ok(match rounding {
+        Rounding::HalfEven if half && quotient % 2 == 0 => quotient,
+        Rounding::HalfAwayFromZero | Rounding::HalfEven => nearest,
+        Rounding::TowardZero => quotient,
+        Rounding::Ceiling => quotient + i128::from(rest > 0),
+        Rounding::Floor => quotient - i128::from(rest < 0),
+    })
 }
 
 /// An exact product, or an error where 128 bits don't hold it.
@@ -240,6 +280,27 @@ mod tests {
             assert_eq!(round_div(value, divisor), Ok(expected), "{value} ÷ {divisor}");
         }
         assert!(round_div(1, 0).is_err());
+    }
+
+    #[test]
+    fn other_modes_round_as_their_names_say() {
+        use Rounding::{Ceiling, Floor, HalfAwayFromZero, HalfEven, TowardZero};
+        let cases = [
+            (25, [3, 2, 2, 3, 2]),
+            (35, [4, 4, 3, 4, 3]),
+            (-25, [-3, -2, -2, -2, -3]),
+            (-35, [-4, -4, -3, -3, -4]),
+            (26, [3, 3, 2, 3, 2]),
+            (-24, [-2, -2, -2, -2, -3]),
+            (30, [3, 3, 3, 3, 3]),
+            (5, [1, 0, 0, 1, 0]),
+            (0, [0, 0, 0, 0, 0]),
+        ];
+        let modes = [HalfAwayFromZero, HalfEven, TowardZero, Ceiling, Floor];
+        for (value, expected) in cases {
+            let found = modes.map(|mode| round_div_by(value, 10, mode));
+            assert_eq!(found, expected.map(Ok), "{value} ÷ 10");
+        }
     }
 
     #[test]

@@ -2,16 +2,30 @@
 //! everything here is a function of its arguments.
 
 pub mod calendar;
+pub mod caps;
 pub mod conversion;
 pub mod currency;
 pub mod decimal;
+pub mod delta;
 pub mod earning;
 pub mod eligibility;
 mod error;
+pub mod events;
+pub mod fund;
+pub mod growth;
+pub mod guarantee;
 pub mod id;
+pub mod invoice;
+pub mod minimum;
+pub mod package;
+pub mod periods;
+pub mod price;
 pub mod program;
 pub mod reason;
 pub mod refund;
+pub mod reversal;
+pub mod select;
+pub mod tiers;
 pub mod waterfall;
 
 pub use error::Error;

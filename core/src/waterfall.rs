@@ -151,6 +151,13 @@ pub struct Settled {
     pub reason: Option<CarryReason>,
 }
 
+/// Whether a year's earnings are lost at its end: all of them are positive and below the minimum.
+/// Source: RULES 5.
+#[must_use]
+pub fn year_is_lost(earned: i128, minimum: i128) -> bool {
+    0 < earned && earned < minimum
+}
+
 impl Settled {
     /// Takes what is forfeited at year end from the balance; negative gives it back.
     pub fn forfeit(&mut self, amount: i128) {

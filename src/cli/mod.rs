@@ -61,7 +61,7 @@ enum Command {
     Query(query::Args),
     Explain(explain::Args),
     Report(report::Args),
-    Estimate(estimate::Args),
+    Estimate(Box<estimate::Args>),
     Catalog(catalog::Args),
     Generate(generate::Args),
 }

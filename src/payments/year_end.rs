@@ -4,6 +4,7 @@
 use super::Posting;
 use earnest_core::calendar::Period;
 use earnest_core::program::{Program, YearEnd};
+use earnest_core::waterfall::year_is_lost;
 use std::collections::BTreeMap;
 
 /// The lever under which what was forfeited stands among a payment's items.
@@ -73,7 +74,7 @@ impl<'a> Terms<'a> {
             if self.program.due_cycle(period) > cycle {
                 continue;
             }
-            let lost = (1..payment.minimum).contains(&amounts.earned);
+            let lost = year_is_lost(amounts.earned, payment.minimum);
             let wanted = if lost { amounts.unordered.max(0) } else { 0 };
             let amount = (wanted - amounts.forfeited).min(closing.max(0));
             if amount != 0 {
