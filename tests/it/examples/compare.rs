@@ -117,10 +117,8 @@ fn compare_list(path: &str, expected: &[Value], found: &[Found]) -> Result<(), F
         let (expected, found) = (expected.len(), found.len());
         return Err(Failure(format!("{path}: expected {expected} entries, found {found}")));
     }
-    let pairs = expected.iter().zip(found).enumerate();
-    pairs
-        .map(|(at, (expected, found))| compare(&format!("{path}[{at}]"), expected, found))
-        .collect()
+    let mut pairs = expected.iter().zip(found).enumerate();
+    pairs.try_for_each(|(at, (expected, found))| compare(&format!("{path}[{at}]"), expected, found))
 }
 
 fn compare_totals(
