@@ -61,13 +61,17 @@ fn a_run_may_die_at_any_store_operation() {
     let operations = usize::try_from(full.store.operations()).expect("few");
     assert!(operations > 50, "expected many operations, found {operations}");
     let wanted = digests(&full.snapshot);
+    println!("{operations} store operations");
     let faults: Vec<String> = (1..=operations)
         .step_by(step())
         .flat_map(|number| {
-            let kinds = ["kill-after", "full", "kill-before", "read-only"];
-            let turn = number % kinds.len();
-            let chosen = if every_kind() { &kinds[..] } else { &kinds[turn..=turn] };
-            chosen.iter().map(move |kind| format!("{kind}@{number}")).collect::<Vec<_>>()
+            // Killed after every operation; the other kinds take turns, unless all are asked for.
+            let others = ["full", "kill-before", "read-only"];
+            let turn = number / step() % (4 * others.len());
+            let chosen =
+                if every_kind() { &others[..] } else { others.get(turn..=turn).unwrap_or(&[]) };
+            let kinds = std::iter::once(&"kill-after").chain(chosen);
+            kinds.map(move |kind| format!("{kind}@{number}")).collect::<Vec<_>>()
         })
         .collect();
     faults.par_iter().for_each(|fault| {
