@@ -28,6 +28,8 @@ pub struct Membership<'a> {
     /// The company.
     pub global_id: &'a str,
     status: &'a str,
+    /// What the export says of the location, whatever the row's days.
+    first_transaction_on: Option<NaiveDate>,
 }
 
 struct Agreement<'a> {
@@ -113,6 +115,9 @@ impl<'a> Index<'a> {
                 .map(|row| row.fact)
                 .collect(),
             RequirementKind::FirstTransaction => {
+                let known = self.memberships(location).iter();
+                let known = known.filter_map(|row| row.first_transaction_on);
+                let first = known.chain(first).min();
                 first.and_then(|day| Fact::of(Some(day), None)).into_iter().collect()
             }
             RequirementKind::Competency { .. } => {
@@ -177,8 +182,10 @@ fn by_location<T>(
 
 fn memberships(rows: &RecordBatch) -> Result<HashMap<&str, Vec<Membership<'_>>>> {
     let (global_id, status) = (columns::text(rows, "global_id")?, columns::text(rows, "status")?);
+    let first = columns::date(rows, "first_transaction_on")?;
     by_location(rows, |row, fact| Membership {
         fact,
+        first_transaction_on: columns::day(first, row),
         global_id: global_id.value(row),
         status: status.value(row),
     })

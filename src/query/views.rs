@@ -87,7 +87,16 @@ fn rows_of(store: &Store, table: &Table, files: &[&DataFile]) -> String {
     if paths.is_empty() {
         return format!("SELECT {columns} WHERE false");
     }
-    format!("SELECT {columns} FROM read_parquet([{}], hive_partitioning = false)", paths.join(", "))
+    let paths = paths.join(", ");
+    if table.version == 1 {
+        return format!("SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = false)");
+    }
+    // Older files lack the columns that came later.
+    format!(
+        "SELECT {columns} FROM ({} UNION ALL BY NAME SELECT * FROM read_parquet([{paths}],
+            hive_partitioning = false, union_by_name = true))",
+        rows_of(store, table, &[])
+    )
 }
 
 fn comments(table: &Table) -> Vec<String> {
@@ -186,4 +195,51 @@ pub fn literal(text: &str) -> String {
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::MEMBERSHIPS;
+
+    #[test]
+    fn columns_that_an_older_file_lacks_are_null() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().display().to_string(), None).expect("a store");
+        let connection = Connection::open_in_memory().expect("DuckDB");
+        let later = "first_transaction_on";
+        let old: Vec<String> = MEMBERSHIPS
+            .columns
+            .iter()
+            .filter(|column| column.name != later)
+            .map(|column| format!("NULL::{} AS {}", column.kind.sql(), quoted(column.name)))
+            .collect();
+        let new = format!("{}, DATE '2020-11-05' AS {later}", old.join(", "));
+        for (file, columns) in [("old", old.join(", ")), ("new", new)] {
+            let path = store.path(&format!("{file}.parquet"));
+            let copy = format!("COPY (SELECT {columns}) TO {}", literal(&path.to_string_lossy()));
+            connection.execute_batch(&copy).expect("written");
+        }
+        let file = |name: &str| DataFile {
+            path: format!("{name}.parquet"),
+            partition: String::new(),
+            unit: String::new(),
+            rows: 1,
+            bytes: 0,
+            sha256: String::new(),
+            digest: String::new(),
+        };
+        for (files, expected) in
+            [(vec!["old"], 0), (vec!["old", "new"], 1), (vec!["new", "old"], 1)]
+        {
+            let files: Vec<DataFile> = files.into_iter().map(file).collect();
+            let files: Vec<&DataFile> = files.iter().collect();
+            let rows = rows_of(&store, &MEMBERSHIPS, &files);
+            let sql = format!("SELECT count(*), count({later}) FROM ({rows})");
+            let found: (i64, i64) = connection
+                .query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+                .expect("a count");
+            assert_eq!(found, (files.len().cast_signed() as i64, expected));
+        }
+    }
 }

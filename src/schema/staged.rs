@@ -95,10 +95,10 @@ pub const TRANSACTIONS: Table = Table {
 
 /// Declares a partner-side table: its own columns, then what every staged row carries.
 macro_rules! partner_side {
-    ($constant:ident, $name:literal, $description:literal, $grain:literal, [$($column:expr),* $(,)?]) => {
+    ($constant:ident, $version:literal, $name:literal, $description:literal, $grain:literal, [$($column:expr),* $(,)?]) => {
         pub const $constant: Table = Table {
             name: $name,
-            version: 1,
+            version: $version,
             description: $description,
             grain: $grain,
             key: &[],
@@ -110,6 +110,7 @@ macro_rules! partner_side {
 
 partner_side!(
     MEMBERSHIPS,
+    2,
     "memberships",
     "Partner locations, the companies they belong to, and their network membership",
     "one row per location × dates",
@@ -123,6 +124,11 @@ partner_side!(
         optional("location_name", Text, "Registered name"),
         optional("country", Text, "ISO 3166 country of the location"),
         content("status", Text, "Membership status; `Active` counts"),
+        optional(
+            "first_transaction_on",
+            Date,
+            "The location's first transaction, where it is older than the exports of transactions"
+        ),
         FROM_ON,
         UNTIL_ON,
     ]
@@ -130,6 +136,7 @@ partner_side!(
 
 partner_side!(
     AGREEMENTS,
+    1,
     "agreements",
     "Agreements that locations have signed",
     "one row per location × agreement × dates",
@@ -144,6 +151,7 @@ partner_side!(
 
 partner_side!(
     COMPETENCIES,
+    1,
     "competencies",
     "Competencies, counted for every location of the company",
     "one row per location × competency × dates",
@@ -158,6 +166,7 @@ partner_side!(
 
 partner_side!(
     ENROLLMENTS,
+    1,
     "enrollments",
     "Enrollments of locations in programs, with how they are paid",
     "one row per location × program × dates",
@@ -181,6 +190,7 @@ partner_side!(
 
 partner_side!(
     PARTICIPANT_MAP,
+    1,
     "participant_map",
     "Which participant a partner id on a transaction earns for",
     "one row per partner id × program × dates",
@@ -195,6 +205,7 @@ partner_side!(
 
 partner_side!(
     USERS,
+    1,
     "users",
     "Who may see what",
     "one row per user × role × program × location × dates",
@@ -210,6 +221,7 @@ partner_side!(
 
 partner_side!(
     PRODUCT_GROUPS,
+    1,
     "product_groups",
     "Which products belong to which group",
     "one row per product group × product × dates",
@@ -224,6 +236,7 @@ partner_side!(
 
 partner_side!(
     CUSTOMERS,
+    1,
     "customers",
     "End customers",
     "one row per customer",
@@ -237,6 +250,7 @@ partner_side!(
 
 partner_side!(
     EXCHANGE_RATES,
+    1,
     "exchange_rates",
     "Monthly exchange rates",
     "one row per rate type × currencies × period",
