@@ -118,8 +118,8 @@ impl<'a> Rows<'a> {
             return Err(Fault {
                 column: None,
                 reason: if short { RejectReason::ShortRecord } else { RejectReason::LongRecord },
-                found: Some(format!("{} fields", fields.spans.len())),
-                expected: format!("{} fields", self.layout.fields),
+                found: Some(counted(fields.spans.len())),
+                expected: counted(self.layout.fields),
             });
         }
         self.texts.set(fields);
@@ -335,6 +335,11 @@ impl<'a> Rows<'a> {
         let code = |key: usize| currencies.texts.get(key).to_owned();
         self.sums.iter().enumerate().map(|(key, sum)| (code(key), *sum)).collect()
     }
+}
+
+/// A number of fields, in words.
+fn counted(fields: usize) -> String {
+    if fields == 1 { "1 field".to_owned() } else { format!("{fields} fields") }
 }
 
 /// Months as texts `YYYY-MM`, by number from year 0.
