@@ -3,12 +3,11 @@
 //! like code.
 
 use crate::golden::difference;
-use crate::support::{project, rows};
+use crate::support::{project, rows, side_by_side};
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use earnest::warehouse::{Snapshot, Store};
 use earnest_core::reason::RejectReason;
 use parquet::arrow::ArrowWriter;
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -38,7 +37,8 @@ const RECIPES: &[(&str, &str, Recipe)] = &[
 fn broken_exports() {
     let cases = cases();
     assert!(cases.len() >= 25, "expected the broken exports, found {}", cases.len());
-    let differences: Vec<String> = cases.par_iter().flat_map(|case| check(case)).collect();
+    let differences: Vec<String> =
+        side_by_side(&cases, |case| check(case)).into_iter().flatten().collect();
     assert!(differences.is_empty(), "{}\n", differences.join("\n"));
 }
 

@@ -2,10 +2,9 @@
 //! whole, and the next run finishes with the digests of an undisturbed one.
 
 use crate::properties::{AS_OF, exports};
-use crate::support::{digests, earnest, must_run, options};
+use crate::support::{digests, earnest, must_run, options, side_by_side};
 use earnest::warehouse::{Snapshot, Store};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows of the exports; `./just prove` asks for more.
 fn rows() -> u64 {
@@ -61,7 +60,6 @@ fn a_run_may_die_at_any_store_operation() {
     let operations = usize::try_from(full.store.operations()).expect("few");
     assert!(operations > 50, "expected many operations, found {operations}");
     let wanted = digests(&full.snapshot);
-    println!("{operations} store operations");
     let faults: Vec<String> = (1..=operations)
         .step_by(step())
         .flat_map(|number| {
@@ -89,16 +87,5 @@ fn a_run_may_die_at_any_store_operation() {
         let next = must_run(&options(&pipeline, warehouse.path(), AS_OF));
         assert_eq!(digests(&next.snapshot), wanted, "{fault}: the next run");
     };
-    // Not by rayon: a thread of its pool that waits for a run would begin the next fault on its stack.
-    let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    meet(fault);
-                }
-            });
-        }
-    });
+    side_by_side(&faults, |fault| meet(fault));
 }

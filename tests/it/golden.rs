@@ -1,11 +1,10 @@
 //! Golden cases: folders of CSV that a finance colleague can read, worked out by hand from the rules.
 //! `BLESS=1` rewrites the expected files with what came out; its diff is reviewed like code.
 
-use crate::support::{must_run, options, project, rows};
+use crate::support::{must_run, options, project, rows, side_by_side};
 use earnest::schema::{self, Kind};
 use earnest::warehouse::{Snapshot, Store};
 use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
-use rayon::prelude::*;
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +26,8 @@ fn golden_cases() {
         .collect();
     cases.sort();
     assert!(cases.len() >= 40, "expected the golden cases, found {}", cases.len());
-    let differences: Vec<String> = cases.par_iter().flat_map(|case| check(case)).collect();
+    let differences: Vec<String> =
+        side_by_side(&cases, |case| check(case)).into_iter().flatten().collect();
     assert!(differences.is_empty(), "{}\n", differences.join("\n"));
 }
 

@@ -7,6 +7,7 @@ use earnest::warehouse::{Snapshot, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The project's folder.
 pub fn project() -> PathBuf {
@@ -78,4 +79,25 @@ pub fn rows(store: &Store, snapshot: &Snapshot, sql: &str) -> Vec<Vec<String>> {
     }
     rows.sort();
     rows
+}
+
+/// Does something to each of many, some at a time; gives the results in their order. Not by rayon: a
+/// thread of its pool that waits for a run would begin the next one on its own stack.
+pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(place) else { return done };
+            done.push((place, work(item)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    });
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
 }
