@@ -7,7 +7,7 @@
 //! without enrollments everybody is enrolled and paid in the program's currency.
 
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::Limits;
 use crate::query;
 use crate::run::{Outcome, RunOptions, run};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -35,8 +35,6 @@ pub struct Request<'a> {
 /// What came of it.
 pub struct Estimate {
     pub outcome: Outcome,
-    /// The limits of the job.
-    pub job: Job,
     /// What was assumed, in words.
     pub assumed: Vec<String>,
     /// Holds the files that the outcome reads.
@@ -87,23 +85,23 @@ pub fn estimate(request: &Request) -> Result<Estimate> {
     }
     let pipeline = root.join("estimate.toml");
     write(&pipeline, &job(&formats, &sources))?;
-    let mut outcome =
-        run_once(request, &pipeline).map_err(|error| error.reworded(|text| names.own(text)))?;
+    let calculate =
+        || run_once(request, &pipeline).map_err(|error| error.reworded(|text| names.own(text)));
+    let mut outcome = calculate()?;
     if !sources.contains_key(ENROLLMENTS) {
-        let enrolled = enroll_everybody(&outcome, &Job::load(&pipeline)?, &program)?;
+        let enrolled = enroll_everybody(&outcome, &program)?;
         let path = root.join(format!("{ENROLLMENTS}_{}.csv", request.as_of));
         write(&path, &enrolled)?;
         sources.insert(ENROLLMENTS.to_owned(), source(ENROLLMENTS, &path.to_string_lossy()));
         write(&pipeline, &job(&formats, &sources))?;
         let attention = std::mem::take(&mut outcome.attention);
-        outcome =
-            run_once(request, &pipeline).map_err(|error| error.reworded(|text| names.own(text)))?;
+        outcome = calculate()?;
         outcome.attention.extend(attention);
         outcome.attention.sort();
         outcome.attention.dedup();
     }
     outcome.attention = outcome.attention.iter().map(|text| names.own(text)).collect();
-    Ok(Estimate { outcome, job: Job::load(&pipeline)?, assumed, _folder: folder })
+    Ok(Estimate { outcome, assumed, _folder: folder })
 }
 
 /// What the job calls a file, and what its owner does.
@@ -213,8 +211,8 @@ fn job(formats: &Path, sources: &Table) -> String {
 }
 
 /// An enrollment for every participant whose eligibility was decided.
-fn enroll_everybody(outcome: &Outcome, job: &Job, program: &Program) -> Result<String> {
-    let connection = query::connect(&outcome.store, &outcome.snapshot, &job.limits)?;
+fn enroll_everybody(outcome: &Outcome, program: &Program) -> Result<String> {
+    let connection = query::connect(&outcome.store, &outcome.snapshot, &Limits::default())?;
     let ids = "SELECT DISTINCT participant_id FROM eligibility ORDER BY participant_id";
     let mut text = String::from(
         "location_id,program,status,payout_profile,tax_profile,payment_currency,payment_method,\

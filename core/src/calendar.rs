@@ -109,6 +109,11 @@ impl FiscalHalf {
         self.first
     }
 
+    #[must_use]
+    pub fn last(self) -> Period {
+        self.first.plus(5)
+    }
+
     /// First period after.
     #[must_use]
     pub fn end(self) -> Period {

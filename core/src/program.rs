@@ -403,7 +403,7 @@ impl Program {
     /// The threshold of a half's co-op: the one in force on its last day. `None`: it never converts.
     #[must_use]
     pub fn coop_threshold(&self, half: FiscalHalf) -> Option<i128> {
-        let last = half.end().plus(-1).last_day();
+        let last = half.last().last_day();
         let found = self.coop_thresholds.iter().find(|threshold| threshold.days.contain(last));
         found.map(|threshold| threshold.amount)
     }

@@ -41,7 +41,7 @@ pub fn decide(programs: &[Program], postings: &[Posting], as_of: NaiveDate) -> V
     let decisions = halves.into_iter().filter_map(|((position, _, half), postings)| {
         let program = &programs[position];
         let threshold = program.coop_threshold(half)?;
-        let cycle = program.due_cycle(half.end().plus(-1));
+        let cycle = program.due_cycle(half.last());
         if program.due_day(cycle) > as_of {
             return None;
         }
@@ -73,7 +73,7 @@ impl Decision {
 
     /// What comes in as rebate, of the half's last month.
     pub fn postings<'a>(&'a self, program: &Program) -> impl Iterator<Item = Posting> + use<'a> {
-        let last = self.half.end().plus(-1).last_day();
+        let last = self.half.last().last_day();
         let term: Arc<str> = program.term_on(last).map_or("", |term| term.term.as_str()).into();
         self.conversion.converted.iter().map(move |&(cycle, amount)| Posting {
             program: self.program,
@@ -81,7 +81,7 @@ impl Decision {
             term: Arc::clone(&term),
             earning_type: EarningType::Rebate,
             participant: Arc::clone(&self.participant),
-            period: self.half.end().plus(-1),
+            period: self.half.last(),
             fund_half: None,
             converted_in: Some(cycle),
             amount,
