@@ -91,7 +91,14 @@ impl Amounts {
     /// # Errors
     /// On overflow.
     pub fn of(base: i128, terms: &Terms) -> Result<Amounts, Error> {
-        let earned = gross(base, terms.rate, terms.minor_units)?;
+        Amounts::of_earned(gross(base, terms.rate, terms.minor_units)?, terms)
+    }
+
+    /// The amounts of what is earned already (money scale), split and exchanged, each rounded once.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn of_earned(earned: i128, terms: &Terms) -> Result<Amounts, Error> {
         let rebate =
             round_product(earned, MONEY_SCALE, terms.share, RATE_SCALE, terms.minor_units)?;
         let exchange = |amount| {
@@ -161,24 +168,30 @@ pub fn gross(base: i128, rate: i128, minor_units: u32) -> Result<i128, Error> {
 /// On overflow.
 pub fn shares(amount: i128, bases: &[i128]) -> Result<Vec<i128>, Error> {
     let total: i128 = bases.iter().sum();
-    let nine = multiply(amount, power_of_ten(RATE_SCALE - MONEY_SCALE))?;
-    let widen = power_of_ten(AMOUNT_SCALE - RATE_SCALE);
-    let mut left = multiply(nine, widen)?;
+    let mut left = multiply(amount, power_of_ten(AMOUNT_SCALE - MONEY_SCALE))?;
     let mut shares = Vec::with_capacity(bases.len());
     for (position, &base) in bases.iter().enumerate() {
         let last = position + 1 == bases.len();
-        let share = if last {
-            left
-        } else if total == 0 {
-            0
-        } else {
-            let exact = multiply(nine, base)?;
-            multiply(round_div(exact * total.signum(), total.abs())?, widen)?
-        };
+        let share = if last { left } else { share(amount, base, total)? };
         left -= share;
         shares.push(share);
     }
     Ok(shares)
+}
+
+/// The share of one base of a total, of an amount (money scale), at nine decimals (amount scale out);
+/// nothing of a total of zero.
+///
+/// # Errors
+/// On overflow.
+pub fn share(amount: i128, base: i128, total: i128) -> Result<i128, Error> {
+    if total == 0 {
+        return Ok(0);
+    }
+    let nine = multiply(amount, power_of_ten(RATE_SCALE - MONEY_SCALE))?;
+    let exact = multiply(nine, base)?;
+    let share = round_div(exact * total.signum(), total.abs())?;
+    multiply(share, power_of_ten(AMOUNT_SCALE - RATE_SCALE))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod growth;
 pub mod guarantee;
 pub mod id;
 pub mod invoice;
+pub mod measure;
 pub mod minimum;
 pub mod package;
 pub mod periods;

@@ -2,6 +2,7 @@
 //! paid. A file is checked on load, against itself; dates become half-open, decimals exact integers.
 
 mod load;
+pub mod measured;
 mod pay;
 mod raw;
 
@@ -187,7 +188,10 @@ pub struct Lever {
     pub draws: DataRole,
     pub grain: Grain,
     pub pays_as: PaysAs,
+    /// In force by date; of a measured lever, one of rate 0 for each of its tables.
     pub rates: Vec<LeverRate>,
+    /// What it adds up before it earns; `None`: each line earns by its rate.
+    pub measured: Option<measured::Measured>,
     pub filter: Option<Filter>,
 }
 

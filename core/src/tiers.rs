@@ -222,6 +222,21 @@ impl TierTable {
         Ok(TierTable { shape, tiers, conventions })
     }
 
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    #[must_use]
+    pub fn tiers(&self) -> &[Tier] {
+        &self.tiers
+    }
+
+    #[must_use]
+    pub fn conventions(&self) -> &Conventions {
+        &self.conventions
+    }
+
     /// What a quantity (amount scale) costs or earns.
     ///
     /// # Errors

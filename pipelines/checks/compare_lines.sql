@@ -3,7 +3,7 @@ WITH amounts AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, participant_id,
         role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
     FROM amounts_of('plain_outcomes')
-    WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated
+    WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT measured
     UNION ALL
     SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
         role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
@@ -33,6 +33,10 @@ expected AS (
     JOIN original_outcomes AS originals
         ON originals.source = pieces.source AND originals.transaction_id = pieces.original
     WHERE participant_id IS NOT NULL AND (excess OR reason IS NOT NULL AND NOT aggregated)
+    UNION ALL
+    SELECT source, transaction_id, coalesce(original, ''), program, lever, participant_id, role, 'NORATE',
+        base, NULL
+    FROM held_parts
 ),
 published AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,

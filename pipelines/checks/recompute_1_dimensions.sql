@@ -44,7 +44,8 @@ SELECT program, unnest([from_on, until_on]) FROM program_rate;
 -- On a day in no term a lever covers by product alone, whatever the dates of its rates.
 CREATE OR REPLACE TEMP TABLE covers AS
 WITH matching AS (
-    SELECT product_day_groups.*, program, lever, role, term, rate, aggregated, pays_as
+    SELECT product_day_groups.*, program, lever, role, term, rate, aggregated, measured,
+        pays_as
     FROM product_day_groups
     JOIN program_rate USING (product_group)
     JOIN program_lever USING (program, lever, data_role)
@@ -61,7 +62,7 @@ WITH matching AS (
 ),
 out_of_term AS (
     SELECT product_day_groups.*, program, lever, role, NULL AS term, 0::DECIMAL(18, 9) AS rate,
-        aggregated, pays_as
+        aggregated, measured, pays_as
     FROM product_day_groups
     JOIN program_rate USING (product_group)
     JOIN program_lever USING (program, lever, data_role)

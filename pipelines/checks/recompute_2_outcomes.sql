@@ -5,26 +5,30 @@ CREATE OR REPLACE TEMP MACRO millionths_of(base) AS CASE
     WHEN TRY_CAST(base * 1000000 AS BIGINT) * 0.000001::DECIMAL(7, 6) = base
     THEN TRY_CAST(base * 1000000 AS BIGINT) END;
 
+-- One row per line × role: the reseller, and the billed partner; one of role `none` if it has neither.
+CREATE OR REPLACE TEMP MACRO concerned_in(lines) AS TABLE
+SELECT line.*, millionths_of(base) AS millionths,
+    CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END AS partner_id,
+    CASE
+        WHEN payee = 1 THEN 'reseller'
+        WHEN billed_partner_id IS NULL THEN 'none'
+        WHEN reseller_partner_id IS NULL THEN 'direct'
+        ELSE 'provider'
+    END AS role
+FROM query_table(lines) AS line, (VALUES (1), (2)) AS payees (payee)
+WHERE CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END IS NOT NULL
+    OR payee = 2 AND billed_partner_id IS NULL AND reseller_partner_id IS NULL;
+
 -- One row per line × role × covering lever; one with null program where nothing covers the role. With
 -- a participant it is in scope: earned where `reason` is null, else unearned.
 CREATE OR REPLACE TEMP MACRO outcomes_of(lines) AS TABLE
 WITH concerned AS (
-    SELECT line.*, millionths_of(base) AS millionths,
-        CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END AS partner_id,
-        CASE
-            WHEN payee = 1 THEN 'reseller'
-            WHEN billed_partner_id IS NULL THEN 'none'
-            WHEN reseller_partner_id IS NULL THEN 'direct'
-            ELSE 'provider'
-        END AS role
-    FROM query_table(lines) AS line, (VALUES (1), (2)) AS payees (payee)
-    WHERE CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END IS NOT NULL
-        OR payee = 2 AND billed_partner_id IS NULL AND reseller_partner_id IS NULL
+    FROM concerned_in(lines)
 )
 SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period,
     concerned.transaction_currency, base, millionths, concerned.role, concerned.partner_id,
-    covers.program, lever, term, segment_on, product_group, share, aggregated, pays_as,
-    rate_part, rate_whole, share_part, share_whole,
+    covers.program, lever, term, segment_on, product_group, share, aggregated, measured, pays_as,
+    quantity, exchange_rate, rate_part, rate_whole, share_part, share_whole,
     mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
     CASE WHEN covers.program IS NOT NULL THEN unmapped_reason END AS unmapped_reason,
     CASE

@@ -162,3 +162,10 @@ CREATE OR REPLACE TEMP MACRO portion(minor, part, whole) AS divided(
     minor::HUGEINT * (part * 1000000000000)::HUGEINT,
     (whole * 1000000000000)::HUGEINT
 );
+
+-- All other lines.
+CREATE OR REPLACE TEMP VIEW plain_lines AS
+SELECT * FROM transactions_in_force ANTI JOIN linked_refunds USING (source, transaction_id);
+
+CREATE OR REPLACE TEMP VIEW plain_outcomes AS
+SELECT * FROM outcomes_of('plain_lines');

@@ -86,8 +86,10 @@ pub const CHECKS: &[Check] = &[
                 FROM earnings
                 WHERE transaction_id IS NOT NULL AND (earning_type <> 'coop' OR share = 1)
                 UNION ALL
-                SELECT earning_sources.source, earning_sources.transaction_id, NULL,
-                    transaction_currency, earning_sources.period, earning_sources.base, false
+                SELECT earning_sources.source, earning_sources.transaction_id,
+                    earning_sources.original_transaction_id,
+                    coalesce(earning_sources.transaction_currency, earnings.transaction_currency),
+                    earning_sources.period, earning_sources.base, false
                 FROM earning_sources JOIN earnings USING (earning_id)
                 WHERE earning_type <> 'coop' OR share = 1
                 UNION ALL
@@ -120,7 +122,7 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "sources",
-        description: "the transactions behind an aggregate earning re-add to it",
+        description: "the transactions behind an aggregate earning re-add to it, and so do its tiers",
         global: false,
         tables: &["earning_sources"],
         how: How::Sql(
@@ -135,7 +137,21 @@ pub const CHECKS: &[Check] = &[
             ) USING (earning_id)
             WHERE earning_amount IS DISTINCT FROM shares
                 OR program_amount IS DISTINCT FROM program_shares
-                OR base IS DISTINCT FROM base_of_sources",
+                OR tier_detail IS NULL AND base IS DISTINCT FROM base_of_sources
+            UNION ALL
+            SELECT concat(earning_id, ': expected a window of ', tier_detail ->> 'window_amount',
+                ' less ', tier_detail ->> 'booked_before', ' before, found tiers of ', tiers,
+                ' and earnings of ', earned)
+            FROM (
+                SELECT any_value(earning_id) AS earning_id, tier_detail, sum(earning_amount) AS earned,
+                    any_value((SELECT coalesce(sum((tier ->> 'amount')::DECIMAL(18, 3)), 0)
+                        FROM unnest((tier_detail -> 'tiers')::JSON[]) AS tiers (tier))) AS tiers
+                FROM earnings WHERE tier_detail IS NOT NULL
+                GROUP BY program, lever, aggregate_key, participant_id, tier_detail
+            )
+            WHERE tiers <> (tier_detail ->> 'window_amount')::DECIMAL(18, 3)
+                OR earned <> (tier_detail ->> 'window_amount')::DECIMAL(18, 3)
+                    - (tier_detail ->> 'booked_before')::DECIMAL(18, 3)",
         ),
     },
     Check {

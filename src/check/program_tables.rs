@@ -6,11 +6,13 @@ use chrono::NaiveDate;
 use duckdb::Connection;
 use earnest_core::currency::{codes, minor_units};
 use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, format};
+use earnest_core::program::measured::{Baseline, Measured, Per, Quantity, Side};
 use earnest_core::program::{Days, Filter, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
+use earnest_core::tiers::{Edge, Shape, Terms};
 
-/// Makes the macros `minor_units`, `round_to` and `lever_filter` and fills the tables `program`,
-/// `program_name`, `program_role`, `program_term`, `program_split`, `program_lever`, `program_rate`.
-/// Dates are half-open, null is open.
+/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, and fills
+/// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
+/// `program_lever`, `program_rate`, `program_measure`, `program_tier`. Dates are half-open, null is open.
 ///
 /// # Errors
 /// If DuckDB refuses.
@@ -22,6 +24,7 @@ pub fn load(connection: &Connection, programs: &[Program]) -> Result<()> {
     connection.execute_batch(&currencies())?;
     connection.execute_batch(ROUNDING)?;
     connection.execute_batch(&lever_filter(programs))?;
+    connection.execute_batch(&any_measured(programs))?;
     for (name, columns, rows) in tables.named() {
         connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {name} ({columns})"))?;
         if !rows.is_empty() {
@@ -53,6 +56,13 @@ fn currencies() -> String {
     )
 }
 
+/// Whether there is a measured lever: if not, no line needs to be looked at for one.
+fn any_measured(programs: &[Program]) -> String {
+    let mut levers = programs.iter().flat_map(|program| &program.levers);
+    let any = levers.any(|lever| lever.measured.is_some());
+    format!("CREATE OR REPLACE TEMP MACRO any_measured() AS {any}")
+}
+
 #[derive(Default)]
 struct Tables {
     programs: Vec<String>,
@@ -62,6 +72,8 @@ struct Tables {
     splits: Vec<String>,
     levers: Vec<String>,
     rates: Vec<String>,
+    measures: Vec<String>,
+    tiers: Vec<String>,
 }
 
 impl Tables {
@@ -95,7 +107,11 @@ impl Tables {
         };
         let aggregated = lever.grain == Grain::CustomerProductGroupPeriod;
         let draws = lever.draws.name();
-        self.levers.push(format!("({key}, '{draws}', {aggregated}, '{pays_as}')"));
+        let measured = lever.measured.is_some();
+        self.levers.push(format!("({key}, '{draws}', {aggregated}, {measured}, '{pays_as}')"));
+        if let Some(measured) = &lever.measured {
+            self.add_measure(program, &key, measured);
+        }
         for (place, lever_rate) in lever.rates.iter().enumerate() {
             self.add_rate(program, &key, place, lever_rate);
         }
@@ -121,7 +137,56 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 7] {
+    fn add_measure(&mut self, program: &Program, key: &str, measured: &Measured) {
+        let of = match measured.of {
+            Quantity::Amount => "amount",
+            Quantity::Quantity => "quantity",
+        };
+        let per = match measured.per {
+            Per::Participant => "participant",
+            Per::Customer => "customer",
+        };
+        let side = match measured.at {
+            Side::Start => "start",
+            Side::End => "end",
+        };
+        let (baseline, amount) = match measured.baseline {
+            None => ("NULL", 0),
+            Some(Baseline::LastYear) => ("'last_year'", 0),
+            Some(Baseline::Previous) => ("'previous'", 0),
+            Some(Baseline::Fixed(amount)) => ("'fixed'", amount),
+        };
+        self.measures.push(format!(
+            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount})",
+            measured.window.months(),
+            program.fiscal_year_start,
+            integer(measured.minimum),
+        ));
+        for (place, dated) in measured.tables.iter().enumerate() {
+            let shape = if dated.table.shape() == Shape::Whole { "whole" } else { "marginal" };
+            let edge = match dated.table.conventions().edge {
+                Edge::Inclusive => "lower",
+                Edge::Next => "upper",
+            };
+            let mut lower = 0;
+            for tier in dated.table.tiers() {
+                let pays = match tier.terms {
+                    Terms::Rate(rate) => rate,
+                    Terms::UnitPrice { price, .. } => price,
+                    Terms::None | Terms::Amount(_) => 0,
+                };
+                self.tiers.push(format!(
+                    "({key}, {place}, {}, '{shape}', '{edge}', {lower}, {}, {pays}, {})",
+                    days(&dated.days),
+                    integer(tier.to),
+                    tier.flat,
+                ));
+                lower = tier.to.unwrap_or(lower);
+            }
+        }
+    }
+
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 9] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             ("program_name", "program TEXT, name TEXT", self.names),
@@ -134,7 +199,8 @@ impl Tables {
             ),
             (
                 "program_lever",
-                "program TEXT, lever TEXT, data_role TEXT, aggregated BOOLEAN, pays_as TEXT",
+                "program TEXT, lever TEXT, data_role TEXT, aggregated BOOLEAN, measured BOOLEAN, \
+                 pays_as TEXT",
                 self.levers,
             ),
             (
@@ -143,8 +209,25 @@ impl Tables {
                  rate DECIMAL(18, 9), role TEXT, product_group TEXT, group_place INTEGER",
                 self.rates,
             ),
+            (
+                "program_measure",
+                "program TEXT, lever TEXT, quantity_of TEXT, per TEXT, months INTEGER, \
+                 fiscal_start INTEGER, side TEXT, minimum HUGEINT, baseline TEXT, \
+                 baseline_amount HUGEINT",
+                self.measures,
+            ),
+            (
+                "program_tier",
+                "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, shape TEXT, \
+                 edge TEXT, lower HUGEINT, upper HUGEINT, pays HUGEINT, flat HUGEINT",
+                self.tiers,
+            ),
         ]
     }
+}
+
+fn integer(number: Option<i128>) -> String {
+    number.map_or("NULL".to_owned(), |number| number.to_string())
 }
 
 fn days(days: &Days) -> String {

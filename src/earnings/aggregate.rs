@@ -3,7 +3,7 @@
 
 use super::evaluate::{Outcome, Verdict};
 use super::facts::day;
-use super::rows::{Line, Subject};
+use super::rows::{Line, Share, Subject};
 use super::segments::Segments;
 use super::sink::{Origin, Sink};
 use crate::error::Result;
@@ -112,11 +112,16 @@ fn earn(sink: &mut Sink, key: &Key, group: &Group, period: i32, period_text: &st
         period,
         currency: key.currency,
         base,
+        quantity: 0,
     };
     let partner = group.members.iter().map(|member| member.partner).min().unwrap_or_default();
     let subject = Subject { partner, ..group.outcome.subject };
     let outcome = Outcome { subject, ..group.outcome.clone() };
-    let origin = Origin { fund_period: sink.period(), aggregate_key: Some(&aggregate_key) };
+    let origin = Origin {
+        fund_period: sink.period(),
+        aggregate_key: Some(&aggregate_key),
+        tier_detail: None,
+    };
     let ids = sink.earned(&line, &outcome, &group.terms, &amounts, &origin)?;
     for (earning_id, earning_type) in ids.into_iter().flatten() {
         let (earning_amount, program_amount) = amounts.part(earning_type);
@@ -125,8 +130,19 @@ fn earn(sink: &mut Sink, key: &Key, group: &Group, period: i32, period_text: &st
         for (member, (share, program_share)) in
             group.members.iter().zip(earning_shares.into_iter().zip(program_shares))
         {
-            let amounts = [member.base, share, program_share];
-            sink.source(earning_id, member.source, &member.transaction_id, amounts)?;
+            sink.source(
+                earning_id,
+                &Share {
+                    source: member.source,
+                    transaction_id: &member.transaction_id,
+                    original_transaction_id: None,
+                    currency: key.currency,
+                    base: member.base,
+                    measured: None,
+                    earning_share: share,
+                    program_share,
+                },
+            )?;
         }
     }
     Ok(())
@@ -151,6 +167,7 @@ fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> 
             period,
             currency: key.currency,
             base: member.base,
+            quantity: 0,
         };
         let subject = Subject { partner: member.partner, ..group.outcome.subject };
         let forgone = forgone.as_ref().map(|forgone| forgone[position]);

@@ -6,6 +6,7 @@ use super::rules::ProductGroups;
 use crate::eligibility::{Decisions, ParticipantMap};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
+use earnest_core::calendar::Period;
 use earnest_core::program::{Program, Unmapped};
 use earnest_core::reason::Reason;
 
@@ -30,6 +31,8 @@ pub struct ProgramFacts {
     pub minor_units: u32,
     /// Key of each lever.
     pub levers: Vec<i32>,
+    /// Key of all product groups of each lever together.
+    pub groups: Vec<i32>,
 }
 
 struct PartnerMapping {
@@ -59,12 +62,31 @@ impl<'a> Context<'a> {
                     .iter()
                     .map(|lever| names.levers.key(&lever.lever).unwrap_or_default())
                     .collect(),
+                groups: program
+                    .levers
+                    .iter()
+                    .map(|lever| {
+                        let groups = lever.product_groups().join(",");
+                        names.groups.key(&groups).unwrap_or_default()
+                    })
+                    .collect(),
                 currency: names.currencies.key(&program.currency).unwrap_or_default(),
                 minor_units: minor_units(&program.currency),
             })
             .collect();
         let minor_units = names.currencies.values.iter().flatten().map(minor_units).collect();
         Context { programs, names, products, rates, decisions, links, mappings, facts, minor_units }
+    }
+
+    /// One, as a rate.
+    pub fn one(&self) -> i128 {
+        earnest_core::decimal::power_of_ten(earnest_core::decimal::RATE_SCALE)
+    }
+
+    /// Program units per unit of a currency (by its key) in a period, at rate scale.
+    pub fn exchange_rate(&self, program: usize, currency: i32, period: Period) -> Option<i128> {
+        let from = self.names.currencies.text(currency);
+        self.rates.rate(from, &self.programs[program].currency, period)
     }
 
     /// Minor units of a currency, by its key.

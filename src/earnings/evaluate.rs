@@ -4,7 +4,7 @@
 use super::context::Context;
 use super::facts::day;
 use super::rows::Subject;
-use super::rules::{Cover, OUT_OF_TERM, covers};
+use super::rules::{Cover, OUT_OF_TERM, baselines, covers};
 use super::segments::DaySegments;
 use crate::error::Result;
 use arrow::array::Array;
@@ -49,6 +49,8 @@ pub enum Verdict {
     Refused(Arc<[Reason]>, Option<i128>),
     /// It is summed with others first; refused for these reasons if there are any.
     Aggregated(Terms, Arc<[Reason]>),
+    /// It adds to a measure, which earns.
+    Measured(Terms),
 }
 
 /// A role that no lever covers. Partner is a key or −1.
@@ -64,6 +66,8 @@ pub struct Omitted {
 pub struct Evaluated {
     pub outcomes: Vec<Outcome>,
     pub omitted: Vec<Omitted>,
+    /// Program, lever and participant key whose baselines it adds to, whatever its outcome.
+    pub baselines: Vec<(usize, usize, i32)>,
 }
 
 impl Evaluated {
@@ -91,6 +95,8 @@ struct CoverSet {
     /// Why there is no more, if nothing covers it.
     reason: Reason,
     covers: Vec<(usize, Cover)>,
+    /// Program and lever whose baseline looks at the product in the role, on any day.
+    baselines: Vec<(usize, usize)>,
 }
 
 /// Who a partner earns for until a day, program by program.
@@ -164,6 +170,7 @@ impl<'a> Evaluator<'a> {
     ) -> Result<()> {
         evaluated.outcomes.clear();
         evaluated.omitted.clear();
+        evaluated.baselines.clear();
         let billed_as = if facts.reseller.is_some() { Role::Provider } else { Role::Direct };
         let roles = [(Role::Reseller, facts.reseller), (billed_as, facts.billed)];
         for (role, partner) in roles {
@@ -208,6 +215,14 @@ impl<'a> Evaluator<'a> {
         if evaluated.outcomes.len() == before {
             evaluated.omitted.push(Omitted { role: role_key(role), partner, reason });
         }
+        for &(program, lever) in &self.sets[set].baselines {
+            let holder = &self.spans[key(partner)][span].holders[program];
+            if let Ok(holder) = holder
+                && passes(program, lever)
+            {
+                evaluated.baselines.push((program, lever, holder.participant));
+            }
+        }
         Ok(())
     }
 
@@ -244,7 +259,12 @@ impl<'a> Evaluator<'a> {
         };
         let out_of_term = cover.term == OUT_OF_TERM;
         let refused = out_of_term || exchange_rate.is_none() || !holder.unmet.is_empty();
-        let verdict = if lever.grain == Grain::CustomerProductGroupPeriod {
+        let verdict = if lever.measured.is_some() {
+            match refused {
+                false => Verdict::Measured(terms),
+                true => Verdict::Refused(refusals(holder, out_of_term, exchange_rate), None),
+            }
+        } else if lever.grain == Grain::CustomerProductGroupPeriod {
             Verdict::Aggregated(terms, refusals(holder, out_of_term, exchange_rate))
         } else if !refused {
             Verdict::Earned(terms, Amounts::of(facts.base, &terms)?)
@@ -275,19 +295,19 @@ impl<'a> Evaluator<'a> {
 
     fn find_covers(&self, facts: &Facts, role: Role) -> CoverSet {
         let (product, sku) = &self.products[facts.product];
-        let mut set = CoverSet { reason: Reason::NoProgram, covers: Vec::new() };
+        let mut set =
+            CoverSet { reason: Reason::NoProgram, covers: Vec::new(), baselines: Vec::new() };
         for (program, rules) in self.context.programs.iter().enumerate() {
             if !rules.pays.contains(&role) {
                 continue;
             }
             set.reason = set.reason.max(Reason::NoLever);
-            let found = covers(
-                rules,
-                &self.context.names,
-                &self.context.products,
-                (product.as_deref(), sku.as_deref()),
-                (role, facts.data_role, day(facts.transaction_on)),
-            );
+            let products = (product.as_deref(), sku.as_deref());
+            let asked = (role, facts.data_role, day(facts.transaction_on));
+            let (names, groups) = (&self.context.names, &self.context.products);
+            let compared = baselines(rules, names, groups, products, asked);
+            set.baselines.extend(compared.into_iter().map(|lever| (program, lever)));
+            let found = covers(rules, names, groups, products, asked);
             set.covers.extend(found.into_iter().map(|cover| (program, cover)));
         }
         set
@@ -337,12 +357,8 @@ impl<'a> Evaluator<'a> {
     fn exchange_rate(&mut self, program: usize, currency: i32) -> Option<i128> {
         let context = self.context;
         let names = &context.names;
-        *self.rates[program * names.currencies.values.len() + key(currency)].get_or_insert_with(
-            || {
-                let (from, to) = (names.currencies.text(currency), &context.programs[program]);
-                context.rates.rate(from, &to.currency, self.period)
-            },
-        )
+        *self.rates[program * names.currencies.values.len() + key(currency)]
+            .get_or_insert_with(|| context.exchange_rate(program, currency, self.period))
     }
 }
 

@@ -6,8 +6,10 @@ mod aggregate;
 mod context;
 mod evaluate;
 pub mod facts;
+mod lines;
 mod link_lines;
 mod links;
+mod measures;
 mod names;
 mod read;
 mod reversal;
@@ -15,7 +17,9 @@ mod rows;
 mod rules;
 mod seen;
 mod segments;
+mod shares;
 mod sink;
+mod tier_detail;
 mod unit;
 
 use crate::eligibility::{Decisions, ParticipantMap};
@@ -33,6 +37,7 @@ use facts::Partners;
 use names::Names;
 use rayon::prelude::*;
 use rules::ProductGroups;
+use shares::Shares;
 use sink::Written;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -102,28 +107,33 @@ pub fn earn(request: &Request) -> Result<Earned> {
         return Ok(Earned { files: Vec::new(), postings: Vec::new() });
     };
     let context = context(request, *first, *last)?;
+    let measures = measures::measure(&context, &periods)?;
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
         .par_bridge()
-        .map(|(period, files)| unit::calculate(&context, request.store, *period, files))
+        .map(|unit| lines::calculate(&context, request.store, &measures, unit))
         .collect::<Result<_>>()?;
     units.sort_by_key(|unit| unit.written.period);
     let mut written = Vec::new();
     let mut originals = HashMap::new();
-    let mut refunds: Vec<(Period, Vec<unit::RefundLine>)> = Vec::new();
+    let mut rest = Vec::new();
     for unit in units {
-        refunds.push((unit.written.period, unit.refunds));
+        rest.push((unit.written.period, unit.aside.refunds, unit.taken));
         written.push(unit.written);
-        originals.extend(unit.originals);
+        originals.extend(unit.aside.originals);
     }
-    let reversals: Vec<Written> = refunds
+    let reversals: Vec<Option<Written>> = rest
         .into_par_iter()
-        .filter(|(_, refunds)| !refunds.is_empty())
-        .map(|(period, refunds)| {
-            reversal::reverse(&context, request.store, period, refunds, &originals)
+        .map(|(period, refunds, taken)| {
+            let shares = Shares::of(&context, &measures, period)?.resume(taken);
+            if refunds.is_empty() && shares.is_empty() {
+                return Ok(None);
+            }
+            reversal::reverse(&context, request.store, period, refunds, &originals, shares)
+                .map(Some)
         })
         .collect::<Result<_>>()?;
-    written.extend(reversals);
+    written.extend(reversals.into_iter().flatten());
     Ok(Earned { postings: postings(&context, &written), files: files(written) })
 }
 

@@ -86,6 +86,12 @@ impl Names {
             }
         }
         let sources: BTreeSet<&str> = partners.iter().map(|line| line.source.as_str()).collect();
+        // Aggregates of several groups are named by all of them.
+        let joined: Vec<String> = programs
+            .iter()
+            .flat_map(|program| &program.levers)
+            .map(|lever| lever.product_groups().join(","))
+            .collect();
         let groups: BTreeSet<&str> = product_groups
             .column(0)
             .as_string::<i32>()
@@ -97,6 +103,7 @@ impl Names {
                     .flat_map(|program| &program.levers)
                     .flat_map(|lever| lever.product_groups()),
             )
+            .chain(joined.iter().map(String::as_str))
             .collect();
         let longest =
             programs.iter().map(|program| program.payment.months_after).max().unwrap_or(0);

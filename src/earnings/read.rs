@@ -11,7 +11,8 @@ use arrow::array::{
     StringArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, Int32Type, Schema};
-use earnest_core::program::{Filter, Program};
+use earnest_core::program::measured::Quantity;
+use earnest_core::program::{Filter, Lever, Program};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
@@ -64,6 +65,11 @@ pub fn open(file: &InForceFile, programs: &[Program]) -> Result<ParquetRecordBat
     let mut columns: Vec<&str> = NEEDED.iter().copied().chain(excluding(file)).collect();
     for (_, _, filter) in filters(programs) {
         columns.extend(filter_columns(filter));
+    }
+    let mut levers = programs.iter().flat_map(|program| &program.levers);
+    let measured = |lever: &Lever| lever.measured.as_ref().map(|measured| measured.of);
+    if levers.any(|lever| measured(lever) == Some(Quantity::Quantity)) {
+        columns.push("quantity");
     }
     reader(file, &columns, DICTIONARIES, None)
 }
@@ -197,6 +203,7 @@ pub struct Columns {
     pub sku: Keyed,
     pub base: Decimal128Array,
     pub currency: Keyed,
+    quantity: Option<Decimal128Array>,
     /// Rows that a lever's filter lets through, by program and lever.
     pub passing: HashMap<(usize, usize), BooleanArray>,
     excluded: Option<BooleanArray>,
@@ -236,9 +243,18 @@ impl Columns {
             currency: keyed("transaction_currency", &names.currencies, |columns| {
                 &columns.currency
             })?,
+            quantity: batch
+                .column_by_name("quantity")
+                .map(|column| column.as_primitive::<Decimal128Type>().clone()),
             passing,
             excluded: excluded(batch, file),
         })
+    }
+
+    /// Units of a row at amount scale; 0 where none is given, or nobody asked for them.
+    pub fn quantity(&self, row: usize) -> i128 {
+        let given = self.quantity.as_ref().filter(|quantity| quantity.is_valid(row));
+        given.map_or(0, |quantity| quantity.value(row))
     }
 
     /// True if a later delivery replaced the row.

@@ -1,10 +1,12 @@
-//! Linked refunds: each piece takes back what its original earned, or shares its refusal.
+//! Linked refunds: each piece takes back what its original earned, or shares its refusal. With them the
+//! period is complete, so its measured earnings are written here.
 
 use super::context::Context;
 use super::evaluate::{Evaluated, Verdict};
 use super::rows::Line;
+use super::shares::Shares;
 use super::sink::{Origin, Sink, Written, widen};
-use super::unit::RefundLine;
+use super::unit::{Original, RefundLine};
 use crate::error::{Error, Result};
 use crate::warehouse::Store;
 use earnest_core::calendar::Period;
@@ -12,10 +14,11 @@ use earnest_core::earning::Amounts;
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
-/// Outcomes of refunded lines, with the period they earned in, by source key and transaction id.
-pub type Originals = HashMap<(i32, String), (Period, Evaluated)>;
+/// Refunded lines, by source key and transaction id.
+pub type Originals = HashMap<(i32, String), Original>;
 
-/// Writes the outcomes of a period's linked refunds.
+/// Writes the outcomes of a period's linked refunds, and the measured earnings that they were the last
+/// to add to.
 ///
 /// # Errors
 /// If the disk refuses, or on overflow.
@@ -25,6 +28,7 @@ pub fn reverse(
     period: Period,
     mut refunds: Vec<RefundLine>,
     originals: &Originals,
+    mut shares: Shares,
 ) -> Result<Written> {
     let mut sink = Sink::new(context, store, period, "refunds")?;
     refunds.sort_by(|a, b| (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id)));
@@ -40,16 +44,17 @@ pub fn reverse(
             period: names.period(period),
             currency: refund.currency,
             base: 0,
+            quantity: 0,
         };
         for reversal in context.links.refunds.get(&key).into_iter().flatten() {
             let (source, id) = &reversal.original;
             let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
-            let (earned_in, evaluated) = originals.get(&original_key).ok_or_else(|| {
+            let original = originals.get(&original_key).ok_or_else(|| {
                 Error::broken(format!("refund `{}`: its original `{id}` was not calculated", key.1))
             })?;
             if reversal.excess > 0 {
                 let line = Line { base: -reversal.excess, ..line };
-                excess(&mut sink, &line, id, evaluated)?;
+                excess(&mut sink, &line, id, &original.evaluated)?;
             } else {
                 let line = Line {
                     base: reversal.before - reversal.cumulated,
@@ -58,25 +63,27 @@ pub fn reverse(
                 };
                 let base = context.links.originals.get(&reversal.original).copied().unwrap_or(1);
                 let steps = (reversal.before, reversal.cumulated, base);
-                piece(&mut sink, context, &line, evaluated, *earned_in, steps)?;
+                piece(&mut sink, &mut shares, context, &line, original, steps)?;
             }
         }
     }
+    shares.finish(&mut sink)?;
     sink.finish()
 }
 
 /// A piece of a refund under each outcome of its original.
 fn piece(
     sink: &mut Sink,
+    shares: &mut Shares,
     context: &Context,
     line: &Line,
-    original: &Evaluated,
-    earned_in: Period,
+    original: &Original,
     steps: (i128, i128, i128),
 ) -> Result<()> {
     let (before, cumulated, base) = steps;
-    let origin = Origin { fund_period: earned_in, aggregate_key: None };
-    for outcome in &original.outcomes {
+    let origin = Origin { fund_period: original.period, aggregate_key: None, tier_detail: None };
+    let evaluated = &original.evaluated;
+    for outcome in &evaluated.outcomes {
         match &outcome.verdict {
             Verdict::Earned(terms, amounts) => {
                 let (minor, program_minor) = (terms.minor_units, terms.program_minor_units);
@@ -94,11 +101,12 @@ fn piece(
                 let forgone = forgone.map(|reversed| widen(reversed.earned));
                 sink.refused(line, &outcome.subject, reasons, forgone)?;
             }
+            Verdict::Measured(_) => shares.piece(sink, line, outcome, original, steps)?,
             Verdict::Aggregated(..) => {}
         }
     }
-    for omitted in &original.omitted {
-        sink.omitted(line, omitted, original.whole())?;
+    for omitted in &evaluated.omitted {
+        sink.omitted(line, omitted, evaluated.whole())?;
     }
     Ok(())
 }

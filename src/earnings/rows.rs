@@ -1,12 +1,13 @@
 //! Builders of the result tables' batches: one `push` per row, one `finish` per batch.
 
 use super::names::{Dictionary, Names};
+use super::sink::Origin;
 use crate::columns;
 use crate::error::Result;
 use crate::schema::{self, Kind};
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, DictionaryArray, Int32Array, RecordBatch, StringBuilder,
-    new_null_array,
+    ArrayRef, BooleanArray, Date32Array, DictionaryArray, Int32Array, RecordBatch, StringArray,
+    StringBuilder, new_null_array,
 };
 use std::sync::Arc;
 
@@ -43,6 +44,16 @@ fn taken<T>(rows: &mut Vec<T>) -> Vec<T> {
     std::mem::replace(rows, next)
 }
 
+/// Texts of some of the rows.
+fn texts_at(texts: &mut Vec<(usize, String)>, rows: usize) -> ArrayRef {
+    if texts.is_empty() {
+        return new_null_array(&Kind::Text.data_type(), rows);
+    }
+    let mut texts = texts.drain(..).peekable();
+    let text = |row| texts.next_if(|(at, _)| *at == row).map(|(_, text)| text);
+    Arc::new((0..rows).map(text).collect::<StringArray>())
+}
+
 fn days(rows: &mut Vec<i32>) -> ArrayRef {
     Arc::new(Date32Array::from(taken(rows)))
 }
@@ -60,6 +71,23 @@ pub struct Line<'a> {
     pub currency: i32,
     /// At amount scale.
     pub base: i128,
+    /// Units, at amount scale; 0 where none is given.
+    pub quantity: i128,
+}
+
+/// What a transaction has of an aggregate earning; amounts at amount scale.
+#[derive(Clone, Copy)]
+pub struct Share<'a> {
+    pub source: i32,
+    pub transaction_id: &'a str,
+    pub original_transaction_id: Option<&'a str>,
+    pub currency: i32,
+    /// In transaction currency.
+    pub base: i128,
+    /// What it adds to a measure.
+    pub measured: Option<i128>,
+    pub earning_share: i128,
+    pub program_share: i128,
 }
 
 /// Whose outcome it is, under which lever. Texts are keys into [`Names`].
@@ -114,17 +142,17 @@ pub struct EarningRows {
     rates: [Decimals; 3],
     earned: Decimals,
     program_amount: Decimals,
+    /// Rows that have one, which are few.
+    tier_details: Vec<(usize, String)>,
 }
 
 impl EarningRows {
-    pub fn push(
-        &mut self,
-        line: &Line,
-        subject: &Subject,
-        aggregate_key: Option<&str>,
-        figures: &Figures,
-    ) {
+    pub fn push(&mut self, line: &Line, subject: &Subject, origin: &Origin, figures: &Figures) {
+        if let Some(detail) = &origin.tier_detail {
+            self.tier_details.push((self.rows, detail.clone()));
+        }
         self.rows += 1;
+        let aggregate_key = origin.aggregate_key;
         self.earning_id.push(figures.earning_id);
         let keys = [
             subject.program,
@@ -215,7 +243,7 @@ impl Rows for EarningRows {
             columns::decimals(Kind::Money, vec![0; rows])?,
             earned,
             self.program_amount.finish(Kind::Money)?,
-            new_null_array(&Kind::Text.data_type(), rows),
+            texts_at(&mut self.tier_details, rows),
             half.finish(&names.halves)?,
             month.finish(&names.periods)?,
         ];
@@ -372,29 +400,26 @@ impl Rows for OutOfScopeRows {
 pub struct SourceRows {
     rows: usize,
     earning_id: Vec<u128>,
-    keys: [Keys; 2],
-    transaction: StringBuilder,
+    keys: [Keys; 3],
+    texts: [StringBuilder; 2],
     amounts: [Decimals; 3],
+    measured: Vec<Option<i128>>,
 }
 
 impl SourceRows {
-    /// `amounts`: base and the two shares, at amount scale.
-    pub fn push(
-        &mut self,
-        earning_id: u128,
-        period: i32,
-        source: i32,
-        transaction: &str,
-        amounts: [i128; 3],
-    ) {
+    pub fn push(&mut self, earning_id: u128, period: i32, share: &Share) {
         self.rows += 1;
         self.earning_id.push(earning_id);
-        self.keys[0].0.push(period);
-        self.keys[1].0.push(source);
-        self.transaction.append_value(transaction);
+        for (column, key) in self.keys.iter_mut().zip([period, share.source, share.currency]) {
+            column.0.push(key);
+        }
+        self.texts[0].append_value(share.transaction_id);
+        self.texts[1].append_option(share.original_transaction_id);
+        let amounts = [share.base, share.earning_share, share.program_share];
         for (column, amount) in self.amounts.iter_mut().zip(amounts) {
             column.0.push(amount);
         }
+        self.measured.push(share.measured);
     }
 }
 
@@ -405,16 +430,20 @@ impl Rows for SourceRows {
 
     fn finish(&mut self, names: &Names) -> Result<RecordBatch> {
         self.rows = 0;
-        let [period, source] = &mut self.keys;
+        let [period, source, currency] = &mut self.keys;
+        let [transaction, original] = &mut self.texts;
         let [base, share, program_share] = &mut self.amounts;
         let columns: Vec<ArrayRef> = vec![
             columns::uuids(taken(&mut self.earning_id))?,
             period.finish(&names.periods)?,
             source.finish(&names.sources)?,
-            Arc::new(self.transaction.finish()),
+            Arc::new(transaction.finish()),
             base.finish(Kind::Amount)?,
             share.finish(Kind::Amount)?,
             program_share.finish(Kind::Amount)?,
+            Arc::new(original.finish()),
+            currency.finish(&names.currencies)?,
+            columns::optional_decimals(Kind::Amount, taken(&mut self.measured))?,
         ];
         columns::batch(&schema::EARNING_SOURCES, columns)
     }

@@ -5,7 +5,8 @@ use super::names::Names;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
 use chrono::NaiveDate;
-use earnest_core::program::{DataRole, Days, LeverRate, Program, Role};
+use earnest_core::program::measured::Baseline;
+use earnest_core::program::{DataRole, Days, Lever, LeverRate, Program, Role};
 use std::collections::HashMap;
 
 /// The term of a cover on a day that no term has.
@@ -102,11 +103,7 @@ pub fn covers(
     let term = program.term_on(day);
     let term_key = term.and_then(|term| names.terms.key(&term.term)).unwrap_or(OUT_OF_TERM);
     let share = program.rebate_share_on(day);
-    let matching = |rate: &LeverRate| -> Option<i32> {
-        let typed = rate.partner_types.is_empty() || rate.partner_types.contains(&role);
-        let named = rate.product_groups.iter().filter_map(|group| names.groups.key(group));
-        typed.then(|| named.into_iter().find(|group| groups.contains(group))).flatten()
-    };
+    let matching = |rate: &LeverRate| matching_group(rate, role, &groups, names);
     let mut covers = Vec::new();
     for (lever, rule) in program.levers.iter().enumerate() {
         if rule.draws != data_role {
@@ -122,4 +119,39 @@ pub fn covers(
         }
     }
     covers
+}
+
+/// The first group of a rate that holds a product, if the rate is for the role.
+fn matching_group(rate: &LeverRate, role: Role, groups: &[i32], names: &Names) -> Option<i32> {
+    let typed = rate.partner_types.is_empty() || rate.partner_types.contains(&role);
+    let mut named = rate.product_groups.iter().filter_map(|group| names.groups.key(group));
+    typed.then(|| named.find(|group| groups.contains(group))).flatten()
+}
+
+/// The levers of a program whose baselines look at a product in a role: those that cover it on some
+/// day of theirs.
+pub fn baselines(
+    program: &Program,
+    names: &Names,
+    products: &ProductGroups,
+    product: (Option<&str>, Option<&str>),
+    asked: (Role, DataRole, NaiveDate),
+) -> Vec<usize> {
+    let (role, data_role, day) = asked;
+    let looks_back = |lever: &Lever| {
+        let baseline = lever.measured.as_ref().and_then(|measured| measured.baseline);
+        matches!(baseline, Some(Baseline::LastYear | Baseline::Previous))
+    };
+    let levers = program.levers.iter().enumerate();
+    let levers = levers.filter(|(_, lever)| lever.draws == data_role && looks_back(lever));
+    let mut levers = levers.peekable();
+    if levers.peek().is_none() {
+        return Vec::new();
+    }
+    let groups = products.of(product.0, product.1, day);
+    let holds = |rate: &LeverRate| matching_group(rate, role, &groups, names).is_some();
+    levers
+        .filter(|(_, lever)| lever.rates.iter().any(holds))
+        .map(|(position, _)| position)
+        .collect()
 }

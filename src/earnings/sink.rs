@@ -5,16 +5,16 @@ use super::context::Context;
 use super::evaluate::{Evaluated, Omitted, Outcome, Verdict};
 use super::names::Names;
 use super::rows::{
-    EarningRows, Figures, Line, OutOfScopeRows, Rows, SourceRows, Subject, UnearnedRows,
+    EarningRows, Figures, Line, OutOfScopeRows, Rows, Share, SourceRows, Subject, UnearnedRows,
 };
 use crate::error::Result;
 use crate::schema;
 use crate::warehouse::{DataFile, Store, TableWriter};
 use earnest_core::calendar::Period;
-use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, power_of_ten};
+use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, power_of_ten};
 use earnest_core::earning::{Amounts, EarningType, Terms};
 use earnest_core::id::Digester;
-use earnest_core::program::PaysAs;
+use earnest_core::program::{Lever, PaysAs};
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
@@ -86,6 +86,8 @@ pub struct Origin<'a> {
     /// Period in whose fund co-op lies.
     pub fund_period: Period,
     pub aggregate_key: Option<&'a str>,
+    /// How a measured earning came about.
+    pub tier_detail: Option<String>,
 }
 
 impl<'a> Sink<'a> {
@@ -141,7 +143,7 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// If the disk refuses.
     pub fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
-        let origin = Origin { fund_period: self.period, aggregate_key: None };
+        let origin = Origin { fund_period: self.period, aggregate_key: None, tier_detail: None };
         for outcome in &evaluated.outcomes {
             match &outcome.verdict {
                 Verdict::Earned(terms, amounts) => {
@@ -150,7 +152,7 @@ impl<'a> Sink<'a> {
                 Verdict::Refused(reasons, forgone) => {
                     self.refused(line, &outcome.subject, reasons, forgone.map(widen))?;
                 }
-                Verdict::Aggregated(..) => {}
+                Verdict::Aggregated(..) | Verdict::Measured(_) => {}
             }
         }
         for omitted in &evaluated.omitted {
@@ -173,19 +175,16 @@ impl<'a> Sink<'a> {
     ) -> Result<Ids> {
         let context = self.context;
         let program = &context.programs[outcome.program];
-        let one = power_of_ten(RATE_SCALE);
-        let types: &[EarningType] = match program.levers[outcome.lever].pays_as {
-            PaysAs::Fee => &[EarningType::Fee],
-            PaysAs::Rebate => &[EarningType::Rebate],
-            PaysAs::Split if terms.share == one => &[EarningType::Rebate],
-            PaysAs::Split if terms.share == 0 => &[EarningType::Coop],
-            PaysAs::Split => &[EarningType::Rebate, EarningType::Coop],
-        };
+        let one = context.one();
+        let types = types(&program.levers[outcome.lever], terms, one);
         let mut ids = Ids::default();
         for (place, &earning_type) in types.iter().enumerate() {
             let (earning_amount, program_amount) = amounts.part(earning_type);
             let coop = earning_type == EarningType::Coop;
-            let earning_id = self.earning_id(line, &outcome.subject, earning_type, origin);
+            let names = &context.names;
+            let subject = &outcome.subject;
+            let earning_id =
+                earning_id(&mut self.digester, names, line, subject, earning_type, origin);
             let figures = Figures {
                 earning_id,
                 earning_type: type_key(earning_type),
@@ -198,9 +197,8 @@ impl<'a> Sink<'a> {
                 fund_half: if coop { self.half(outcome.program, origin.fund_period) } else { -1 },
                 payment_month: if coop { -1 } else { self.payment_months[outcome.program] },
             };
-            self.earnings.rows.push(line, &outcome.subject, origin.aggregate_key, &figures);
+            self.earnings.rows.push(line, subject, origin, &figures);
             let fund_period = if coop { origin.fund_period } else { self.period };
-            let subject = &outcome.subject;
             let key =
                 (outcome.program, outcome.lever, subject.participant, fund_period, subject.term);
             let sum = &mut self.postings.entry(key).or_default()[earning_type as usize];
@@ -242,19 +240,12 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Takes a transaction's share of an aggregate earning; amounts at amount scale.
+    /// Takes a transaction's share of an aggregate earning.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn source(
-        &mut self,
-        earning_id: u128,
-        source: i32,
-        transaction: &str,
-        amounts: [i128; 3],
-    ) -> Result<()> {
-        let period = self.period_key;
-        self.sources.rows.push(earning_id, period, source, transaction, amounts);
+    pub fn source(&mut self, earning_id: u128, share: &Share) -> Result<()> {
+        self.sources.rows.push(earning_id, self.period_key, share);
         self.sources.write_if_full(&self.context.names)?;
         Ok(())
     }
@@ -288,31 +279,72 @@ impl<'a> Sink<'a> {
             .entry((program, period))
             .or_insert_with(|| context.names.half(context.programs[program].fund_half(period)))
     }
+}
 
-    /// The digest of program, term, lever, transaction or aggregate key, participant and earning
-    /// type. The key of a line includes its role, since one line can pay a participant in two.
-    fn earning_id(
-        &mut self,
-        line: &Line,
-        subject: &Subject,
-        earning_type: EarningType,
-        origin: &Origin,
-    ) -> u128 {
-        let names = &self.context.names;
-        let source =
-            if origin.aggregate_key.is_some() { "" } else { names.sources.text(line.source) };
-        self.digester.digest(&[
-            names.programs.text(subject.program),
-            names.terms.text(subject.term),
-            names.levers.text(subject.lever),
-            source,
-            line.transaction_id.or(origin.aggregate_key).unwrap_or_default(),
-            line.original_transaction_id.unwrap_or_default(),
-            names.roles.text(subject.role),
-            names.participants.text(subject.participant),
-            earning_type.name(),
-        ])
+/// As what a lever's earnings are paid; `one` is the whole share.
+fn types(lever: &Lever, terms: &Terms, one: i128) -> &'static [EarningType] {
+    match lever.pays_as {
+        PaysAs::Fee => &[EarningType::Fee],
+        PaysAs::Rebate => &[EarningType::Rebate],
+        PaysAs::Split if terms.share == one => &[EarningType::Rebate],
+        PaysAs::Split if terms.share == 0 => &[EarningType::Coop],
+        PaysAs::Split => &[EarningType::Rebate, EarningType::Coop],
     }
+}
+
+/// The ids that an aggregate's earnings will have.
+pub fn aggregate_ids(
+    context: &Context,
+    lever: &Lever,
+    terms: &Terms,
+    subject: &Subject,
+    key: &str,
+) -> Ids {
+    let parts = [key, ""];
+    let mut digester = Digester::default();
+    let mut ids = Ids::default();
+    for (place, &earning_type) in types(lever, terms, context.one()).iter().enumerate() {
+        let id = digest(&mut digester, &context.names, subject, "", parts, earning_type);
+        ids[place] = Some((id, earning_type));
+    }
+    ids
+}
+
+/// The digest of program, term, lever, transaction or aggregate key, participant and earning type.
+/// The key of a line includes its role, since one line can pay a participant in two.
+fn earning_id(
+    digester: &mut Digester,
+    names: &Names,
+    line: &Line,
+    subject: &Subject,
+    earning_type: EarningType,
+    origin: &Origin,
+) -> u128 {
+    let source = if origin.aggregate_key.is_some() { "" } else { names.sources.text(line.source) };
+    let key = line.transaction_id.or(origin.aggregate_key).unwrap_or_default();
+    let original = line.original_transaction_id.unwrap_or_default();
+    digest(digester, names, subject, source, [key, original], earning_type)
+}
+
+fn digest(
+    digester: &mut Digester,
+    names: &Names,
+    subject: &Subject,
+    source: &str,
+    [key, original]: [&str; 2],
+    earning_type: EarningType,
+) -> u128 {
+    digester.digest(&[
+        names.programs.text(subject.program),
+        names.terms.text(subject.term),
+        names.levers.text(subject.lever),
+        source,
+        key,
+        original,
+        names.roles.text(subject.role),
+        names.participants.text(subject.participant),
+        earning_type.name(),
+    ])
 }
 
 /// Money scale to amount scale.

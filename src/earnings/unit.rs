@@ -1,16 +1,12 @@
-//! One period: its staged files in, its files of results out. Linked refunds and the outcomes of the
-//! lines they refund are set aside; they meet when all periods are done.
+//! One period: its staged files in, its lines with their outcomes out. Linked refunds and the outcomes
+//! of the lines they refund are set aside; they meet when all periods are done.
 
-use super::aggregate::Aggregates;
 use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
 use super::read::{Columns, open};
 use super::rows::Line;
-use super::segments::Segments;
-use super::sink::{Sink, Written};
 use crate::error::Result;
 use crate::ingest::InForceFile;
-use crate::warehouse::Store;
 use arrow::array::Array;
 use earnest_core::calendar::Period;
 use earnest_core::program::DataRole;
@@ -25,30 +21,51 @@ pub struct RefundLine {
     pub currency: i32,
 }
 
-/// What a unit leaves behind.
-pub struct UnitResult {
-    pub written: Written,
-    /// Outcomes of lines that are refunded, by source key and transaction id.
-    pub originals: HashMap<(i32, String), (Period, Evaluated)>,
+/// A line that is refunded, with what it would need to be taken back.
+pub struct Original {
+    /// The period it earned in.
+    pub period: Period,
+    pub evaluated: Evaluated,
+    pub customer_id: Option<String>,
+    /// At amount scale.
+    pub quantity: i128,
+}
+
+/// What waits until all periods are done.
+pub struct SetAside {
+    /// Lines that are refunded, by source key and transaction id.
+    pub originals: HashMap<(i32, String), Original>,
     pub refunds: Vec<RefundLine>,
 }
 
-/// Calculates one period.
+/// Who takes the lines of a period with their outcomes.
+pub trait Taker {
+    /// False: outcomes under the lever are left out.
+    fn asks_for(&self, program: usize, lever: usize) -> bool;
+
+    /// Takes a line that isn't a linked refund.
+    ///
+    /// # Errors
+    /// If the disk refuses, or on overflow.
+    fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()>;
+}
+
+/// Reads the lines of a period in force and hands them over with their outcomes. Linked refunds, and
+/// the outcomes of what they refund, are set aside.
 ///
 /// # Errors
-/// If a file can't be read or written, or on overflow.
-pub fn calculate(
+/// If a file can't be read, or the taker fails.
+pub fn read_lines(
     context: &Context,
-    store: &Store,
     period: Period,
     files: &[(usize, &InForceFile)],
-) -> Result<UnitResult> {
+    taker: &mut impl Taker,
+) -> Result<SetAside> {
     let mut unit = Unit {
         context,
         evaluator: Evaluator::new(context, period),
-        sink: Sink::new(context, store, period, "rows")?,
-        aggregates: Aggregates::default(),
-        segments: Segments::of(context.programs, period),
+        taker,
+        period_key: context.names.period(period),
         evaluated: Evaluated::default(),
         products: HashMap::default(),
         linked: &[],
@@ -67,33 +84,25 @@ pub fn calculate(
             before = Some(columns);
         }
     }
-    let names = &context.names;
-    let text = period.to_string();
-    unit.aggregates.finish(&mut unit.sink, names.period(period), &text)?;
-    Ok(UnitResult {
-        written: unit.sink.finish()?,
-        originals: unit.originals,
-        refunds: unit.refunds,
-    })
+    Ok(SetAside { originals: unit.originals, refunds: unit.refunds })
 }
 
-struct Unit<'a> {
+struct Unit<'a, T> {
     context: &'a Context<'a>,
     evaluator: Evaluator<'a>,
-    sink: Sink<'a>,
-    aggregates: Aggregates,
-    segments: Segments,
+    taker: &'a mut T,
+    period_key: i32,
     evaluated: Evaluated,
     /// Keys of products by the places of product and SKU in the batch.
     products: HashMap<(i32, i32), usize, foldhash::fast::RandomState>,
     /// Rows of the file that are linked, from the next row on.
     linked: &'a [usize],
     next_row: usize,
-    originals: HashMap<(i32, String), (Period, Evaluated)>,
+    originals: HashMap<(i32, String), Original>,
     refunds: Vec<RefundLine>,
 }
 
-impl Unit<'_> {
+impl<T: Taker> Unit<'_, T> {
     fn batch(&mut self, columns: &Columns, before: Option<&Columns>) -> Result<()> {
         let same_places = before.is_some_and(|before| {
             before.product.shares_values(&columns.product) && before.sku.shares_values(&columns.sku)
@@ -140,8 +149,10 @@ impl Unit<'_> {
             currency: columns.currency.key(row).unwrap_or_default(),
             base: columns.base.value(row),
         };
+        let taker = &*self.taker;
         let passes = |program, lever| {
-            columns.passing.get(&(program, lever)).is_none_or(|passing| passing.value(row))
+            taker.asks_for(program, lever)
+                && columns.passing.get(&(program, lever)).is_none_or(|passing| passing.value(row))
         };
         self.evaluator.evaluate(&facts, passes, &mut self.evaluated)?;
         let id = columns.transaction_id.value(row);
@@ -151,15 +162,15 @@ impl Unit<'_> {
             original_transaction_id: None,
             customer_id: columns.customer_id.is_valid(row).then(|| columns.customer_id.value(row)),
             transaction_on: facts.transaction_on,
-            period: self.sink.period_key(),
+            period: self.period_key,
             currency: facts.currency,
             base: facts.base,
+            quantity: columns.quantity(row),
         };
-        self.aggregates.collect(&self.segments, &line, &self.evaluated.outcomes);
         if is_linked && self.set_aside(&line, id) {
             return Ok(());
         }
-        self.sink.line(&line, &self.evaluated)
+        self.taker.line(&line, &self.evaluated)
     }
 
     /// Keeps a refunded line's outcomes; true if the line is a linked refund, whose outcomes come
@@ -169,8 +180,13 @@ impl Unit<'_> {
         let key = (names.sources.text(line.source).to_owned(), id.to_owned());
         let links = &self.context.links;
         if links.originals.contains_key(&key) {
-            let kept = (self.evaluator.period, self.evaluated.clone());
-            self.originals.insert((line.source, id.to_owned()), kept);
+            let original = Original {
+                period: self.evaluator.period,
+                evaluated: self.evaluated.clone(),
+                customer_id: line.customer_id.map(str::to_owned),
+                quantity: line.quantity,
+            };
+            self.originals.insert((line.source, id.to_owned()), original);
         }
         if !links.refunds.contains_key(&key) {
             return false;

@@ -138,10 +138,10 @@ pub const EARNINGS: Table = Table {
 
 pub const EARNING_SOURCES: Table = Table {
     name: "earning_sources",
-    version: 1,
+    version: 2,
     description: "The transactions behind aggregate earnings; shares re-add to the earning",
-    grain: "one row per aggregate earning × transaction",
-    key: &["earning_id", "source", "transaction_id"],
+    grain: "one row per aggregate earning × transaction (× original, for linked refunds)",
+    key: &["earning_id", "source", "transaction_id", "original_transaction_id"],
     partition: "period",
     columns: &[
         content("earning_id", Uuid, "The aggregate earning"),
@@ -151,6 +151,17 @@ pub const EARNING_SOURCES: Table = Table {
         content("base", Amount, "Its base"),
         content("earning_share", Amount, "Its share of earning_amount"),
         content("program_share", Amount, "Its share of program_amount"),
+        optional(
+            "original_transaction_id",
+            Text,
+            "For a linked refund: the transaction it refunds, in whose window it counts",
+        ),
+        optional("transaction_currency", Text, "Currency of base"),
+        optional(
+            "measured",
+            Amount,
+            "What it adds to the measure of a measured lever, in program currency or units",
+        ),
     ],
 };
 

@@ -1,5 +1,6 @@
 //! Golden cases: folders of CSV that a finance colleague can read, worked out by hand from the rules.
 //! `BLESS=1` rewrites the expected files with what came out; its diff is reviewed like code.
+//! `EARNEST_GOLDEN=NAME` runs only the cases whose name contains it.
 
 use crate::support::{must_run, options, project, rows, side_by_side};
 use earnest::schema::{self, Kind};
@@ -25,7 +26,17 @@ fn golden_cases() {
         .filter(|path| path.join("case.toml").is_file())
         .collect();
     cases.sort();
-    assert!(cases.len() >= 40, "expected the golden cases, found {}", cases.len());
+    if let Ok(name) = std::env::var("EARNEST_GOLDEN") {
+        cases.retain(|path| {
+            path.file_name().is_some_and(|case| case.to_string_lossy().contains(&name))
+        });
+        assert!(!cases.is_empty(), "expected a case whose name contains `{name}`");
+    }
+    assert!(
+        std::env::var_os("EARNEST_GOLDEN").is_some() || cases.len() >= 40,
+        "expected the golden cases, found {}",
+        cases.len()
+    );
     let differences: Vec<String> =
         side_by_side(&cases, |case| check(case)).into_iter().flatten().collect();
     assert!(differences.is_empty(), "{}\n", differences.join("\n"));

@@ -1,11 +1,11 @@
 //! From the file as written to the typed image, with every check that needs no data.
 
 use super::pay::{coop_thresholds, payment, splits};
-use super::raw;
 use super::{
     AgreementKind, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever,
     LeverRate, Program, Requirement, RequirementKind, Role, Term,
 };
+use super::{measured, raw};
 use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
@@ -52,7 +52,12 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     pub(super) fn error(&self, at: &raw::Text, message: &str) -> Error {
-        let line = self.text[..at.span().start].matches('\n').count() + 1;
+        self.error_at(at.span().start, message)
+    }
+
+    /// An error at a place of the text, in bytes.
+    pub(super) fn error_at(&self, place: usize, message: &str) -> Error {
+        let line = self.text[..place].matches('\n').count() + 1;
         Error(format!("{}:{line}: {message}", self.file))
     }
 
@@ -104,22 +109,32 @@ impl Place<'_> {
     }
 
     fn lever(&self, raw: &raw::Lever) -> Result<Lever, Error> {
-        let rates = raw
-            .rate
-            .iter()
-            .map(|rate| {
-                Ok(LeverRate {
-                    days: self.days(rate.from.as_ref(), rate.until.as_ref())?,
-                    rate: self.share(&rate.rate)?,
-                    product_groups: rate
-                        .product_groups
-                        .clone()
-                        .unwrap_or_else(|| raw.product_groups.clone()),
-                    partner_types: rate.partner_types.clone(),
-                })
+        let measured = measured::measured(self, raw)?;
+        let groups =
+            |own: &Option<Vec<String>>| own.clone().unwrap_or_else(|| raw.product_groups.clone());
+        let rate = |rate: &raw::Rate| {
+            Ok(LeverRate {
+                days: self.days(rate.from.as_ref(), rate.until.as_ref())?,
+                rate: self.share(&rate.rate)?,
+                product_groups: groups(&rate.product_groups),
+                partner_types: rate
+                    .partner_types
+                    .clone()
+                    .unwrap_or_else(|| raw.partner_types.clone()),
             })
-            .collect::<Result<_, Error>>()?;
+        };
+        let of_table = |table: &measured::DatedTable| LeverRate {
+            days: table.days,
+            rate: 0,
+            product_groups: raw.product_groups.clone(),
+            partner_types: raw.partner_types.clone(),
+        };
+        let rates = match &measured {
+            Some(measured) => measured.tables.iter().map(of_table).collect(),
+            None => raw.rate.iter().map(rate).collect::<Result<_, Error>>()?,
+        };
         let grain = match raw.draws {
+            _ if measured.is_some() => Grain::Line,
             super::DataRole::Billing => Grain::Line,
             super::DataRole::Detail => Grain::CustomerProductGroupPeriod,
         };
@@ -130,6 +145,7 @@ impl Place<'_> {
             grain: raw.grain.unwrap_or(grain),
             pays_as: raw.pays_as,
             rates,
+            measured,
             filter: raw
                 .filter
                 .as_ref()
@@ -306,26 +322,30 @@ fn check_lever(
     if lever.rates.is_empty() {
         return Err(place.error(&raw.lever, "expected at least one [[lever.rate]]"));
     }
-    for (position, (rate, written)) in lever.rates.iter().zip(&raw.rate).enumerate() {
+    if let Some(measured) = &lever.measured {
+        measured::check(place, program, measured, raw)?;
+    }
+    for (position, rate) in lever.rates.iter().enumerate() {
+        let at = raw.rate.get(position).map_or(&raw.lever, |written| &written.rate);
         if rate.product_groups.is_empty() {
             let message = "expected `product_groups` on the lever or the rate: \
                            no product can match (`*` is every product)";
-            return Err(place.error(&written.rate, message));
+            return Err(place.error(at, message));
         }
         if !program.terms.iter().any(|term| term.days.overlap(&rate.days)) {
-            return Err(place.error(&written.rate, "expected dates within a term: it never counts"));
+            return Err(place.error(at, "expected dates within a term: it never counts"));
         }
         if let Some(role) = rate.partner_types.iter().find(|role| !program.pays.contains(role)) {
             let message = format!(
                 "expected a partner type in `pays`, found `{}`: it never counts",
                 role.name()
             );
-            return Err(place.error(&written.rate, &message));
+            return Err(place.error(at, &message));
         }
         if lever.rates[..position].iter().any(|earlier| rates_overlap(program, earlier, rate)) {
             let message = "expected one rate per product group, partner type and day, \
                            found dates that overlap an earlier rate";
-            return Err(place.error(&written.rate, message));
+            return Err(place.error(at, message));
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! The program file as it is written: strings for decimals and dates, inclusive `until`.
 
+use super::measured::{RawMeasure, RawTable};
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
@@ -71,7 +72,13 @@ pub struct Lever {
     pub pays_as: PaysAs,
     #[serde(default)]
     pub product_groups: Vec<String>,
+    #[serde(default)]
+    pub partner_types: Vec<Role>,
+    #[serde(default)]
     pub rate: Vec<Rate>,
+    pub measure: Option<RawMeasure>,
+    #[serde(default)]
+    pub tiers: Vec<RawTable>,
     pub filter: Option<Filter>,
 }
 
@@ -82,8 +89,7 @@ pub struct Rate {
     pub from: Option<Text>,
     pub until: Option<Text>,
     pub product_groups: Option<Vec<String>>,
-    #[serde(default)]
-    pub partner_types: Vec<Role>,
+    pub partner_types: Option<Vec<Role>>,
 }
 
 #[derive(Deserialize)]

@@ -1,16 +1,10 @@
 -- Everything that the rules make of the transactions in force, as totals: `recomputed_earned` and
 -- `recomputed_refused`.
 
-CREATE OR REPLACE TEMP VIEW plain_lines AS
-SELECT * FROM transactions_in_force ANTI JOIN linked_refunds USING (source, transaction_id);
-
-CREATE OR REPLACE TEMP VIEW plain_outcomes AS
-SELECT * FROM outcomes_of('plain_lines');
-
 -- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
 CREATE OR REPLACE TEMP TABLE tallies AS
 SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
-    aggregated, pays_as, share, rate_part, rate_whole, share_part, share_whole, exchange_part,
+    aggregated, measured, pays_as, share, rate_part, rate_whole, share_part, share_whole, exchange_part,
     exchange_whole, minor, program_minor, reason,
     CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
         AS customer_id,
@@ -30,7 +24,7 @@ WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
 CREATE OR REPLACE TEMP VIEW reversible AS
 SELECT *
 FROM original_outcomes
-WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated;
+WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT measured;
 
 CREATE OR REPLACE TEMP VIEW reversals AS
 SELECT program, lever, role, participant_id, pieces.period, pieces.transaction_currency, pays_as, share,
@@ -53,7 +47,7 @@ WITH amounts AS (
     SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
         program_minor, rows, earned, rebate, program_earned, program_rebate
     FROM tallies
-    WHERE NOT aggregated AND participant_id IS NOT NULL AND reason IS NULL
+    WHERE NOT aggregated AND NOT measured AND participant_id IS NOT NULL AND reason IS NULL
     UNION ALL
     SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
         program_minor, rows, earned, rebate, program_earned, program_rebate
@@ -62,6 +56,10 @@ WITH amounts AS (
     SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
         program_minor, 1, earned, rebate, program_earned, program_rebate
     FROM reversals
+    UNION ALL
+    SELECT program, lever, participant_id, period, currency, pays_as, share, minor, minor, 1, earned,
+        rebate, earned, rebate
+    FROM measured_earnings
 )
 SELECT program, lever, participant_id,
     CASE pays_as WHEN 'fee' THEN 'fee' ELSE 'rebate' END AS earning_type, period,
@@ -102,6 +100,10 @@ WITH refused AS (
     JOIN original_outcomes AS originals
         ON originals.source = pieces.source AND originals.transaction_id = pieces.original
     WHERE participant_id IS NOT NULL AND (excess OR reason IS NOT NULL AND NOT aggregated)
+    UNION ALL
+    SELECT 'unearned', 'NORATE', program, lever, participant_id, role, period, transaction_currency,
+        1, base
+    FROM held_parts
     UNION ALL
     SELECT 'out of scope',
         CASE WHEN role IN (SELECT program_role.role FROM program_role) THEN 'NO_LEVER'

@@ -1,0 +1,241 @@
+//! In: what each month of a window adds to a measure, and the table of the window. Out: what each
+//! month earns, `f(start..p) − f(start..previous p)`, with its tiers; months re-add to the window.
+
+use crate::Error;
+use crate::calendar::Period;
+use crate::decimal::{
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale, subtract, sum,
+};
+use crate::program::measured::{Measured, Quantity};
+use crate::tiers::{Priced, Terms, TierTable};
+
+/// What a month of a window earns. Amounts in program currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// In which it is booked; refunds of the window's lines may come after its last month.
+    pub period: Period,
+    /// What the month added to the measure, at amount scale: an amount rounded to minor units as a sum
+    /// from the window's start, or units.
+    pub measured: i128,
+    /// The measure from the window's start, at amount scale.
+    pub cumulated: i128,
+    /// What the tables were applied to, at amount scale.
+    pub counted: i128,
+    /// What the window earned up to the month before, and up to it, at money scale.
+    pub before: i128,
+    pub after: i128,
+    pub slices: Vec<TierSlice>,
+}
+
+impl Step {
+    /// What the month earns, at money scale.
+    #[must_use]
+    pub fn amount(&self) -> i128 {
+        self.after - self.before
+    }
+
+    /// The rate or price of the tier reached, at rate scale; 0 if none was.
+    #[must_use]
+    pub fn rate(&self) -> i128 {
+        match self.slices.last().map(|slice| slice.terms) {
+            Some(Terms::Rate(rate) | Terms::UnitPrice { price: rate, .. }) => rate,
+            _ => 0,
+        }
+    }
+}
+
+/// What a tier contributed to [`Step::after`]; slices re-add to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierSlice {
+    /// Counted from 1.
+    pub tier: usize,
+    /// At amount scale.
+    pub quantity: i128,
+    pub terms: Terms,
+    /// At money scale.
+    pub amount: i128,
+}
+
+/// What a window is measured by.
+#[derive(Clone, Copy)]
+pub struct WindowTerms<'a> {
+    pub measured: &'a Measured,
+    pub table: &'a TierTable,
+    /// At amount scale; 0 without one.
+    pub baseline: i128,
+    pub minor_units: u32,
+}
+
+/// The steps of a window. `months` are its months in order with what each adds, at exact scale.
+///
+/// # Errors
+/// On overflow.
+pub fn steps(terms: &WindowTerms, months: &[(Period, i128)]) -> Result<Vec<Step>, Error> {
+    let mut exact = 0;
+    let (mut cumulated, mut before) = (0, 0);
+    let mut steps = Vec::with_capacity(months.len());
+    for &(period, adds) in months {
+        exact = sum([exact, adds])?;
+        let now = terms.rounded(exact)?;
+        let (counted, priced) = terms.priced(now)?;
+        let (after, slices) = terms.money(&priced)?;
+        let measured = now - cumulated;
+        steps.push(Step { period, measured, cumulated: now, counted, before, after, slices });
+        (cumulated, before) = (now, after);
+    }
+    Ok(steps)
+}
+
+/// A measure at amount scale: an amount rounded once to minor units, or units as they are.
+///
+/// # Errors
+/// On overflow.
+pub fn rounded(of: Quantity, exact: i128, minor_units: u32) -> Result<i128, Error> {
+    match of {
+        Quantity::Quantity => rescale(exact, EXACT_SCALE, AMOUNT_SCALE, Rounding::default()),
+        Quantity::Amount => {
+            let minor = rescale(exact, EXACT_SCALE, minor_units, Rounding::default())?;
+            rescale(minor, minor_units, AMOUNT_SCALE, Rounding::default())
+        }
+    }
+}
+
+impl WindowTerms<'_> {
+    fn rounded(&self, exact: i128) -> Result<i128, Error> {
+        rounded(self.measured.of, exact, self.minor_units)
+    }
+
+    /// What the table is applied to, and what it says.
+    fn priced(&self, measure: i128) -> Result<(i128, Priced), Error> {
+        if self.measured.minimum.is_some_and(|minimum| measure < minimum) {
+            return Ok((0, Priced::default()));
+        }
+        let counted = match self.measured.baseline {
+            // A decline earns nothing and takes nothing back.
+            Some(_) => subtract(measure, self.baseline)?.max(0),
+            None => measure,
+        };
+        Ok((counted, self.table.price(counted)?))
+    }
+
+    /// The total rounded once, and its slices, each what it adds to the rounded running sum.
+    fn money(&self, priced: &Priced) -> Result<(i128, Vec<TierSlice>), Error> {
+        let (mut exact, mut total) = (0, 0);
+        let mut slices = Vec::with_capacity(priced.slices.len());
+        for slice in &priced.slices {
+            exact = sum([exact, slice.amount])?;
+            let minor = rescale(exact, EXACT_SCALE, self.minor_units, Rounding::default())?;
+            let now = minor * power_of_ten(MONEY_SCALE - self.minor_units);
+            let (tier, quantity, terms) = (slice.tier, slice.quantity, slice.terms);
+            slices.push(TierSlice { tier, quantity, terms, amount: now - total });
+            total = now;
+        }
+        Ok((total, slices))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decimal::{parse, widened};
+    use crate::program::Program;
+
+    const PROGRAM: &str = r#"
+program = "p"
+name = "P"
+currency = "USD"
+pays = ["direct"]
+[[term]]
+term = "FY21"
+[[lever]]
+lever = "volume"
+name = "Volume"
+draws = "billing"
+product_groups = ["*"]
+[lever.measure]
+window = "quarter"
+[[lever.tiers]]
+shape = "whole"
+tier = [{ up_to = "1000", rate = "0.01" }, { rate = "0.02", flat = "5" }]
+[payment]
+minimum = "0"
+"#;
+
+    fn run(text: &str, baseline: &str, months: &[(&str, &str)]) -> Vec<(String, Vec<i128>)> {
+        let program = Program::parse("p.toml", text).expect("a program");
+        let measured = program.levers[0].measured.as_ref().expect("a measure");
+        let first = "2021-01".parse().expect("a month");
+        let terms = WindowTerms {
+            measured,
+            table: measured.table(first).expect("a table"),
+            baseline: parse(baseline, AMOUNT_SCALE).expect("an amount"),
+            minor_units: 2,
+        };
+        let months: Vec<_> = months
+            .iter()
+            .map(|(period, adds)| {
+                let amount = parse(adds, AMOUNT_SCALE).expect("an amount");
+                (period.parse().expect("a month"), widened(amount).expect("fits"))
+            })
+            .collect();
+        let steps = steps(&terms, &months).expect("fits");
+        steps
+            .iter()
+            .map(|step| {
+                let slices = step.slices.iter().map(|slice| slice.amount).collect::<Vec<_>>();
+                assert_eq!(slices.iter().sum::<i128>(), step.after, "slices re-add");
+                (step.amount().to_string(), slices)
+            })
+            .collect()
+    }
+
+    fn amounts(steps: Vec<(String, Vec<i128>)>) -> Vec<String> {
+        steps.into_iter().map(|step| step.0).collect()
+    }
+
+    #[test]
+    fn a_higher_tier_is_caught_up_in_the_month_that_reaches_it_and_lost_by_a_refund() {
+        let months = [("2021-01", "600"), ("2021-02", "600"), ("2021-05", "-300")];
+        // 6.00; then 1,200 × 2 % + 5 = 29.00, less 6.00; then 900 × 1 % = 9.00, less 29.00.
+        assert_eq!(amounts(run(PROGRAM, "0", &months)), ["6000", "23000", "-20000"]);
+    }
+
+    #[test]
+    fn slices_re_add_where_each_is_rounded() {
+        let marginal = PROGRAM
+            .replace("whole", "marginal")
+            .replace("up_to = \"1000\"", "up_to = \"0.5\"")
+            .replace(", flat = \"5\"", "");
+        // 0.005 + 0.01 = 0.015, rounded once to 0.02: 0.01 and 0.01.
+        let steps = run(&marginal, "0", &[("2021-01", "1")]);
+        assert_eq!(steps, [("20".to_owned(), vec![10, 10])]);
+    }
+
+    #[test]
+    fn growth_earns_above_its_baseline_and_takes_nothing_back() {
+        let growth = PROGRAM
+            .replace("window = \"quarter\"", "window = \"quarter\"\nbaseline = \"last_year\"")
+            .replace(
+                "{ up_to = \"1000\", rate = \"0.01\" }, { rate = \"0.02\", flat = \"5\" }",
+                "{ rate = \"0.1\" }",
+            );
+        let months =
+            [("2021-01", "100"), ("2021-02", "100"), ("2021-03", "-90"), ("2021-04", "-60")];
+        assert_eq!(amounts(run(&growth, "150", &months)), ["0", "5000", "-5000", "0"]);
+    }
+
+    #[test]
+    fn below_the_minimum_nothing_is_earned() {
+        let minimum =
+            PROGRAM.replace("window = \"quarter\"", "window = \"quarter\"\nminimum = \"500\"");
+        let months = [("2021-01", "499.99"), ("2021-02", "0.01"), ("2021-03", "-0.01")];
+        assert_eq!(amounts(run(&minimum, "0", &months)), ["0", "5000", "-5000"]);
+    }
+
+    #[test]
+    fn measures_are_rounded_as_sums() {
+        let months = [("2021-01", "0.004"), ("2021-02", "0.004")];
+        let steps = run(&PROGRAM.replace("0.01", "1"), "0", &months);
+        assert_eq!(amounts(steps), ["0", "10"]);
+    }
+}

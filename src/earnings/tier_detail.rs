@@ -1,0 +1,47 @@
+//! How a measured earning came about, as JSON: the window, what it measures, its tiers. Decimals are
+//! strings; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the earning.
+
+use super::measures::Earned;
+use earnest_core::calendar::Period;
+use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, format};
+use earnest_core::tiers::Terms;
+use serde_json::{Map, Value, json};
+
+pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
+    let step = &earned.step;
+    let minor = earned.terms.minor_units;
+    let quantity = |value| format(value, AMOUNT_SCALE, 0);
+    let money = |value| format(value, MONEY_SCALE, minor);
+    let slices: Vec<Value> = step
+        .slices
+        .iter()
+        .map(|slice| {
+            let mut tier = Map::new();
+            tier.insert("tier".to_owned(), json!(slice.tier));
+            tier.insert("of".to_owned(), json!(quantity(slice.quantity)));
+            match slice.terms {
+                Terms::Rate(rate) => {
+                    tier.insert("rate".to_owned(), json!(format(rate, RATE_SCALE, 0)));
+                }
+                Terms::UnitPrice { price, .. } => {
+                    tier.insert("price".to_owned(), json!(format(price, RATE_SCALE, 0)));
+                }
+                Terms::None | Terms::Amount(_) => {}
+            }
+            tier.insert("amount".to_owned(), json!(money(slice.amount)));
+            Value::Object(tier)
+        })
+        .collect();
+    let mut detail = json!({
+        "window": [window.to_string(), last.unwrap_or(window).to_string()],
+        "measured": quantity(step.cumulated),
+        "counted": quantity(step.counted),
+        "tiers": slices,
+        "window_amount": money(step.after),
+        "booked_before": money(step.before),
+    });
+    if let Some(baseline) = earned.baseline {
+        detail["baseline"] = json!(quantity(baseline));
+    }
+    detail.to_string()
+}
