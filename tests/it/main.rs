@@ -8,6 +8,7 @@ mod examples;
 mod faults;
 mod golden;
 mod ingest;
+mod measured;
 mod plans;
 mod properties;
 mod support;
