@@ -222,6 +222,7 @@ fn calculate(
 
     clock.time("write", || {
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
+        put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
         put(store, next, &schema::DETERMINATIONS, [Ok(paid.determinations)])?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;

@@ -145,6 +145,7 @@ pub const TABLES: &[&Table] = &[
     &DETERMINATIONS,
     &EARNINGS,
     &EARNING_SOURCES,
+    &CAP_BALANCES,
     &UNEARNED,
     &OUT_OF_SCOPE,
     &PAYMENTS,

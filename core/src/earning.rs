@@ -116,6 +116,49 @@ impl Amounts {
         })
     }
 
+    /// The amounts of which a cap credits only a part: `credited` of `gross`, both in program currency;
+    /// `payout` if they are what is earned in it (money scale), else they are base (amount scale).
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn credited(
+        &self,
+        credited: i128,
+        gross: i128,
+        payout: bool,
+        terms: &Terms,
+    ) -> Result<Amounts, Error> {
+        if credited == gross {
+            return Ok(*self);
+        }
+        let part =
+            |amount, minor_units| round_ratio(amount, credited.abs(), gross.abs(), minor_units);
+        let program_minor = terms.program_minor_units;
+        let earned = part(self.earned, terms.minor_units)?;
+        let program_earned =
+            if payout { credited } else { part(self.program_earned, program_minor)? };
+        let share = |amount, minor_units| {
+            round_product(amount, MONEY_SCALE, terms.share, RATE_SCALE, minor_units)
+        };
+        Ok(Amounts {
+            earned,
+            rebate: share(earned, terms.minor_units)?,
+            program_earned,
+            program_rebate: share(program_earned, program_minor)?,
+        })
+    }
+
+    /// What a cap leaves out: `self` is the whole.
+    #[must_use]
+    pub fn minus(&self, part: &Amounts) -> Amounts {
+        Amounts {
+            earned: self.earned - part.earned,
+            rebate: self.rebate - part.rebate,
+            program_earned: self.program_earned - part.program_earned,
+            program_rebate: self.program_rebate - part.program_rebate,
+        }
+    }
+
     /// The part of an earning type: in transaction currency, in program currency.
     #[must_use]
     pub fn part(&self, earning_type: EarningType) -> (i128, i128) {

@@ -1,6 +1,7 @@
 //! The typed image of a program file: terms, who may take part, what earns, how it is split and
 //! paid. A file is checked on load, against itself; dates become half-open, decimals exact integers.
 
+pub mod cap;
 mod load;
 pub mod measured;
 mod pay;
@@ -29,6 +30,7 @@ pub struct Program {
     pub requirements: Vec<Requirement>,
     /// In declared order.
     pub levers: Vec<Lever>,
+    pub caps: Vec<cap::ProgramCap>,
     pub splits: Vec<Split>,
     /// Co-op earned in a half from which on it stays co-op; without any, co-op never converts.
     pub coop_thresholds: Vec<CoopThreshold>,

@@ -4,10 +4,16 @@ WITH amounts AS (
         role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
     FROM amounts_of('plain_outcomes')
     WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT measured
+        AND cap IS NULL
     UNION ALL
     SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
         role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
     FROM reversals
+    WHERE cap IS NULL
+    UNION ALL
+    SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
+        role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
+    FROM credited_amounts
 ),
 expected AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,

@@ -79,7 +79,7 @@ out_of_term AS (
 SELECT *, part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
     part_of(share) AS share_part, whole_of(share) AS share_whole
 FROM (
-    SELECT covering.*, segment_on,
+    SELECT covering.*, segment_on, cap,
         CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
             AS share
     FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
@@ -87,6 +87,10 @@ FROM (
         ON program_split.program = covering.program
         AND coalesce(program_split.from_on <= transaction_on, true)
         AND coalesce(transaction_on < program_split.until_on, true)
+    LEFT JOIN program_cap
+        ON program_cap.program = covering.program AND program_cap.lever = covering.lever
+        AND coalesce(program_cap.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_cap.until_on, true)
     ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
         ON changes.program = covering.program AND changes.segment_on <= transaction_on
 );

@@ -28,7 +28,7 @@ WITH concerned AS (
 SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period,
     concerned.transaction_currency, base, millionths, concerned.role, concerned.partner_id,
     covers.program, lever, term, segment_on, product_group, share, aggregated, measured, pays_as,
-    quantity, exchange_rate, rate_part, rate_whole, share_part, share_whole,
+    quantity, exchange_rate, cap, concerned.transaction_on, rate_part, rate_whole, share_part, share_whole,
     mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
     CASE WHEN covers.program IS NOT NULL THEN unmapped_reason END AS unmapped_reason,
     CASE

@@ -118,7 +118,8 @@ FROM outcomes_of('linkable_lines')
 WHERE aggregated AND participant_id IS NOT NULL;
 
 CREATE OR REPLACE TEMP TABLE linked_refunds AS
-SELECT source, refund AS transaction_id, period, currency AS transaction_currency
+SELECT source, refund AS transaction_id, transaction_on, period,
+    currency AS transaction_currency
 FROM refund_lines
 SEMI JOIN pairs USING (source, refund)
 ANTI JOIN netted USING (source, refund);
@@ -142,7 +143,7 @@ pieces AS (
     GROUP BY link_group, source, refund
     HAVING any_value(refund_base) > coalesce(sum(taken), 0)
 )
-SELECT pieces.*, period, transaction_currency
+SELECT pieces.*, transaction_on, period, transaction_currency
 FROM pieces
 JOIN linked_refunds
     ON linked_refunds.source = pieces.source AND linked_refunds.transaction_id = pieces.refund;
@@ -162,6 +163,29 @@ CREATE OR REPLACE TEMP MACRO portion(minor, part, whole) AS divided(
     minor::HUGEINT * (part * 1000000000000)::HUGEINT,
     (whole * 1000000000000)::HUGEINT
 );
+
+-- What their originals earned, taken back.
+CREATE OR REPLACE TEMP VIEW reversible AS
+SELECT *
+FROM original_outcomes
+WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT measured;
+
+CREATE OR REPLACE TEMP VIEW reversals AS
+SELECT program, lever, term, role, participant_id, cap, customer_id, originals.period AS original_period,
+    pieces.transaction_on, pieces.base, exchange_rate, share_part, share_whole, pieces.period, pieces.transaction_currency, pays_as, share,
+    minor, program_minor, pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
+    portion(earned, before, original_base)
+        - portion(earned, cumulated, original_base) AS earned,
+    portion(rebate, before, original_base)
+        - portion(rebate, cumulated, original_base) AS rebate,
+    portion(program_earned, before, original_base)
+        - portion(program_earned, cumulated, original_base) AS program_earned,
+    portion(program_rebate, before, original_base)
+        - portion(program_rebate, cumulated, original_base) AS program_rebate
+FROM pieces
+JOIN amounts_of('reversible') AS originals
+    ON originals.source = pieces.source AND originals.transaction_id = pieces.original
+WHERE NOT excess;
 
 -- All other lines.
 CREATE OR REPLACE TEMP VIEW plain_lines AS

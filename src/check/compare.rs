@@ -14,12 +14,13 @@ pub const RECOMPUTE: Check = Check {
     how: How::Recompute,
 };
 
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("../../pipelines/checks/recompute_1_dimensions.sql"),
     include_str!("../../pipelines/checks/recompute_2_outcomes.sql"),
     include_str!("../../pipelines/checks/recompute_3_refunds.sql"),
     include_str!("../../pipelines/checks/recompute_4_measures.sql"),
-    include_str!("../../pipelines/checks/recompute_5_totals.sql"),
+    include_str!("../../pipelines/checks/recompute_5_caps.sql"),
+    include_str!("../../pipelines/checks/recompute_6_totals.sql"),
 ];
 const COMPARE_TOTALS: &str = include_str!("../../pipelines/checks/compare_totals.sql");
 const COMPARE_LINES: &str = include_str!("../../pipelines/checks/compare_lines.sql");

@@ -6,13 +6,14 @@ use chrono::NaiveDate;
 use duckdb::Connection;
 use earnest_core::currency::{codes, minor_units};
 use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, format};
+use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::measured::{Baseline, Measured, Per, Quantity, Side};
 use earnest_core::program::{Days, Filter, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
 use earnest_core::tiers::{Edge, Shape, Terms};
 
-/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, and fills
+/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
-/// `program_lever`, `program_rate`, `program_measure`, `program_tier`. Dates are half-open, null is open.
+/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`. Dates are half-open, null is open.
 ///
 /// # Errors
 /// If DuckDB refuses.
@@ -24,7 +25,7 @@ pub fn load(connection: &Connection, programs: &[Program]) -> Result<()> {
     connection.execute_batch(&currencies())?;
     connection.execute_batch(ROUNDING)?;
     connection.execute_batch(&lever_filter(programs))?;
-    connection.execute_batch(&any_measured(programs))?;
+    connection.execute_batch(&any(programs))?;
     for (name, columns, rows) in tables.named() {
         connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {name} ({columns})"))?;
         if !rows.is_empty() {
@@ -56,11 +57,15 @@ fn currencies() -> String {
     )
 }
 
-/// Whether there is a measured lever: if not, no line needs to be looked at for one.
-fn any_measured(programs: &[Program]) -> String {
+/// Whether there is a measured lever, and a cap: if not, no line needs to be looked at for one.
+fn any(programs: &[Program]) -> String {
     let mut levers = programs.iter().flat_map(|program| &program.levers);
-    let any = levers.any(|lever| lever.measured.is_some());
-    format!("CREATE OR REPLACE TEMP MACRO any_measured() AS {any}")
+    let measured = levers.any(|lever| lever.measured.is_some());
+    let capped = programs.iter().any(|program| !program.caps.is_empty());
+    format!(
+        "CREATE OR REPLACE TEMP MACRO any_measured() AS {measured};
+        CREATE OR REPLACE TEMP MACRO any_capped() AS {capped}"
+    )
 }
 
 #[derive(Default)]
@@ -72,6 +77,7 @@ struct Tables {
     splits: Vec<String>,
     levers: Vec<String>,
     rates: Vec<String>,
+    caps: Vec<String>,
     measures: Vec<String>,
     tiers: Vec<String>,
 }
@@ -93,12 +99,34 @@ impl Tables {
         for split in &program.splits {
             self.splits.push(format!("({key}, {}, {})", days(&split.days), rate(split.rebate)));
         }
-        for lever in &program.levers {
-            self.add_lever(program, lever);
+        for (place, lever) in program.levers.iter().enumerate() {
+            self.add_lever(program, place, lever);
+        }
+        for cap in &program.caps {
+            self.add_cap(program, cap);
         }
     }
 
-    fn add_lever(&mut self, program: &Program, lever: &Lever) {
+    /// One row per lever that shares the cap.
+    fn add_cap(&mut self, program: &Program, cap: &ProgramCap) {
+        for &lever in &cap.levers {
+            self.caps.push(format!(
+                "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {})",
+                literal(&program.program),
+                literal(&program.levers[lever].lever),
+                literal(&cap.cap),
+                cap.limit,
+                if cap.on == CapOn::Payout { "payout" } else { "base" },
+                cap.per.has_participant(),
+                cap.per.has_customer(),
+                cap.window.months(),
+                program.fiscal_year_start,
+                days(&cap.days),
+            ));
+        }
+    }
+
+    fn add_lever(&mut self, program: &Program, place: usize, lever: &Lever) {
         let key = format!("{}, {}", literal(&program.program), literal(&lever.lever));
         let pays_as = match lever.pays_as {
             PaysAs::Split => "split",
@@ -108,7 +136,8 @@ impl Tables {
         let aggregated = lever.grain == Grain::CustomerProductGroupPeriod;
         let draws = lever.draws.name();
         let measured = lever.measured.is_some();
-        self.levers.push(format!("({key}, '{draws}', {aggregated}, {measured}, '{pays_as}')"));
+        self.levers
+            .push(format!("({key}, {place}, '{draws}', {aggregated}, {measured}, '{pays_as}')"));
         if let Some(measured) = &lever.measured {
             self.add_measure(program, &key, measured);
         }
@@ -186,7 +215,7 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 9] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 10] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             ("program_name", "program TEXT, name TEXT", self.names),
@@ -199,7 +228,7 @@ impl Tables {
             ),
             (
                 "program_lever",
-                "program TEXT, lever TEXT, data_role TEXT, aggregated BOOLEAN, measured BOOLEAN, \
+                "program TEXT, lever TEXT, lever_place INTEGER, data_role TEXT, aggregated BOOLEAN, measured BOOLEAN, \
                  pays_as TEXT",
                 self.levers,
             ),
@@ -208,6 +237,13 @@ impl Tables {
                 "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, \
                  rate DECIMAL(18, 9), role TEXT, product_group TEXT, group_place INTEGER",
                 self.rates,
+            ),
+            (
+                "program_cap",
+                "program TEXT, lever TEXT, cap TEXT, cap_limit HUGEINT, cap_on TEXT, \
+                 per_participant BOOLEAN, per_customer BOOLEAN, months INTEGER, fiscal_start INTEGER, \
+                 from_on DATE, until_on DATE",
+                self.caps,
             ),
             (
                 "program_measure",

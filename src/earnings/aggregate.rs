@@ -122,7 +122,7 @@ fn earn(sink: &mut Sink, key: &Key, group: &Group, period: i32, period_text: &st
         aggregate_key: Some(&aggregate_key),
         tier_detail: None,
     };
-    let ids = sink.earned(&line, &outcome, &group.terms, &amounts, &origin)?;
+    let ids = sink.earned(&line, &outcome, &group.terms, (&amounts, &amounts), &origin)?;
     for (earning_id, earning_type) in ids.into_iter().flatten() {
         let (earning_amount, program_amount) = amounts.part(earning_type);
         let earning_shares = shares(earning_amount, &bases)?;

@@ -3,6 +3,7 @@
 use super::PeriodFiles;
 use super::aggregate::Aggregates;
 use super::context::Context;
+use super::credits::Credits;
 use super::evaluate::Evaluated;
 use super::measures::Measures;
 use super::rows::Line;
@@ -28,7 +29,7 @@ pub struct UnitResult {
 pub fn calculate(
     context: &Context,
     store: &Store,
-    measures: &Measures,
+    (measures, credits): (&Measures, &Credits),
     (period, files): &PeriodFiles,
 ) -> Result<UnitResult> {
     let mut writer = Writer {
@@ -36,6 +37,7 @@ pub fn calculate(
         aggregates: Aggregates::default(),
         segments: Segments::of(context.programs, *period),
         shares: Shares::of(context, measures, *period)?,
+        credits,
     };
     let aside = unit::read_lines(context, *period, files, &mut writer)?;
     let Writer { mut sink, aggregates, shares, .. } = writer;
@@ -48,6 +50,7 @@ struct Writer<'a> {
     aggregates: Aggregates,
     segments: Segments,
     shares: Shares<'a>,
+    credits: &'a Credits,
 }
 
 impl Taker for Writer<'_> {
@@ -58,6 +61,6 @@ impl Taker for Writer<'_> {
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
         self.aggregates.collect(&self.segments, line, &evaluated.outcomes);
         self.shares.line(&mut self.sink, line, &evaluated.outcomes)?;
-        self.sink.line(line, evaluated)
+        self.sink.line(line, evaluated, self.credits)
     }
 }

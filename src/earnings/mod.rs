@@ -3,7 +3,9 @@
 //! ends, per lever that covers it, in exactly one of them.
 
 mod aggregate;
+mod cap_balances;
 mod context;
+mod credits;
 mod evaluate;
 pub mod facts;
 mod lines;
@@ -26,6 +28,7 @@ use crate::eligibility::{Decisions, ParticipantMap};
 use crate::error::Result;
 use crate::exchange_rates::ExchangeRates;
 use crate::ingest::InForceFile;
+use crate::schema;
 use crate::warehouse::{DataFile, Store};
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
@@ -61,6 +64,7 @@ pub struct Request<'a> {
 pub struct Earned {
     pub files: Vec<(&'static str, DataFile)>,
     pub postings: Vec<Posting>,
+    pub cap_balances: RecordBatch,
 }
 
 /// The first day of each partner in each role. Source: RULES, an indirect reseller's first
@@ -104,14 +108,17 @@ pub fn periods(files: &[InForceFile]) -> Vec<PeriodFiles<'_>> {
 pub fn earn(request: &Request) -> Result<Earned> {
     let periods = periods(request.files);
     let (Some((first, _)), Some((last, _))) = (periods.first(), periods.last()) else {
-        return Ok(Earned { files: Vec::new(), postings: Vec::new() });
+        let cap_balances = RecordBatch::new_empty(schema::CAP_BALANCES.arrow());
+        return Ok(Earned { files: Vec::new(), postings: Vec::new(), cap_balances });
     };
     let context = context(request, *first, *last)?;
     let measures = measures::measure(&context, &periods)?;
+    let credits = credits::credit(&context, &periods)?;
+    let first_looks = (&measures, &credits);
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
         .par_bridge()
-        .map(|unit| lines::calculate(&context, request.store, &measures, unit))
+        .map(|unit| lines::calculate(&context, request.store, first_looks, unit))
         .collect::<Result<_>>()?;
     units.sort_by_key(|unit| unit.written.period);
     let mut written = Vec::new();
@@ -129,12 +136,16 @@ pub fn earn(request: &Request) -> Result<Earned> {
             if refunds.is_empty() && shares.is_empty() {
                 return Ok(None);
             }
-            reversal::reverse(&context, request.store, period, refunds, &originals, shares)
-                .map(Some)
+            let found = (shares, &credits);
+            reversal::reverse(&context, request.store, period, refunds, &originals, found).map(Some)
         })
         .collect::<Result<_>>()?;
     written.extend(reversals.into_iter().flatten());
-    Ok(Earned { postings: postings(&context, &written), files: files(written) })
+    Ok(Earned {
+        cap_balances: cap_balances::table(&context, &credits.balances)?,
+        postings: postings(&context, &written),
+        files: files(written),
+    })
 }
 
 /// Periods by rows, so that no thread is left with a large one at the end.

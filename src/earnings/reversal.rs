@@ -2,6 +2,7 @@
 //! period is complete, so its measured earnings are written here.
 
 use super::context::Context;
+use super::credits::Credits;
 use super::evaluate::{Evaluated, Verdict};
 use super::rows::Line;
 use super::shares::Shares;
@@ -28,7 +29,7 @@ pub fn reverse(
     period: Period,
     mut refunds: Vec<RefundLine>,
     originals: &Originals,
-    mut shares: Shares,
+    (mut shares, credits): (Shares, &Credits),
 ) -> Result<Written> {
     let mut sink = Sink::new(context, store, period, "refunds")?;
     refunds.sort_by(|a, b| (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id)));
@@ -63,7 +64,7 @@ pub fn reverse(
                 };
                 let base = context.links.originals.get(&reversal.original).copied().unwrap_or(1);
                 let steps = (reversal.before, reversal.cumulated, base);
-                piece(&mut sink, &mut shares, context, &line, original, steps)?;
+                piece(&mut sink, (&mut shares, credits), context, &line, original, steps)?;
             }
         }
     }
@@ -74,7 +75,7 @@ pub fn reverse(
 /// A piece of a refund under each outcome of its original.
 fn piece(
     sink: &mut Sink,
-    shares: &mut Shares,
+    (shares, credits): (&mut Shares, &Credits),
     context: &Context,
     line: &Line,
     original: &Original,
@@ -88,7 +89,8 @@ fn piece(
             Verdict::Earned(terms, amounts) => {
                 let (minor, program_minor) = (terms.minor_units, terms.program_minor_units);
                 let reversed = amounts.reversed(before, cumulated, base, minor, program_minor)?;
-                sink.earned(line, outcome, terms, &reversed, &origin)?;
+                let credited = credits.of(line, outcome, terms, &reversed)?;
+                sink.earned(line, outcome, terms, (&reversed, &credited), &origin)?;
             }
             Verdict::Refused(reasons, forgone) => {
                 let minor = context.minor_units(line.currency);

@@ -111,6 +111,8 @@ pub struct Figures {
     pub rate: i128,
     pub share: i128,
     pub exchange_rate: i128,
+    /// Before caps.
+    pub gross_amount: i128,
     pub earning_amount: i128,
     pub program_amount: i128,
     /// Key, or negative.
@@ -140,6 +142,8 @@ pub struct EarningRows {
     texts: [StringBuilder; 4],
     base: Decimals,
     rates: [Decimals; 3],
+    gross: Decimals,
+    forgone: Decimals,
     earned: Decimals,
     program_amount: Decimals,
     /// Rows that have one, which are few.
@@ -184,6 +188,8 @@ impl EarningRows {
         for (column, rate) in self.rates.iter_mut().zip(rates) {
             column.0.push(rate);
         }
+        self.gross.0.push(figures.gross_amount);
+        self.forgone.0.push(figures.gross_amount - figures.earning_amount);
         self.earned.0.push(figures.earning_amount);
         self.program_amount.0.push(figures.program_amount);
     }
@@ -214,8 +220,6 @@ impl Rows for EarningRows {
         ] = &mut self.keys;
         let [transaction, original, aggregate, customer] = &mut self.texts;
         let [rate, share, exchange_rate] = &mut self.rates;
-        // Nothing caps a row yet: all that it grosses is earned.
-        let earned = self.earned.finish(Kind::Money)?;
         let columns: Vec<ArrayRef> = vec![
             columns::uuids(taken(&mut self.earning_id))?,
             program.finish(&names.programs)?,
@@ -239,9 +243,9 @@ impl Rows for EarningRows {
             rate.finish(Kind::Rate)?,
             share.finish(Kind::Rate)?,
             exchange_rate.finish(Kind::Rate)?,
-            earned.clone(),
-            columns::decimals(Kind::Money, vec![0; rows])?,
-            earned,
+            self.gross.finish(Kind::Money)?,
+            self.forgone.finish(Kind::Money)?,
+            self.earned.finish(Kind::Money)?,
             self.program_amount.finish(Kind::Money)?,
             texts_at(&mut self.tier_details, rows),
             half.finish(&names.halves)?,

@@ -261,7 +261,8 @@ impl<'a> Earning<'a> {
             subject: self.subject,
             verdict: Verdict::Measured(self.earned.terms),
         };
-        sink.earned(&line, &outcome, &self.earned.terms, &self.amounts, &origin)?;
+        let amounts = (&self.amounts, &self.amounts);
+        sink.earned(&line, &outcome, &self.earned.terms, amounts, &origin)?;
         Ok(())
     }
 }

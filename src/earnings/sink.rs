@@ -2,6 +2,7 @@
 //! that payments need.
 
 use super::context::Context;
+use super::credits::Credits;
 use super::evaluate::{Evaluated, Omitted, Outcome, Verdict};
 use super::names::Names;
 use super::rows::{
@@ -142,12 +143,13 @@ impl<'a> Sink<'a> {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
+    pub fn line(&mut self, line: &Line, evaluated: &Evaluated, credits: &Credits) -> Result<()> {
         let origin = Origin { fund_period: self.period, aggregate_key: None, tier_detail: None };
         for outcome in &evaluated.outcomes {
             match &outcome.verdict {
-                Verdict::Earned(terms, amounts) => {
-                    self.earned(line, outcome, terms, amounts, &origin)?;
+                Verdict::Earned(terms, gross) => {
+                    let amounts = credits.of(line, outcome, terms, gross)?;
+                    self.earned(line, outcome, terms, (gross, &amounts), &origin)?;
                 }
                 Verdict::Refused(reasons, forgone) => {
                     self.refused(line, &outcome.subject, reasons, forgone.map(widen))?;
@@ -161,7 +163,8 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Takes an earning: one row per earning type, at most two. Gives back their ids.
+    /// Takes an earning, gross and what caps credit of it: one row per earning type, at most two. Gives
+    /// back their ids.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -170,7 +173,7 @@ impl<'a> Sink<'a> {
         line: &Line,
         outcome: &Outcome,
         terms: &Terms,
-        amounts: &Amounts,
+        (gross, amounts): (&Amounts, &Amounts),
         origin: &Origin,
     ) -> Result<Ids> {
         let context = self.context;
@@ -192,6 +195,7 @@ impl<'a> Sink<'a> {
                 rate: terms.rate,
                 share: if coop { one - terms.share } else { terms.share },
                 exchange_rate: terms.exchange_rate,
+                gross_amount: gross.part(earning_type).0,
                 earning_amount,
                 program_amount,
                 fund_half: if coop { self.half(outcome.program, origin.fund_period) } else { -1 },

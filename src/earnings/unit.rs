@@ -25,6 +25,8 @@ pub struct RefundLine {
 pub struct Original {
     /// The period it earned in.
     pub period: Period,
+    /// Days since 1970.
+    pub transaction_on: i32,
     pub evaluated: Evaluated,
     pub customer_id: Option<String>,
     /// At amount scale.
@@ -182,6 +184,7 @@ impl<T: Taker> Unit<'_, T> {
         if links.originals.contains_key(&key) {
             let original = Original {
                 period: self.evaluator.period,
+                transaction_on: line.transaction_on,
                 evaluated: self.evaluated.clone(),
                 customer_id: line.customer_id.map(str::to_owned),
                 quantity: line.quantity,

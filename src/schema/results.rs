@@ -165,6 +165,29 @@ pub const EARNING_SOURCES: Table = Table {
     ],
 };
 
+pub const CAP_BALANCES: Table = Table {
+    name: "cap_balances",
+    version: 1,
+    description: "What is used and left of every cap",
+    grain: "one row per cap × whom it is per × window",
+    key: &["program", "cap", "participant_id", "customer_id", "window_from"],
+    partition: "",
+    columns: &[
+        content("program", Text, "The program"),
+        content("cap", Text, "The cap"),
+        content("limits", Text, "`payout` or `base`"),
+        optional("participant_id", Text, "Whose room it is; null: it is shared"),
+        optional("customer_id", Text, "With which customer; null: with all"),
+        content("window_from", Text, "First month of the window"),
+        content("window_until", Text, "Last month of the window"),
+        content("program_currency", Text, "Currency of the amounts"),
+        content("cap_limit", Money, "The limit"),
+        content("gross", Money, "What the lines would have used without it; refunds give back"),
+        content("used", Money, "What is credited"),
+        content("left", Money, "cap_limit − used"),
+    ],
+};
+
 pub const UNEARNED: Table = Table {
     name: "unearned",
     version: 1,

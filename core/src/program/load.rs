@@ -5,7 +5,7 @@ use super::{
     AgreementKind, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever,
     LeverRate, Program, Requirement, RequirementKind, Role, Term,
 };
-use super::{measured, raw};
+use super::{cap, measured, raw};
 use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
@@ -20,11 +20,14 @@ impl Program {
         let raw: raw::Program = toml::from_str(text)
             .map_err(|error| Error(format!("{file}: {}", error.to_string().trim_end())))?;
         let place = Place { file, text };
+        let levers =
+            raw.lever.iter().map(|lever| place.lever(lever)).collect::<Result<Vec<_>, _>>()?;
         let program = Program {
             currency: place.currency(&raw.currency)?,
             terms: terms(&place, &raw.term)?,
             requirements: requirements(&place, &raw.requirement)?,
-            levers: raw.lever.iter().map(|lever| place.lever(lever)).collect::<Result<_, _>>()?,
+            caps: cap::caps(&place, &raw, &levers)?,
+            levers,
             splits: splits(&place, &raw.split)?,
             coop_thresholds: coop_thresholds(&place, &raw)?,
             payment: payment(&place, &raw)?,

@@ -42,7 +42,7 @@ pub(super) fn coop_thresholds(
 }
 
 /// An amount in program currency, at money scale.
-fn money(place: &Place, raw: &raw::Program, at: &raw::Text) -> Result<i128, Error> {
+pub(super) fn money(place: &Place, raw: &raw::Program, at: &raw::Text) -> Result<i128, Error> {
     let minor = currency::minor_units(raw.currency.get_ref()).unwrap_or(MONEY_SCALE);
     Ok(place.decimal(at, minor)? * power_of_ten(MONEY_SCALE - minor))
 }

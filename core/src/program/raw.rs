@@ -1,5 +1,6 @@
 //! The program file as it is written: strings for decimals and dates, inclusive `until`.
 
+use super::cap::RawCap;
 use super::measured::{RawMeasure, RawTable};
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
@@ -26,6 +27,8 @@ pub struct Program {
     #[serde(default)]
     pub requirement: Vec<Requirement>,
     pub lever: Vec<Lever>,
+    #[serde(default)]
+    pub cap: Vec<RawCap>,
     #[serde(default)]
     pub split: Vec<Split>,
     #[serde(default)]

@@ -4,7 +4,7 @@
 -- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
 CREATE OR REPLACE TEMP TABLE tallies AS
 SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
-    aggregated, measured, pays_as, share, rate_part, rate_whole, share_part, share_whole, exchange_part,
+    aggregated, measured, cap, pays_as, share, rate_part, rate_whole, share_part, share_whole, exchange_part,
     exchange_whole, minor, program_minor, reason,
     CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
         AS customer_id,
@@ -21,33 +21,13 @@ SELECT * EXCLUDE (rows, earned, rebate, program_earned, program_rebate), 1 AS ro
 FROM tallies
 WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
 
-CREATE OR REPLACE TEMP VIEW reversible AS
-SELECT *
-FROM original_outcomes
-WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT measured;
-
-CREATE OR REPLACE TEMP VIEW reversals AS
-SELECT program, lever, role, participant_id, pieces.period, pieces.transaction_currency, pays_as, share,
-    minor, program_minor, pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
-    portion(earned, before, original_base)
-        - portion(earned, cumulated, original_base) AS earned,
-    portion(rebate, before, original_base)
-        - portion(rebate, cumulated, original_base) AS rebate,
-    portion(program_earned, before, original_base)
-        - portion(program_earned, cumulated, original_base) AS program_earned,
-    portion(program_rebate, before, original_base)
-        - portion(program_rebate, cumulated, original_base) AS program_rebate
-FROM pieces
-JOIN amounts_of('reversible') AS originals
-    ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-WHERE NOT excess;
-
 CREATE OR REPLACE TEMP TABLE recomputed_earned AS
 WITH amounts AS (
     SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
         program_minor, rows, earned, rebate, program_earned, program_rebate
     FROM tallies
-    WHERE NOT aggregated AND NOT measured AND participant_id IS NOT NULL AND reason IS NULL
+    WHERE NOT aggregated AND NOT measured AND cap IS NULL AND participant_id IS NOT NULL
+        AND reason IS NULL
     UNION ALL
     SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
         program_minor, rows, earned, rebate, program_earned, program_rebate
@@ -56,6 +36,11 @@ WITH amounts AS (
     SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
         program_minor, 1, earned, rebate, program_earned, program_rebate
     FROM reversals
+    WHERE cap IS NULL
+    UNION ALL
+    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
+        program_minor, 1, earned, rebate, program_earned, program_rebate
+    FROM credited_amounts
     UNION ALL
     SELECT program, lever, participant_id, period, currency, pays_as, share, minor, minor, 1, earned,
         rebate, earned, rebate

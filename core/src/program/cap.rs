@@ -1,0 +1,161 @@
+//! Caps: limits on what levers credit, by whom and over which window. From the file as written to the
+//! typed image.
+
+use super::load::Place;
+use super::measured::Window;
+use super::{Days, Grain, Lever, Program, raw};
+use crate::Error;
+use chrono::NaiveDate;
+use serde::Deserialize;
+
+/// A limit that the lines of some levers share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramCap {
+    pub cap: String,
+    /// Positions of the levers that share it.
+    pub levers: Vec<usize>,
+    /// In program currency, at money scale.
+    pub limit: i128,
+    pub on: CapOn,
+    pub per: CapPer,
+    pub window: Window,
+    /// Transaction dates on which it is in force.
+    pub days: Days,
+}
+
+/// What a cap limits, before the split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapOn {
+    /// What is earned.
+    #[default]
+    Payout,
+    /// The base that earns.
+    Base,
+}
+
+/// Who shares a cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapPer {
+    Participant,
+    /// A customer, whoever sells to it.
+    Customer,
+    /// A participant's customer.
+    ParticipantCustomer,
+    /// All that the program earns.
+    Program,
+}
+
+impl CapPer {
+    #[must_use]
+    pub fn has_participant(self) -> bool {
+        matches!(self, CapPer::Participant | CapPer::ParticipantCustomer)
+    }
+
+    #[must_use]
+    pub fn has_customer(self) -> bool {
+        matches!(self, CapPer::Customer | CapPer::ParticipantCustomer)
+    }
+}
+
+impl Program {
+    /// The cap of a lever on a day, with its position.
+    #[must_use]
+    pub fn cap_on(&self, lever: usize, day: NaiveDate) -> Option<(usize, &ProgramCap)> {
+        let mut caps = self.caps.iter().enumerate();
+        caps.find(|(_, cap)| cap.levers.contains(&lever) && cap.days.contain(day))
+    }
+
+    /// True if some cap limits the lever on some day.
+    #[must_use]
+    pub fn is_capped(&self, lever: usize) -> bool {
+        self.caps.iter().any(|cap| cap.levers.contains(&lever))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCap {
+    cap: raw::Text,
+    limit: raw::Text,
+    #[serde(default)]
+    on: CapOn,
+    per: CapPer,
+    window: Window,
+    levers: Option<Vec<raw::Text>>,
+    from: Option<raw::Text>,
+    until: Option<raw::Text>,
+}
+
+/// # Errors
+/// With file, line, what was expected, what was found.
+pub(super) fn caps(
+    place: &Place,
+    raw: &raw::Program,
+    levers: &[Lever],
+) -> Result<Vec<ProgramCap>, Error> {
+    let mut caps: Vec<ProgramCap> = Vec::with_capacity(raw.cap.len());
+    for written in &raw.cap {
+        let cap = cap(place, raw, levers, written)?;
+        if caps.iter().any(|other| other.cap == cap.cap) {
+            return Err(place.error(&written.cap, "expected cap keys once"));
+        }
+        let shared = |other: &&ProgramCap| {
+            other.days.overlap(&cap.days)
+                && other.levers.iter().any(|lever| cap.levers.contains(lever))
+        };
+        if let Some(other) = caps.iter().find(shared) {
+            let message = format!(
+                "expected one cap per lever and day, found `{}` beside `{}`",
+                cap.cap, other.cap
+            );
+            return Err(place.error(&written.cap, &message));
+        }
+        caps.push(cap);
+    }
+    Ok(caps)
+}
+
+fn cap(
+    place: &Place,
+    raw: &raw::Program,
+    levers: &[Lever],
+    written: &RawCap,
+) -> Result<ProgramCap, Error> {
+    let all = || (0..levers.len()).collect();
+    let named = |name: &raw::Text| {
+        levers.iter().position(|lever| lever.lever == *name.get_ref()).ok_or_else(|| {
+            place.error(
+                name,
+                &format!("expected a lever of the program, found `{}`", name.get_ref()),
+            )
+        })
+    };
+    let capped: Vec<usize> = match &written.levers {
+        Some(names) => names.iter().map(named).collect::<Result<_, _>>()?,
+        None => all(),
+    };
+    let line_by_line = |lever: &Lever| lever.measured.is_none() && lever.grain == Grain::Line;
+    if let Some(&other) = capped.iter().find(|&&lever| !line_by_line(&levers[lever])) {
+        let message = format!(
+            "expected levers that earn line by line, found `{}`, which earns on a sum; \
+             name the capped ones in `levers`",
+            levers[other].lever
+        );
+        return Err(place.error(&written.cap, &message));
+    }
+    let limit = super::pay::money(place, raw, &written.limit)?;
+    if limit < 0 {
+        return Err(place.error(&written.limit, "expected a limit of 0 or more"));
+    }
+    Ok(ProgramCap {
+        cap: written.cap.get_ref().clone(),
+        levers: capped,
+        limit,
+        on: written.on,
+        per: written.per,
+        window: written.window,
+        days: place.days(written.from.as_ref(), written.until.as_ref())?,
+    })
+}

@@ -1,0 +1,383 @@
+//! Caps: of what lines earn, how much is credited. The first look adds up what every scope earns; only
+//! scopes that can reach their limit are looked at again, line by line in their order. Closure key:
+//! whoever shares a cap.
+
+use super::context::Context;
+use super::evaluate::{Evaluated, Outcome, Verdict};
+use super::facts::day;
+use super::rows::Line;
+use super::unit::{self, Original, RefundLine, Taker};
+use super::{PeriodFiles, largest_first};
+use crate::error::Result;
+use earnest_core::calendar::Period;
+use earnest_core::caps::Cap;
+use earnest_core::decimal::{
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, exact, power_of_ten, rescale, sum,
+};
+use earnest_core::earning::{Amounts, Terms};
+use earnest_core::id;
+use earnest_core::program::Grain;
+use earnest_core::program::cap::{CapOn, ProgramCap};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Whose room a cap's is: program, cap, whom it is per, first month of the window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope {
+    pub program: usize,
+    pub cap: usize,
+    pub participant: Option<i32>,
+    pub customer: Option<String>,
+    pub window: Period,
+}
+
+/// A scope, by digest.
+type ScopeKey = u128;
+/// An earning of a line under a lever, by digest.
+type ItemKey = u128;
+type Keyed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// What was used of a cap. Amounts in program currency at money scale.
+pub struct Balance {
+    pub scope: Scope,
+    pub gross: i128,
+    pub used: i128,
+    pub left: i128,
+}
+
+/// What caps credit.
+#[derive(Default)]
+pub struct Credits {
+    /// Where what is credited isn't all.
+    by_item: Keyed<ItemKey, Credit>,
+    /// In order of their scopes.
+    pub balances: Vec<Balance>,
+}
+
+impl Credits {
+    /// What is credited of a line's earnings under a lever.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn of(
+        &self,
+        line: &Line,
+        outcome: &Outcome,
+        terms: &Terms,
+        gross: &Amounts,
+    ) -> Result<Amounts> {
+        if self.by_item.is_empty() {
+            return Ok(*gross);
+        }
+        let id = line.transaction_id.unwrap_or_default();
+        let key = item_key(line.source, id, line.original_transaction_id, outcome);
+        let Some(found) = self.by_item.get(&key) else { return Ok(*gross) };
+        Ok(gross.credited(found.credited, found.gross, found.on == CapOn::Payout, terms)?)
+    }
+}
+
+/// What a cap credits of an item, on the scale of what it limits.
+struct Credit {
+    gross: i128,
+    credited: i128,
+    on: CapOn,
+}
+
+/// What a scope earns, before it is known what of it is credited.
+#[derive(Clone)]
+struct Sum {
+    scope: Scope,
+    positive: i128,
+    net: i128,
+    /// A negative line that takes back nothing that came before it could lead below zero.
+    loose: bool,
+}
+
+/// A line's earning in its place among those of its scope.
+struct Item {
+    scope: ScopeKey,
+    order: (i32, String, i32, Option<String>, usize, i32, i32),
+    key: ItemKey,
+    gross: i128,
+}
+
+/// Finds what caps credit; nothing is read if no program has one.
+///
+/// # Errors
+/// If a file can't be read, or on overflow.
+pub fn credit(context: &Context, periods: &[PeriodFiles]) -> Result<Credits> {
+    if context.programs.iter().all(|program| program.caps.is_empty()) {
+        return Ok(Credits::default());
+    }
+    let (sums, _) = look(context, periods, None)?;
+    let mut reached = HashSet::new();
+    for (key, sum) in &sums {
+        if sum.loose || sum.positive > limit(context, &sum.scope)? {
+            reached.insert(*key);
+        }
+    }
+    let mut credits = Credits::default();
+    let mut used: Keyed<ScopeKey, i128> = HashMap::default();
+    if !reached.is_empty() {
+        let (_, mut items) = look(context, periods, Some(&reached))?;
+        items.par_sort_unstable_by(|a, b| (a.scope, &a.order).cmp(&(b.scope, &b.order)));
+        for items in items.chunk_by(|a, b| a.scope == b.scope) {
+            let Some(scope) = items.first().and_then(|item| sums.get(&item.scope)) else {
+                continue;
+            };
+            let mut cap = Cap::new(limit(context, &scope.scope)?)?;
+            for item in items {
+                let credited = cap.credit(item.gross)?.amount;
+                *used.entry(item.scope).or_default() += credited;
+                if credited != item.gross {
+                    let on = rules(context, &scope.scope).on;
+                    let credit = Credit { gross: item.gross, credited, on };
+                    credits.by_item.insert(item.key, credit);
+                }
+            }
+        }
+    }
+    for (key, sum) in sums {
+        let used = if reached.contains(&key) { used.get(&key).copied() } else { Some(sum.net) };
+        let used = money(context, &sum.scope, used.unwrap_or_default())?;
+        let (cap, gross) = (rules(context, &sum.scope), money(context, &sum.scope, sum.net)?);
+        credits.balances.push(Balance { gross, used, left: cap.limit - used, scope: sum.scope });
+    }
+    credits.balances.sort_by(|a, b| a.scope.cmp(&b.scope));
+    Ok(credits)
+}
+
+fn rules<'a>(context: &Context<'a>, scope: &Scope) -> &'a ProgramCap {
+    &context.programs[scope.program].caps[scope.cap]
+}
+
+/// A cap's limit on the scale of what it limits.
+fn limit(context: &Context, scope: &Scope) -> Result<i128> {
+    let cap = rules(context, scope);
+    Ok(match cap.on {
+        CapOn::Payout => cap.limit,
+        CapOn::Base => {
+            earnest_core::decimal::multiply(cap.limit, power_of_ten(AMOUNT_SCALE - MONEY_SCALE))?
+        }
+    })
+}
+
+/// What a cap limits as money, rounded to the program's minor unit.
+fn money(context: &Context, scope: &Scope, amount: i128) -> Result<i128> {
+    let cap = rules(context, scope);
+    if cap.on == CapOn::Payout {
+        return Ok(amount);
+    }
+    let minor = context.facts[scope.program].minor_units;
+    let rounded = rescale(amount, AMOUNT_SCALE, minor, Rounding::default())?;
+    Ok(rounded * power_of_ten(MONEY_SCALE - minor))
+}
+
+type Sums = Keyed<ScopeKey, Sum>;
+
+/// One look at all lines: sums of scopes, or the items of those asked for.
+fn look(
+    context: &Context,
+    periods: &[PeriodFiles],
+    asked: Option<&HashSet<ScopeKey>>,
+) -> Result<(Sums, Vec<Item>)> {
+    let units: Vec<_> = largest_first(periods)
+        .into_iter()
+        .par_bridge()
+        .map(|(period, files)| {
+            let mut look = Look {
+                context,
+                period: *period,
+                asked,
+                sums: HashMap::default(),
+                items: Vec::new(),
+            };
+            let aside = unit::read_lines(context, *period, files, &mut look)?;
+            Ok((*period, look.sums, look.items, aside))
+        })
+        .collect::<Result<_>>()?;
+    let mut originals = HashMap::new();
+    let mut refunds: BTreeMap<Period, Vec<RefundLine>> = BTreeMap::new();
+    let (mut sums, mut items) = (Sums::default(), Vec::new());
+    for (period, unit_sums, unit_items, aside) in units {
+        items.extend(unit_items);
+        originals.extend(aside.originals);
+        refunds.insert(period, aside.refunds);
+        for (key, part) in unit_sums {
+            add_sum(&mut sums, key, part)?;
+        }
+    }
+    for (period, refunds) in refunds {
+        let mut look = Look { context, period, asked, sums, items };
+        for refund in &refunds {
+            look.pieces(refund, &originals)?;
+        }
+        Look { sums, items, .. } = look;
+    }
+    Ok((sums, items))
+}
+
+fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
+    match sums.get_mut(&key) {
+        None => {
+            sums.insert(key, part);
+        }
+        Some(known) => {
+            known.positive = sum([known.positive, part.positive])?;
+            known.net = sum([known.net, part.net])?;
+            known.loose |= part.loose;
+        }
+    }
+    Ok(())
+}
+
+struct Look<'a> {
+    context: &'a Context<'a>,
+    period: Period,
+    asked: Option<&'a HashSet<ScopeKey>>,
+    sums: Sums,
+    items: Vec<Item>,
+}
+
+impl Taker for Look<'_> {
+    /// Aggregates matter too: a refund that is netted within one isn't linked.
+    fn asks_for(&self, program: usize, lever: usize) -> bool {
+        let rules = &self.context.programs[program];
+        rules.is_capped(lever) || rules.levers[lever].grain == Grain::CustomerProductGroupPeriod
+    }
+
+    fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
+        for outcome in &evaluated.outcomes {
+            let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
+            let of = (line.transaction_on, self.period, line.customer_id);
+            self.take(line, outcome, of, (terms, amounts, line.base), false)?;
+        }
+        Ok(())
+    }
+}
+
+impl Look<'_> {
+    /// Takes what a line earns, by the cap on `on` in the window of `period`; of a refund's piece they
+    /// are those of its original, whose room it gives back. `follows`: it takes back what came before
+    /// it in order.
+    fn take(
+        &mut self,
+        line: &Line,
+        outcome: &Outcome,
+        (on, period, customer): (i32, Period, Option<&str>),
+        (terms, amounts, base): (&Terms, &Amounts, i128),
+        follows: bool,
+    ) -> Result<()> {
+        let program = &self.context.programs[outcome.program];
+        let Some((position, cap)) = program.cap_on(outcome.lever, day(on)) else { return Ok(()) };
+        let scope = Scope {
+            program: outcome.program,
+            cap: position,
+            participant: cap.per.has_participant().then_some(outcome.subject.participant),
+            customer: customer.filter(|_| cap.per.has_customer()).map(str::to_owned),
+            window: cap.window.first(period, program.fiscal_year_start),
+        };
+        let key = scope_key(&scope);
+        if self.asked.is_some_and(|asked| !asked.contains(&key)) {
+            return Ok(());
+        }
+        let gross = match cap.on {
+            CapOn::Payout => amounts.program_earned,
+            CapOn::Base => {
+                let base = exact(base, terms.exchange_rate)?;
+                rescale(base, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?
+            }
+        };
+        if self.asked.is_none() {
+            let (positive, loose) = (gross.max(0), gross < 0 && !follows);
+            return add_sum(&mut self.sums, key, Sum { scope, positive, net: gross, loose });
+        }
+        let id = line.transaction_id.unwrap_or_default();
+        let original = line.original_transaction_id;
+        self.items.push(Item {
+            scope: key,
+            order: (
+                line.transaction_on,
+                id.to_owned(),
+                line.source,
+                original.map(str::to_owned),
+                outcome.lever,
+                outcome.subject.role,
+                outcome.subject.participant,
+            ),
+            key: item_key(line.source, id, original, outcome),
+            gross,
+        });
+        Ok(())
+    }
+
+    fn pieces(
+        &mut self,
+        refund: &RefundLine,
+        originals: &HashMap<(i32, String), Original>,
+    ) -> Result<()> {
+        let (names, links) = (&self.context.names, &self.context.links);
+        let key = (names.sources.text(refund.source).to_owned(), refund.transaction_id.clone());
+        for reversal in links.refunds.get(&key).into_iter().flatten() {
+            let (source, id) = &reversal.original;
+            let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
+            let Some(original) = originals.get(&original_key).filter(|_| reversal.excess == 0)
+            else {
+                continue;
+            };
+            let whole = links.originals.get(&reversal.original).copied().unwrap_or(1);
+            let line = Line {
+                source: refund.source,
+                transaction_id: Some(&refund.transaction_id),
+                original_transaction_id: Some(id),
+                customer_id: None,
+                transaction_on: refund.transaction_on,
+                period: 0,
+                currency: refund.currency,
+                base: reversal.before - reversal.cumulated,
+                quantity: 0,
+            };
+            for outcome in &original.evaluated.outcomes {
+                let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
+                let reversed = amounts.reversed(
+                    reversal.before,
+                    reversal.cumulated,
+                    whole,
+                    terms.minor_units,
+                    terms.program_minor_units,
+                )?;
+                let customer = original.customer_id.as_deref();
+                let of = (original.transaction_on, original.period, customer);
+                let follows = (original.transaction_on, id)
+                    <= (refund.transaction_on, &refund.transaction_id);
+                self.take(&line, outcome, of, (terms, &reversed, line.base), follows)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn scope_key(scope: &Scope) -> ScopeKey {
+    let month = scope.window.year() * 12 + scope.window.month().cast_signed();
+    id::digest([
+        &(scope.program as u64).to_le_bytes()[..],
+        &(scope.cap as u64).to_le_bytes(),
+        &scope.participant.unwrap_or(-1).to_le_bytes(),
+        &month.to_le_bytes(),
+        &[u8::from(scope.customer.is_some())],
+        scope.customer.as_deref().unwrap_or_default().as_bytes(),
+    ])
+}
+
+fn item_key(source: i32, id: &str, original: Option<&str>, outcome: &Outcome) -> ItemKey {
+    let subject = &outcome.subject;
+    id::digest([
+        &source.to_le_bytes()[..],
+        id.as_bytes(),
+        original.unwrap_or_default().as_bytes(),
+        &(outcome.program as u64).to_le_bytes(),
+        &(outcome.lever as u64).to_le_bytes(),
+        &subject.role.to_le_bytes(),
+        &subject.participant.to_le_bytes(),
+    ])
+}
