@@ -1,6 +1,7 @@
 //! The one integration binary.
 
 mod broken;
+mod capped;
 mod checks;
 mod cli;
 mod estimate;

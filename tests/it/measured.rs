@@ -14,36 +14,36 @@ const LINES: usize = 500;
 const FIRST_MONTH: i32 = 2020 * 12;
 const MONTHS: i32 = 24;
 /// Hundredths of a dollar per euro, and a month that has no rate is none of these.
-const EURO: i128 = 110;
+pub const EURO: i128 = 110;
 
-struct Random(fastrand::Rng);
+pub struct Random(pub fastrand::Rng);
 
 impl Random {
-    fn below(&mut self, end: i128) -> i128 {
+    pub fn below(&mut self, end: i128) -> i128 {
         self.0.i128(0..end)
     }
 
-    fn yes(&mut self, in_ten: i128) -> bool {
+    pub fn yes(&mut self, in_ten: i128) -> bool {
         self.below(10) < in_ten
     }
 
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         self.0.choice(choices).copied().expect("choices")
     }
 }
 
 /// A line, or a refund of an earlier one.
 #[derive(Clone)]
-struct Line {
-    id: String,
-    month: i32,
-    day: i128,
-    participant: usize,
-    customer: usize,
-    euro: bool,
-    cents: i128,
-    units: i128,
-    refunds: Option<usize>,
+pub struct Line {
+    pub id: String,
+    pub month: i32,
+    pub day: i128,
+    pub participant: usize,
+    pub customer: usize,
+    pub euro: bool,
+    pub cents: i128,
+    pub units: i128,
+    pub refunds: Option<usize>,
 }
 
 struct Tier {
@@ -80,7 +80,7 @@ struct Lever {
     tables: Vec<Table>,
 }
 
-fn lines(random: &mut Random) -> Vec<Line> {
+pub fn lines(random: &mut Random) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut left: Vec<i128> = Vec::new();
     for number in 0..LINES {
@@ -171,7 +171,7 @@ fn lever(random: &mut Random) -> Lever {
 // The second evaluator.
 
 /// Half away from zero.
-fn divided(number: i128, by: i128) -> i128 {
+pub fn divided(number: i128, by: i128) -> i128 {
     let half = (2 * number.abs() + by) / (2 * by);
     if number < 0 { -half } else { half }
 }
@@ -287,11 +287,11 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
 
 // The program and the exports.
 
-fn money(cents: i128) -> String {
+pub fn money(cents: i128) -> String {
     format!("{}{}.{:02}", if cents < 0 { "-" } else { "" }, cents.abs() / 100, cents.abs() % 100)
 }
 
-fn date((month, day): (i32, i128)) -> String {
+pub fn date((month, day): (i32, i128)) -> String {
     format!("{:04}-{:02}-{day:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
 }
 
@@ -355,7 +355,8 @@ fn before(month: i32, day: i128) -> String {
     first.pred_opt().expect("a day").to_string()
 }
 
-fn write_job(folder: &Path, levers: &[Lever], lines: &[Line]) {
+/// A job with a program of these rules over these lines.
+pub fn write_job(folder: &Path, rules: &str, lines: &[Line]) {
     let template = project().join("tests/golden/tiers-marginal-customer");
     fs::create_dir(folder.join("in")).expect("a folder");
     let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("a file");
@@ -366,9 +367,7 @@ fn write_job(folder: &Path, levers: &[Lever], lines: &[Line]) {
         "program = \"tiers\"\nname = \"Tiers\"\ncurrency = \"USD\"\npays = [\"direct\"]\n\
                        [[term]]\nterm = \"T1\"\n"
             .to_owned();
-    for (number, lever) in levers.iter().enumerate() {
-        program.push_str(&text_of(lever, &format!("lever-{number:02}")));
-    }
+    program.push_str(rules);
     program
         .push_str("\n[[split]]\nrebate = \"0.60\"\ncoop = \"0.40\"\n[payment]\nminimum = \"0\"\n");
     write("program.toml", program);
@@ -430,7 +429,9 @@ fn random_measured_levers_earn_what_a_second_evaluator_says() {
         let lines = lines(&mut random);
         let levers: Vec<Lever> = (0..LEVERS).map(|_| lever(&mut random)).collect();
         let folder = tempfile::tempdir().expect("a folder");
-        write_job(folder.path(), &levers, &lines);
+        let named = levers.iter().enumerate();
+        let rules = named.map(|(number, lever)| text_of(lever, &format!("lever-{number:02}")));
+        write_job(folder.path(), &rules.collect::<String>(), &lines);
         let warehouse = tempfile::tempdir().expect("a folder");
         let outcome =
             must_run(&options(&folder.path().join("job.toml"), warehouse.path(), "2022-02-08"));
