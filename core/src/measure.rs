@@ -4,7 +4,8 @@
 use crate::Error;
 use crate::calendar::Period;
 use crate::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale, subtract, sum,
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, multiply, power_of_ten, rescale, subtract,
+    sum,
 };
 use crate::program::measured::{Measured, Quantity};
 use crate::tiers::{Priced, Terms, TierTable};
@@ -52,6 +53,8 @@ pub struct TierSlice {
     /// At amount scale.
     pub quantity: i128,
     pub terms: Terms,
+    /// Part of the amount, at exact scale.
+    pub flat: i128,
     /// At money scale.
     pub amount: i128,
 }
@@ -127,7 +130,14 @@ impl WindowTerms<'_> {
             let minor = rescale(exact, EXACT_SCALE, self.minor_units, Rounding::default())?;
             let now = minor * power_of_ten(MONEY_SCALE - self.minor_units);
             let (tier, quantity, terms) = (slice.tier, slice.quantity, slice.terms);
-            slices.push(TierSlice { tier, quantity, terms, amount: now - total });
+            let by_rate = match terms {
+                Terms::Rate(pays) | Terms::UnitPrice { price: pays, .. } => {
+                    multiply(quantity, pays)?
+                }
+                Terms::None | Terms::Amount(_) => 0,
+            };
+            let flat = slice.amount - by_rate;
+            slices.push(TierSlice { tier, quantity, terms, flat, amount: now - total });
             total = now;
         }
         Ok((total, slices))

@@ -104,10 +104,48 @@ const EARNINGS: &[Block] = &[Block {
     none: "nothing",
 }];
 
+/// How measured earnings came about, and what is left of caps.
+const RULES: &[Block] = &[
+    Block {
+        title: "Tiers",
+        header: &["month", "participant", "customer", "lever", "how"],
+        kinds: "lllll",
+        sql: "SELECT DISTINCT period, participant_id, customer_id, lever, tier_text(tier_detail)
+            FROM earnings WHERE tier_detail IS NOT NULL ORDER BY ALL",
+        none: "nothing is measured",
+    },
+    Block {
+        title: "Caps",
+        header: &[
+            "cap",
+            "limits",
+            "participant",
+            "customer",
+            "from",
+            "until",
+            "limit",
+            "",
+            "gross",
+            "",
+            "used",
+            "",
+            "left",
+            "",
+        ],
+        kinds: "llllllmlmlmlml",
+        sql: "SELECT cap, limits, participant_id, customer_id, window_from, window_until,
+                cap_limit::VARCHAR, program_currency, gross::VARCHAR, program_currency,
+                used::VARCHAR, program_currency, \"left\"::VARCHAR, program_currency
+            FROM cap_balances ORDER BY ALL",
+        none: "nothing is capped",
+    },
+];
+
 /// What JSON has, in this order.
 const TABLES: &[&str] = &[
     "earnings",
     "earning_sources",
+    "cap_balances",
     "unearned",
     "out_of_scope",
     "payments",
@@ -161,8 +199,9 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         }
         Format::Json => json(&connection)?,
         Format::Table | Format::Parquet => {
-            let text = summary::blocks(&connection, EARNINGS)?;
-            (text + &summary::blocks(&connection, RESULTS)?).into_bytes()
+            let blocks = [EARNINGS, RULES, RESULTS];
+            let texts = blocks.map(|blocks| summary::blocks(&connection, blocks));
+            texts.into_iter().collect::<Result<String>>()?.into_bytes()
         }
     };
     output::data(&bytes);

@@ -3,7 +3,7 @@
 
 use super::measures::Earned;
 use earnest_core::calendar::Period;
-use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, format};
+use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, format};
 use earnest_core::tiers::Terms;
 use serde_json::{Map, Value, json};
 
@@ -27,6 +27,9 @@ pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
                     tier.insert("price".to_owned(), json!(format(price, RATE_SCALE, 0)));
                 }
                 Terms::None | Terms::Amount(_) => {}
+            }
+            if slice.flat != 0 {
+                tier.insert("flat".to_owned(), json!(format(slice.flat, EXACT_SCALE, 0)));
             }
             tier.insert("amount".to_owned(), json!(money(slice.amount)));
             Value::Object(tier)

@@ -29,9 +29,31 @@ pub fn connect(store: &Store, snapshot: &Snapshot, limits: &Limits) -> Result<Co
         Error::broken(format!("snapshot {}: {error}", snapshot.snapshot))
             .hint("`earnest check --deep` compares every file with the snapshot")
     })?;
+    connection.execute_batch(TIER_TEXT)?;
     connection.execute_batch(&lock(store))?;
     Ok(connection)
 }
+
+/// How a measured earning came about, in words, from its `tier_detail`.
+const TIER_TEXT: &str = "
+    CREATE OR REPLACE MACRO tier_text(detail) AS CASE WHEN detail IS NOT NULL THEN concat(
+        json_extract_string(detail, '$.window[0]'), ' to ',
+        json_extract_string(detail, '$.window[1]'), ' measures ',
+        json_extract_string(detail, '$.measured'),
+        ', baseline ' || json_extract_string(detail, '$.baseline'), ': ',
+        coalesce((SELECT string_agg(concat(
+                'tier ', json_extract_string(tier, '$.tier'), ' ', json_extract_string(tier, '$.of'),
+                ' × ' || coalesce(json_extract_string(tier, '$.rate'),
+                    json_extract_string(tier, '$.price')),
+                ' + ' || json_extract_string(tier, '$.flat'),
+                ' = ', json_extract_string(tier, '$.amount')), '; ')
+            FROM (SELECT unnest(json_extract(detail, '$.tiers')::JSON[]) AS tier)),
+            'no tier reached'),
+        ' → ', json_extract_string(detail, '$.window_amount'),
+        CASE WHEN json_extract_string(detail, '$.booked_before')::DECIMAL(18, 3) <> 0
+            THEN concat(', less ', json_extract_string(detail, '$.booked_before'), ' before')
+            ELSE '' END
+    ) END";
 
 fn settings(store: &Store, limits: &Limits) -> String {
     let scratch = store.root().join("scratch").join(format!("duckdb-{}", std::process::id()));

@@ -174,3 +174,60 @@ fn unknown_levers_and_terms_are_named_with_the_known_ones() {
         assert!(said.contains("found `nope`") && said.contains(known), "{said}");
     }
 }
+
+/// Every template of a program file says what it earns on a handful of lines.
+#[test]
+fn every_template_estimates() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let products = folder.path().join("product_groups_2021-01-01.csv");
+    std::fs::write(
+        &products,
+        "product_group,product_id,sku_id,from,until\nazure,AZ,,,\nmodern-work-security,MW,,,\n\
+         business-applications,BA,,,\nstrategic,MW,,,\n",
+    )
+    .expect("a file");
+    let lines = folder.path().join("lines_2021-12-31.csv");
+    std::fs::write(
+        &lines,
+        "LineId,OriginalLineId,TransactionDate,BilledPartnerId,ResellerPartnerId,CustomerId,ProductId,\
+         Quantity,Amount,Currency\n\
+         L1,,2021-11-02,01,,C1,AZ,1,9000.00,USD\nL2,,2021-12-02,01,,C1,AZ,1,9000.00,USD\n\
+         L3,,2021-12-02,01,,C2,MW,150,3000.00,USD\nL4,,2021-12-02,01,,C2,BA,1,500.00,USD\n",
+    )
+    .expect("a file");
+    // 18,000 × 4 % + 3,000 × 4 % + 500 × 4.75 %; 18,000 × 2 %; no year before: 500 × 8 %;
+    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %.
+    let expected = [
+        ("rates", "863.75"),
+        ("tiers", "360.00"),
+        ("growth", "40.00"),
+        ("units", "825.00"),
+        ("caps", "997.50"),
+    ];
+    let templates = project().join("pipelines/programs/templates");
+    let count = std::fs::read_dir(&templates).expect("templates").count();
+    assert_eq!(count, expected.len(), "each template has a case here");
+    for (name, total) in expected {
+        let path = |path: &Path| path.display().to_string();
+        let program = path(&templates.join(format!("{name}.toml")));
+        let (lines, products) = (path(&lines), path(&products));
+        let arguments = ["--program", &program, "--transactions", &lines, "--products", &products];
+        let arguments = [&arguments[..], &["--format", "transactions", "--as-of", "2021-12-31"]];
+        let csv = estimate(&[arguments.concat(), vec!["-o", "csv"]].concat());
+        assert!(csv.status.success(), "{name}: {}", text(&csv.stderr));
+        let amounts = self::lines(&csv.stdout, &["program_amount"]);
+        let cents: i64 = amounts
+            .iter()
+            .map(|amount| amount.replace('.', "").parse::<i64>().expect("an amount"))
+            .sum();
+        let found = format!("{}.{:02}", cents / 100, cents % 100);
+        assert_eq!(found, total, "{name}: {amounts:?}");
+        let table = text(&estimate(&arguments.concat()).stdout);
+        assert!(table.contains("Tiers") && table.contains("Caps"), "{table}");
+        let told =
+            [("tiers", "tier 2 18000 × 0.02 = 360.00"), ("growth", "baseline 0: tier 1 500")];
+        let told =
+            told.iter().find(|(of, _)| *of == name).is_none_or(|(_, how)| table.contains(how));
+        assert!(told, "{table}");
+    }
+}

@@ -43,6 +43,8 @@ const BLOCKS: &[Block] = &[
             "-",
             "earning_rate",
             "share",
+            "*forgone_by_cap",
+            "-",
             "*earning_amount",
             "-",
             "exchange_rate",
@@ -52,8 +54,9 @@ const BLOCKS: &[Block] = &[
             "reverses",
         ],
         "SELECT program, term, lever, participant_id, role, earning_type, period, base::VARCHAR,
-            transaction_currency, earning_rate::VARCHAR, share::VARCHAR, earning_amount::VARCHAR,
-            transaction_currency, exchange_rate::VARCHAR, program_amount::VARCHAR,
+            transaction_currency, earning_rate::VARCHAR, share::VARCHAR,
+            CASE WHEN forgone_amount <> 0 THEN forgone_amount::VARCHAR END, transaction_currency,
+            earning_amount::VARCHAR, transaction_currency, exchange_rate::VARCHAR, program_amount::VARCHAR,
             program_currency, coalesce(estimated_payment_month, fund_half), original_transaction_id
         FROM earnings WHERE transaction_id = ?
         ORDER BY program, lever, participant_id, role, earning_type DESC, original_transaction_id",
@@ -75,10 +78,13 @@ const BLOCKS: &[Block] = &[
             "*share_in_program",
             "program_currency",
             "aggregate",
+            "tiers",
         ],
         "SELECT program, lever, participant_id, role, earning_type, earnings.period,
-            earning_sources.base::VARCHAR, transaction_currency, earning_share::VARCHAR,
-            transaction_currency, program_share::VARCHAR, program_currency, aggregate_key
+            earning_sources.base::VARCHAR,
+            coalesce(earning_sources.transaction_currency, earnings.transaction_currency),
+            earning_share::VARCHAR, earnings.transaction_currency, program_share::VARCHAR,
+            program_currency, aggregate_key, tier_text(tier_detail)
         FROM earning_sources JOIN earnings USING (earning_id)
         WHERE earning_sources.transaction_id = ? ORDER BY ALL",
     ),
