@@ -2,6 +2,7 @@
 
 use super::cap::RawCap;
 use super::measured::{RawMeasure, RawTable};
+use super::requirement::Written as Requirement;
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
@@ -24,6 +25,7 @@ pub struct Program {
     #[serde(default = "july")]
     pub fiscal_year_start: u32,
     pub term: Vec<Term>,
+    pub weekday: Option<Text>,
     #[serde(default)]
     pub requirement: Vec<Requirement>,
     pub lever: Vec<Lever>,
@@ -44,22 +46,6 @@ fn july() -> u32 {
 #[serde(deny_unknown_fields)]
 pub struct Term {
     pub term: Text,
-    pub from: Option<Text>,
-    pub until: Option<Text>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Requirement {
-    pub requirement: Text,
-    #[serde(default)]
-    pub types: Vec<String>,
-    #[serde(default)]
-    pub statuses: Vec<String>,
-    #[serde(default)]
-    pub names: Vec<String>,
-    #[serde(default)]
-    pub levels: Vec<String>,
     pub from: Option<Text>,
     pub until: Option<Text>,
 }
