@@ -183,6 +183,7 @@ fn calculate(
         memberships: read(&schema::MEMBERSHIPS)?,
         agreements: read(&schema::AGREEMENTS)?,
         competencies: read(&schema::COMPETENCIES)?,
+        designations: read(&schema::DESIGNATIONS)?,
         enrollments: read(&schema::ENROLLMENTS)?,
         participant_map: read(&schema::PARTICIPANT_MAP)?,
     };
@@ -191,6 +192,8 @@ fn calculate(
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
+    let asked = eligibility::revenue_asked(programs);
+    let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
     let map = ParticipantMap::build(programs, &dimensions.participant_map)?;
     let periods = earnings::periods(&files);
     let decisions = clock.time("eligibility", || {
@@ -200,7 +203,13 @@ fn calculate(
         let none = Period::of(options.as_of);
         let (from, to) =
             ends.map_or((none.plus(1), none), |((first, _), (last, _))| (*first, *last));
-        eligibility::decide(programs, &dimensions, &first, from, to)
+        let revenue = eligibility::Revenue {
+            sold: &sold,
+            product_groups: &product_groups,
+            exchange_rates: &exchange_rates,
+            as_of: options.as_of,
+        };
+        eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
     let earned = clock.time("earnings", || {
         earnings::earn(&earnings::Request {

@@ -133,6 +133,7 @@ pub const TABLES: &[&Table] = &[
     &MEMBERSHIPS,
     &AGREEMENTS,
     &COMPETENCIES,
+    &DESIGNATIONS,
     &ENROLLMENTS,
     &PARTICIPANT_MAP,
     &USERS,

@@ -42,6 +42,9 @@ pub struct Args {
     /// Competencies of locations
     #[arg(long, value_name = "FILE")]
     competencies: Option<PathBuf>,
+    /// Designations and capability points of locations
+    #[arg(long, value_name = "FILE")]
+    designations: Option<PathBuf>,
     /// Enrollments with how they are paid
     #[arg(long, value_name = "FILE")]
     enrollments: Option<PathBuf>,
@@ -136,6 +139,7 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         ("memberships", &args.memberships),
         ("agreements", &args.agreements),
         ("competencies", &args.competencies),
+        ("designations", &args.designations),
         ("enrollments", &args.enrollments),
         ("participant-map", &args.participant_map),
     ];

@@ -89,13 +89,16 @@ struct Batch {
     decided_until: Vec<Option<NaiveDate>>,
     reason: Texts,
     status: Texts,
+    any_of: Texts,
 }
 
 impl Batch {
     fn add(&mut self, participant: &Participant, roster: &Roster, periods: &[Period]) {
         // Key order within a period is by the requirement's name.
         let mut named: Vec<(&str, Option<usize>)> = vec![(ALL, None)];
-        named.extend(roster.asked.iter().enumerate().map(|(at, asked)| (asked.name, Some(at))));
+        named.extend(
+            roster.asked.iter().enumerate().map(|(at, asked)| (asked.name.as_str(), Some(at))),
+        );
         named.sort_unstable();
         let named = named.into_iter().map(|(name, asked)| (self.requirement.key(name), asked));
         let named: Vec<(i32, Option<usize>)> = named.collect();
@@ -113,9 +116,11 @@ impl Batch {
                 match asked {
                     Some(at) => {
                         let (asked, holding) = (&roster.asked[at], &participant.holdings[at]);
+                        self.any_of.push(asked.member_of.as_deref());
                         self.verdict(asked.order, &holding.month(period), asked.reason, None);
                     }
                     None => {
+                        self.any_of.push(None);
                         let verdict = roster.verdicts.get(&participant.unmet[position]);
                         let reason = verdict.and_then(|verdict| verdict.reasons.first());
                         let reason = reason.copied().unwrap_or(Reason::NotTogether);
@@ -156,6 +161,7 @@ impl Batch {
             columns::days(self.decided_until),
             self.reason.finish()?,
             self.status.finish()?,
+            self.any_of.finish()?,
         ];
         columns::batch(&ELIGIBILITY, columns)
     }

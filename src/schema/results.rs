@@ -5,7 +5,7 @@ use super::{Table, content, optional, provenance};
 
 pub const ELIGIBILITY: Table = Table {
     name: "eligibility",
-    version: 1,
+    version: 2,
     description: "Whether a participant may earn in a program in a month, requirement by requirement",
     grain: "one row per participant × program × period × requirement; `all` is the verdict",
     key: &["participant_id", "program", "period", "requirement"],
@@ -39,6 +39,11 @@ pub const ELIGIBILITY: Table = Table {
             "status",
             Text,
             "On `all` rows: enrollment status as published (`Invited`, `Action required`, `Enrolled`, …)",
+        ),
+        optional(
+            "any_of",
+            Text,
+            "The requirement of which this is one of several alternatives; null: it must hold itself",
         ),
     ],
 };

@@ -165,6 +165,22 @@ partner_side!(
 );
 
 partner_side!(
+    DESIGNATIONS,
+    1,
+    "designations",
+    "Designations with their capability points, counted for every location of the company",
+    "one row per location × designation × dates",
+    [
+        content("location_id", Text, "The location that it is listed for"),
+        content("designation", Text, "Name of the designation, e.g. its solution area"),
+        content("held", Text, "`yes` if it is held, else `no`"),
+        optional("points", Amount, "Capability points in it"),
+        FROM_ON,
+        UNTIL_ON,
+    ]
+);
+
+partner_side!(
     ENROLLMENTS,
     1,
     "enrollments",
