@@ -189,6 +189,7 @@ fn calculate(
     };
     let product_groups = read(&schema::PRODUCT_GROUPS)?;
     let exchange_rates = read(&schema::EXCHANGE_RATES)?;
+    let ineligibilities = read(&schema::INELIGIBILITIES)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
@@ -221,6 +222,7 @@ fn calculate(
             decisions: &decisions,
             product_groups: &product_groups,
             exchange_rates: &exchange_rates,
+            ineligibilities: &ineligibilities,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;

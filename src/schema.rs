@@ -140,6 +140,7 @@ pub const TABLES: &[&Table] = &[
     &PRODUCT_GROUPS,
     &CUSTOMERS,
     &EXCHANGE_RATES,
+    &INELIGIBILITIES,
     &REJECTS,
     &SUPERSESSIONS,
     &ELIGIBILITY,

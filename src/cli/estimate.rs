@@ -45,6 +45,9 @@ pub struct Args {
     /// Designations and capability points of locations
     #[arg(long, value_name = "FILE")]
     designations: Option<PathBuf>,
+    /// Products, customers and transactions that may not earn
+    #[arg(long, value_name = "FILE")]
+    ineligibilities: Option<PathBuf>,
     /// Enrollments with how they are paid
     #[arg(long, value_name = "FILE")]
     enrollments: Option<PathBuf>,
@@ -140,6 +143,7 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         ("agreements", &args.agreements),
         ("competencies", &args.competencies),
         ("designations", &args.designations),
+        ("ineligibilities", &args.ineligibilities),
         ("enrollments", &args.enrollments),
         ("participant-map", &args.participant_map),
     ];

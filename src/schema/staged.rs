@@ -279,6 +279,22 @@ partner_side!(
     ]
 );
 
+partner_side!(
+    INELIGIBILITIES,
+    1,
+    "ineligibilities",
+    "Products, customers and transactions that may not earn, whoever sells them",
+    "one row per kind × id × reason × program × dates",
+    [
+        content("kind", Text, "`product`, `customer` or `transaction`"),
+        content("id", Text, "The product, customer or transaction id, as transactions have it"),
+        content("reason", Text, "The published reason code"),
+        optional("program", Text, "The program, by its key, name or an old name; blank: all"),
+        FROM_ON,
+        UNTIL_ON,
+    ]
+);
+
 pub const REJECTS: Table = Table {
     name: "rejects",
     version: 1,

@@ -93,6 +93,19 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "unearned",
         "SELECT * REPLACE ('NOT_TOGETHER' AS reason) FROM published",
     ),
+    (
+        "recompute",
+        "ineligibilities_in_force",
+        "FROM published UNION ALL BY NAME SELECT 'transaction' AS kind, min(transaction_id) AS id,
+            'INVTNXACO' AS reason FROM earnings",
+    ),
+    (
+        "recompute",
+        "ineligibilities_in_force",
+        "FROM published UNION ALL BY NAME SELECT 'customer' AS kind, min(customer_id) AS id,
+            'CUSPUBSEC' AS reason FROM earnings SEMI JOIN transactions_in_force
+            USING (source, transaction_id)",
+    ),
     ("recompute", "out_of_scope", "SELECT * REPLACE ('NO_LEVER' AS reason) FROM published"),
 ];
 
