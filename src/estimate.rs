@@ -153,6 +153,8 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
             kept
         });
     }
+    // The program is alone here.
+    program.remove("successor");
     if !given("participant-map") {
         program.insert("unmapped".to_owned(), Value::String("self".to_owned()));
         assumed.push("every partner id is its own participant; `participant-map` tells".to_owned());

@@ -4,6 +4,7 @@
 pub mod cap;
 mod load;
 pub mod measured;
+mod names;
 mod pay;
 mod raw;
 mod requirement;
@@ -19,8 +20,10 @@ use chrono::{Datelike, NaiveDate, Weekday};
 pub struct Program {
     pub program: String,
     pub name: String,
-    /// Old names, which exports may still use.
-    pub aliases: Vec<String>,
+    /// Old names, which exports may still use, each on its days.
+    pub aliases: Vec<Alias>,
+    /// Key of the program to which open balances move, if they do.
+    pub successor: Option<String>,
     /// ISO 4217 code in which measures, balances and minimums are kept.
     pub currency: String,
     /// Roles of a line that the program pays.
@@ -42,6 +45,13 @@ pub struct Program {
     pub payment: Payment,
     /// The file's text, part of what a run's digest covers.
     pub text: String,
+}
+
+/// A name that exports use for a program, on its days only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    pub name: String,
+    pub days: Days,
 }
 
 /// Half-open range of days; `None` is open.
@@ -349,9 +359,13 @@ impl Program {
         found.map(|threshold| threshold.amount)
     }
 
-    /// True if exports mean this program by that name.
-    #[must_use]
-    pub fn is_called(&self, name: &str) -> bool {
-        self.program == name || self.name == name || self.aliases.iter().any(|alias| alias == name)
+    /// The days on which exports mean this program by that name: all of them for its key and its name,
+    /// those of the alias for an old one.
+    pub fn called<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Days> + 'a {
+        let own = self.program == name || self.name == name;
+        let old = self.aliases.iter().filter(move |alias| !own && alias.name == name);
+        own.then_some(Days { from: None, until: None })
+            .into_iter()
+            .chain(old.map(|alias| alias.days))
     }
 }

@@ -95,10 +95,12 @@ FROM (
         ON changes.program = covering.program AND changes.segment_on <= transaction_on
 );
 
--- Rows of the participant map that share a day are rejected on all their days.
+-- Rows of the participant map that share a day are rejected on all their days. A program's old name
+-- means it on its days only.
 CREATE OR REPLACE TEMP TABLE map_rows AS
 SELECT row_number() OVER () AS map_row, program_name.program, partner_id, participant_id,
-    coalesce(from_on, DATE '-infinity') AS first_on, coalesce(until_on, DATE 'infinity') AS end_on
+    greatest(coalesce(from_on, DATE '-infinity'), coalesce(named_from, DATE '-infinity')) AS first_on,
+    least(coalesce(until_on, DATE 'infinity'), coalesce(named_until, DATE 'infinity')) AS end_on
 FROM participant_map_in_force AS map
 JOIN program_name ON program_name.name = map.program
 WHERE first_on < end_on;
@@ -148,11 +150,13 @@ WHERE requirement = 'all';
 -- A blank program means all.
 CREATE OR REPLACE TEMP TABLE ineligible_lines AS
 WITH listed AS (
-    SELECT kind, id, reason, named.program, coalesce(from_on, DATE '-infinity') AS first_on,
-        coalesce(until_on, DATE 'infinity') AS end_on
+    SELECT kind, id, reason, named.program,
+        greatest(coalesce(from_on, DATE '-infinity'), coalesce(named_from, DATE '-infinity'))
+            AS first_on,
+        least(coalesce(until_on, DATE 'infinity'), coalesce(named_until, DATE 'infinity')) AS end_on
     FROM ineligibilities_in_force AS listed
     JOIN (
-        SELECT program, name FROM program_name UNION ALL SELECT program, '' FROM program
+        FROM program_name UNION ALL SELECT program, '', NULL, NULL FROM program
     ) AS named ON named.name = trim(coalesce(listed.program, ''))
 ),
 reached AS (

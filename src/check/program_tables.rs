@@ -87,11 +87,15 @@ impl Tables {
         let key = literal(&program.program);
         let itself = program.unmapped == Unmapped::Itself;
         self.programs.push(format!("({key}, {}, {itself})", literal(&program.currency)));
-        let mut names = vec![&program.program, &program.name];
-        names.extend(&program.aliases);
+        let mut names: Vec<&String> = vec![&program.program, &program.name];
+        names.extend(program.aliases.iter().map(|alias| &alias.name));
         names.sort();
         names.dedup();
-        self.names.extend(names.into_iter().map(|name| format!("({key}, {})", literal(name))));
+        for name in names {
+            let called = program.called(name);
+            self.names
+                .extend(called.map(|on| format!("({key}, {}, {})", literal(name), days(&on))));
+        }
         self.roles.extend(program.pays.iter().map(|role| format!("({key}, '{}')", role.name())));
         for term in &program.terms {
             self.terms.push(format!("({key}, {}, {})", literal(&term.term), days(&term.days)));
@@ -218,7 +222,11 @@ impl Tables {
     fn named(self) -> [(&'static str, &'static str, Vec<String>); 10] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
-            ("program_name", "program TEXT, name TEXT", self.names),
+            (
+                "program_name",
+                "program TEXT, name TEXT, named_from DATE, named_until DATE",
+                self.names,
+            ),
             ("program_role", "program TEXT, role TEXT", self.roles),
             ("program_term", "program TEXT, term TEXT, from_on DATE, until_on DATE", self.terms),
             (

@@ -64,10 +64,12 @@ impl Ineligible {
             let listed = found.kinds[place].entry(id.value(row).to_owned()).or_default();
             match columns::filled(program, row) {
                 None => listed.push(Row { bar: Bar { program: None, reason }, days }),
-                Some(name) => listed.extend(called.programs(name).iter().map(|&program| {
-                    let bar = Bar { program: Some(program), reason };
-                    Row { bar, days }
-                })),
+                Some(name) => {
+                    listed.extend(called.programs(name).iter().map(|&(program, named)| {
+                        let bar = Bar { program: Some(program), reason };
+                        Row { bar, days: (days.0.max(named.first()), days.1.min(named.end())) }
+                    }))
+                }
             }
         }
         for listed in found.kinds.iter_mut().flat_map(HashMap::values_mut) {

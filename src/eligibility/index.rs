@@ -299,7 +299,8 @@ fn enrollments<'a>(
     for row in 0..rows.num_rows() {
         let Some(fact) = dates.fact(row) else { continue };
         let profiles = [payout, tax].iter().all(|column| columns::filled(column, row).is_some());
-        for &program in called.programs(program.value(row)) {
+        for &(program, named) in called.programs(program.value(row)) {
+            let Some(fact) = fact.within((named.first(), named.end())) else { continue };
             let enrollment = Enrollment { fact, status: status.value(row), profiles };
             grouped[program].entry(location.value(row)).or_default().push(enrollment);
         }

@@ -1,5 +1,6 @@
 //! From the file as written to the typed image, with every check that needs no data.
 
+use super::names::{aliases, successor};
 use super::pay::{coop_thresholds, payment, splits};
 use super::requirement::{requirements, weekday};
 use super::{
@@ -24,6 +25,8 @@ impl Program {
         let levers =
             raw.lever.iter().map(|lever| place.lever(lever)).collect::<Result<Vec<_>, _>>()?;
         let program = Program {
+            aliases: aliases(&place, &raw)?,
+            successor: successor(&place, &raw)?,
             currency: place.currency(&raw.currency)?,
             terms: terms(&place, &raw.term)?,
             weekday: weekday(&place, &raw)?,
@@ -35,7 +38,6 @@ impl Program {
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,
-            aliases: raw.aliases,
             pays: raw.pays,
             unmapped: raw.unmapped,
             fiscal_year_start: raw.fiscal_year_start,

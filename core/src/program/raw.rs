@@ -17,7 +17,10 @@ pub struct Program {
     pub program: Text,
     pub name: String,
     #[serde(default)]
-    pub aliases: Vec<String>,
+    pub aliases: Vec<Text>,
+    #[serde(default)]
+    pub alias: Vec<Alias>,
+    pub successor: Option<Text>,
     pub currency: Text,
     pub pays: Vec<Role>,
     #[serde(default)]
@@ -46,6 +49,14 @@ fn july() -> u32 {
 #[serde(deny_unknown_fields)]
 pub struct Term {
     pub term: Text,
+    pub from: Option<Text>,
+    pub until: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alias {
+    pub name: Text,
     pub from: Option<Text>,
     pub until: Option<Text>,
 }

@@ -264,3 +264,28 @@ fn a_term_may_ask_for_a_new_enrollment() {
     assert_eq!(ahead.reasons(), [NONE; 4], "30 days before 1 March");
     assert_eq!(world(vec![row("2021-01-29")]).reasons()[2], lapsed);
 }
+
+/// The old name means the program until 9 February only; the enrollment by the new one begins later.
+#[test]
+fn an_old_name_counts_on_its_days() {
+    let dated = "pays = [\"reseller\"]\n[[alias]]\nname = \"Old\"\nuntil = \"2021-02-09\"";
+    let row = |text: &str| -> &'static str {
+        format!("location_id=L1|status=Enrolled|payout_profile=a|tax_profile=b|{text}").leak()
+    };
+    let world = World {
+        program: RESELLER.replace("pays = [\"reseller\"]", dated),
+        enrollments: vec![row("program=Old"), row("program=reseller|from_on=2021-04-30")],
+        ..World::default()
+    };
+    let missing = vec![Reason::NotEnrolled];
+    assert_eq!(world.reasons(), [NONE, NONE, missing, NONE]);
+    let rows = world.rows();
+    let february = rows.iter().find(|row| row[3] == "2021-02" && row[5] == "enrollment");
+    assert_eq!(february.expect("a row")[7..9], ["2021-02-01", "2021-02-09"]);
+    let by_old_name = ["partner_id=R1|program=Old|participant_id=L1"];
+    let programs = [program(&world.program)];
+    let map = ParticipantMap::build(&programs, &table(&PARTICIPANT_MAP, &by_old_name));
+    let map = map.expect("a map");
+    assert_eq!(map.on(0, "R1", day("2021-02-09")), Ok("L1"));
+    assert_eq!(map.on(0, "R1", day("2021-02-10")), Err(Reason::Unmapped));
+}
