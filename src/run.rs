@@ -266,7 +266,8 @@ fn calculate(
     clock.time("write", || {
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
         put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
-        put(store, next, &schema::DETERMINATIONS, [Ok(paid.determinations)])?;
+        let determinations = [decisions.determinations(), Ok(paid.determinations)];
+        put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
         put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;

@@ -13,7 +13,8 @@ use earnest_core::tiers::{Edge, Shape, Terms};
 
 /// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
-/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`. Dates are half-open, null is open.
+/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`.
+/// Dates are half-open, null is open.
 ///
 /// # Errors
 /// If DuckDB refuses.
@@ -80,6 +81,7 @@ struct Tables {
     caps: Vec<String>,
     measures: Vec<String>,
     tiers: Vec<String>,
+    trailing: Vec<String>,
 }
 
 impl Tables {
@@ -100,6 +102,7 @@ impl Tables {
         for term in &program.terms {
             self.terms.push(format!("({key}, {}, {})", literal(&term.term), days(&term.days)));
         }
+        self.trailing.extend(super::trailing::rows(program));
         for split in &program.splits {
             self.splits.push(format!("({key}, {}, {})", days(&split.days), rate(split.rebate)));
         }
@@ -266,6 +269,7 @@ impl Tables {
                  edge TEXT, lower HUGEINT, upper HUGEINT, pays HUGEINT, flat HUGEINT",
                 self.tiers,
             ),
+            (super::trailing::TABLE.0, super::trailing::TABLE.1, self.trailing),
         ]
     }
 }
@@ -274,7 +278,7 @@ fn integer(number: Option<i128>) -> String {
     number.map_or("NULL".to_owned(), |number| number.to_string())
 }
 
-fn days(days: &Days) -> String {
+pub(super) fn days(days: &Days) -> String {
     let day = |day: Option<NaiveDate>| day.map_or("NULL".to_owned(), |day| format!("'{day}'"));
     format!("{}, {}", day(days.from), day(days.until))
 }

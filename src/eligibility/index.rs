@@ -168,12 +168,13 @@ impl<'a> Index<'a> {
             }
             ConditionKind::TrailingRevenue(trailing) => {
                 let sold = &ready.sold;
-                let mut facts = sold.locations.get(location).cloned().unwrap_or_default();
+                let own = Qualifications::fact(sold.locations.get(location));
+                let mut facts: Vec<Fact> = own.into_iter().collect();
                 if trailing.follow == Follow::Company {
                     for membership in self.memberships(location) {
                         let company = sold.companies.get(membership.global_id);
-                        let company = company.into_iter().flatten();
-                        facts.extend(company.filter_map(|fact| fact.within(membership.fact.days)));
+                        let company = Qualifications::fact(company);
+                        facts.extend(company.and_then(|fact| fact.within(membership.fact.days)));
                     }
                 }
                 facts

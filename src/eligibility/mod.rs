@@ -34,7 +34,7 @@ use earnest_core::reason::Reason;
 use earnest_core::trailing::assessed;
 use index::{ENROLLED, Index, Ready, last_within};
 use rayon::prelude::*;
-use revenue::{Measured, Qualifications};
+use revenue::{Determined, Measured, Qualifications};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -72,6 +72,7 @@ struct Roster {
     participants: Vec<Participant>,
     positions: HashMap<Arc<str>, usize>,
     verdicts: HashMap<Unmet, Verdict>,
+    determined: Vec<Determined>,
 }
 
 /// A requirement as the table names it, which may be worded differently on different days.
@@ -182,7 +183,7 @@ impl Roster {
         roster: BTreeMap<&str, Option<NaiveDate>>,
         periods: &[Period],
     ) -> Roster {
-        let Asking { asked, wordings, ready } = asking;
+        let Asking { asked, wordings, ready, determined } = asking;
         let roster: Vec<(&str, Option<NaiveDate>)> = roster.into_iter().collect();
         let participants: Vec<Participant> = roster
             .into_par_iter()
@@ -205,7 +206,8 @@ impl Roster {
         for unmet in participants.iter().flat_map(|participant| &participant.unmet) {
             verdicts.entry(*unmet).or_insert_with(|| unmet.verdict(&asked));
         }
-        Roster { program: program.program.clone(), asked, participants, positions, verdicts }
+        let program = program.program.clone();
+        Roster { program, asked, participants, positions, verdicts, determined }
     }
 }
 
@@ -217,11 +219,13 @@ struct Wording<'a> {
 }
 
 /// What a program asks for: its requirements by name, groups before their members.
+#[derive(Default)]
 struct Asking<'a> {
     asked: Vec<Asked>,
     /// One list per requirement asked.
     wordings: Vec<Vec<Wording<'a>>>,
     ready: Vec<Ready<'a>>,
+    determined: Vec<Determined>,
 }
 
 impl<'a> Asking<'a> {
@@ -231,14 +235,18 @@ impl<'a> Asking<'a> {
         map: &ParticipantMap,
         measured: &Measured,
     ) -> Result<Asking<'a>> {
-        let mut asking = Asking { asked: Vec::new(), wordings: Vec::new(), ready: Vec::new() };
+        let mut asking = Asking::default();
         for (order, requirement) in (1..).zip(&program.requirements) {
             let days = &requirement.days;
             let before = asking.ready.len();
             for condition in &requirement.conditions {
                 let sold = match &condition.kind {
                     ConditionKind::TrailingRevenue(trailing) => {
-                        measured.assess((position, program), (trailing, days), map, index)?
+                        let asked = (trailing, days);
+                        let sold = measured.assess((position, program), asked, map, index)?;
+                        let determined = sold.determined(program, &condition.name, trailing);
+                        asking.determined.extend(determined);
+                        sold
                     }
                     _ => Qualifications::default(),
                 };
@@ -382,6 +390,17 @@ impl Decisions {
     /// Rows of the `eligibility` table, sorted by its key, in batches of bounded size.
     pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
         rows::batches(self)
+    }
+
+    /// Rows of the `determinations` table: who reached trailing revenue, and with how much.
+    ///
+    /// # Errors
+    /// If an amount has more digits than the column.
+    pub fn determinations(&self) -> Result<RecordBatch> {
+        let mut rows: Vec<&Determined> =
+            self.rosters.iter().flat_map(|roster| &roster.determined).collect();
+        rows.sort_unstable();
+        rows::determinations(&rows)
     }
 
     /// The verdict on a participant of a program (by position) in a period. `None`: it has neither

@@ -19,7 +19,7 @@ use earnest_core::eligibility::{Fact, Range};
 use earnest_core::program::{
     ConditionKind, DataRole, Days, Follow, Program, Role, TrailingRevenue,
 };
-use earnest_core::trailing::{Measure, assessments, qualified};
+use earnest_core::trailing::{Measure, Qualified, assessments, qualified};
 use std::collections::{BTreeMap, HashMap};
 
 /// What was sold on a day by one pair of partners in one currency.
@@ -85,8 +85,8 @@ enum Subject<'a> {
 /// Since when the requirement is met, by location and by company.
 #[derive(Default)]
 pub struct Qualifications {
-    pub locations: HashMap<String, Vec<Fact>>,
-    pub companies: HashMap<String, Vec<Fact>>,
+    pub locations: HashMap<String, Qualified>,
+    pub companies: HashMap<String, Qualified>,
 }
 
 impl<'a> Measured<'a> {
@@ -170,14 +170,64 @@ impl<'a> Measured<'a> {
         for (subject, revenue) in &revenue {
             let asked = assessments(program.weekday, range);
             let Some(qualified) = qualified(revenue, asked, &measure)? else { continue };
-            let facts = Fact::of(Some(qualified.on), None).into_iter().collect();
             match *subject {
-                Subject::Location(location) => found.locations.insert(location.to_owned(), facts),
-                Subject::Company(company) => found.companies.insert(company.to_owned(), facts),
+                Subject::Location(id) => found.locations.insert(id.to_owned(), qualified),
+                Subject::Company(id) => found.companies.insert(id.to_owned(), qualified),
             };
         }
         Ok(found)
     }
+}
+
+impl Qualifications {
+    /// The facts of one that may have qualified: from then on, for good.
+    pub fn fact(qualified: Option<&Qualified>) -> Option<Fact> {
+        qualified.and_then(|qualified| Fact::of(Some(qualified.on), None))
+    }
+
+    /// Who qualified under a requirement of that name, as rows of `determinations`.
+    pub fn determined(
+        &self,
+        program: &Program,
+        name: &str,
+        trailing: &TrailingRevenue,
+    ) -> Vec<Determined> {
+        let locations = self.locations.iter().map(|(id, qualified)| (id.clone(), qualified));
+        let companies = self.companies.iter().map(|(id, one)| (format!("company {id}"), one));
+        let row = |(subject, qualified): (String, &Qualified)| {
+            let on = qualified.on;
+            let before = chrono::Days::new(u64::from(trailing.days) - 1);
+            let first = on.checked_sub_days(before).unwrap_or(NaiveDate::MIN);
+            Determined {
+                program: program.program.clone(),
+                subject,
+                window: format!("{name} {first}..{on}"),
+                cycle: program.due_cycle(Period::of(on)),
+                currency: program.currency.clone(),
+                measured: qualified.measured,
+                amount: trailing.amount,
+                on,
+            }
+        };
+        locations.chain(companies).map(row).collect()
+    }
+}
+
+/// A qualification, to be published.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Determined {
+    pub program: String,
+    /// The location, or `company` and the company's id.
+    pub subject: String,
+    /// The requirement and the days that were measured, both inclusive.
+    pub window: String,
+    /// The cycle in which the assessment's month is due.
+    pub cycle: Period,
+    pub currency: String,
+    /// At money scale.
+    pub measured: i128,
+    pub amount: i128,
+    pub on: NaiveDate,
 }
 
 impl Sold {

@@ -1,9 +1,11 @@
-//! The `eligibility` table: decisions as rows, sorted by key, made batch by batch.
+//! The `eligibility` table: decisions as rows, sorted by key, made batch by batch; and the
+//! determinations behind them.
 
+use super::revenue::Determined;
 use super::{Decisions, Participant, Roster};
 use crate::columns;
 use crate::error::Result;
-use crate::schema::ELIGIBILITY;
+use crate::schema::{DETERMINATIONS, ELIGIBILITY, Kind};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
 };
@@ -40,6 +42,31 @@ pub fn batches(decisions: &Decisions) -> impl Iterator<Item = Result<RecordBatch
         }
         Some(batch.finish())
     })
+}
+
+/// Rows of `determinations`, of the columns that qualifications have; others are null.
+pub fn determinations(rows: &[&Determined]) -> Result<RecordBatch> {
+    let text = |text: fn(&Determined) -> String| columns::texts(rows.iter().map(|row| text(row)));
+    let money = |amount: fn(&Determined) -> i128| {
+        columns::decimals(Kind::Money, rows.iter().map(|row| amount(row)))
+    };
+    let column = |name: &str, kind: Kind| -> Result<ArrayRef> {
+        Ok(match name {
+            "program" => text(|row| row.program.clone()),
+            "kind" => text(|_| "trailing_revenue".to_owned()),
+            "subject" => text(|row| row.subject.clone()),
+            "window" => text(|row| row.window.clone()),
+            "cycle" => text(|row| row.cycle.to_string()),
+            "outcome" => text(|_| "qualified".to_owned()),
+            "program_currency" => text(|row| row.currency.clone()),
+            "measured" => money(|row| row.measured)?,
+            "threshold" => money(|row| row.amount)?,
+            "decided_on" => columns::days(rows.iter().map(|row| Some(row.on))),
+            _ => arrow::array::new_null_array(&kind.data_type(), rows.len()),
+        })
+    };
+    let all = DETERMINATIONS.columns.iter().map(|one| column(one.name, one.kind));
+    columns::batch(&DETERMINATIONS, all.collect::<Result<_>>()?)
 }
 
 /// A text column in the making, each distinct value once.

@@ -20,6 +20,12 @@ term = "all"
 requirement = "trailing_revenue"
 amount = "1000"
 product_groups = ["azure"]
+[[requirement]]
+name = "of the company"
+any_of = [
+    { requirement = "trailing_revenue", name = "a quarter", amount = "2500", days = 91, follow = "company" },
+    { requirement = "enrollment" },
+]
 [[lever]]
 lever = "all"
 name = "Every product"
@@ -63,7 +69,17 @@ fn no_plan_falls_back_to_the_in_memory_engine() {
         .output()
         .expect("earnest runs");
     let told = String::from_utf8_lossy(&run.stderr);
+    // DuckDB measured trailing revenue again, else the run would have stopped.
     assert!(matches!(run.status.code(), Some(0 | 1)), "{told}");
+    let sql =
+        "select count(distinct \"window\"[:9]) from determinations where kind = 'trailing_revenue'";
+    let query = Command::new(env!("CARGO_BIN_EXE_earnest"))
+        .args(["query", "-o", "csv", sql, "--pipeline"])
+        .arg(&pipeline)
+        .output()
+        .expect("earnest runs");
+    let found = String::from_utf8_lossy(&query.stdout);
+    assert_eq!(found.lines().last(), Some("2"), "both are reached by somebody: {found}");
     let steps: Vec<&str> =
         told.lines().filter(|line| line.starts_with("polars-stream: running ")).collect();
     for step in ["multi-scan", "group-by"] {
