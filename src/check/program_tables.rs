@@ -222,7 +222,7 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 10] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 11] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             (
