@@ -3,7 +3,8 @@
 //! of its own that goes with it. The calculation is the daily job's: nothing is calculated here.
 //!
 //! What the caller doesn't give is assumed in the partner's favor: a requirement whose deciding export
-//! is not given counts as met, a partner id without a participant map is its own participant, and
+//! is not given counts as met (trailing revenue always, since a handful of lines has none), so does a
+//! group of which one member's is not; a partner id without a participant map is its own participant, and
 //! without enrollments everybody is enrolled and paid in the program's currency.
 
 use crate::error::{Error, Result};
@@ -48,7 +49,10 @@ const DECIDED_BY: &[(&str, &str)] = &[
     ("reseller_agreement", "agreements"),
     ("mpn_membership", "memberships"),
     ("first_transaction", "memberships"),
+    ("location_country", "memberships"),
     ("competency", "competencies"),
+    ("designation", "designations"),
+    ("trailing_revenue", "transactions of the whole window"),
     ("enrollment", ENROLLMENTS),
 ];
 const ENROLLMENTS: &str = "enrollments";
@@ -137,15 +141,20 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
     let given = |format: &str| request.exports.iter().any(|(given, _)| given == format);
     if let Some(Value::Array(requirements)) = program.get_mut("requirement") {
         requirements.retain(|requirement| {
-            let asked = requirement.get("requirement").and_then(Value::as_str).unwrap_or_default();
-            let by = DECIDED_BY.iter().find(|(known, _)| *known == asked).map(|(_, by)| *by);
-            let kept = by.is_none_or(given);
-            if !kept {
-                assumed.push(format!("`{asked}` is met; `{}` decide it", by.unwrap_or_default()));
-            }
+            let members = requirement.get("any_of").and_then(Value::as_array);
+            let members = members.map_or(std::slice::from_ref(requirement), Vec::as_slice);
+            let lacking = members.iter().find_map(|member| {
+                let asked = member.get("requirement").and_then(Value::as_str).unwrap_or_default();
+                let (_, by) = DECIDED_BY.iter().find(|(known, _)| *known == asked)?;
+                (!given(by)).then(|| format!("`{asked}` is met; `{by}` decide it"))
+            });
+            let kept = lacking.is_none();
+            assumed.extend(lacking);
             kept
         });
     }
+    // The program is alone here.
+    program.remove("successor");
     if !given("participant-map") {
         program.insert("unmapped".to_owned(), Value::String("self".to_owned()));
         assumed.push("every partner id is its own participant; `participant-map` tells".to_owned());

@@ -129,11 +129,8 @@ pub fn load_programs(job: &Job) -> Result<Vec<Program>> {
         let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
         let program = Program::parse(&path.display().to_string(), &text)
             .map_err(|error| Error::usage(error.to_string()))?;
-        let names = [&program.program, &program.name];
         for earlier in &programs {
-            let taken =
-                names.into_iter().chain(&program.aliases).find(|name| earlier.is_called(name));
-            if let Some(name) = taken {
+            if let Some(name) = same_name(earlier, &program) {
                 return Err(Error::usage(format!(
                     "{}: expected a name of its own, found `{name}`, which is also `{}`",
                     path.display(),
@@ -143,7 +140,42 @@ pub fn load_programs(job: &Job) -> Result<Vec<Program>> {
         }
         programs.push(program);
     }
+    for (path, program) in job.programs.iter().zip(&programs) {
+        let Some(successor) = &program.successor else { continue };
+        if programs.iter().all(|other| other.program != *successor) {
+            let known: Vec<&str> = programs.iter().map(|other| other.program.as_str()).collect();
+            let place = path.display();
+            let message = format!(
+                "{place}: expected a program of the job in `successor`, found `{successor}`"
+            );
+            return Err(Error::usage(message).hint(format!("there are `{}`", known.join("`, `"))));
+        }
+        // A chain of successors that comes back would never end.
+        let follow = |key: &str| {
+            let next = programs.iter().find(|other| other.program == key);
+            next.and_then(|next| next.successor.clone())
+        };
+        let chain = std::iter::successors(Some(successor.clone()), |key| follow(key));
+        if chain.take(programs.len()).any(|key| key == program.program) {
+            return Err(Error::usage(format!(
+                "{}: expected successors that end, found `{}` again",
+                path.display(),
+                program.program
+            )));
+        }
+    }
     Ok(programs)
+}
+
+/// A name by which exports would mean both programs on the same day.
+fn same_name<'a>(earlier: &Program, program: &'a Program) -> Option<&'a str> {
+    let names = [&program.program, &program.name].into_iter();
+    let names = names.chain(program.aliases.iter().map(|alias| &alias.name));
+    let both = |name: &&String| {
+        let days: Vec<_> = earlier.called(name).collect();
+        program.called(name).any(|ours| days.iter().any(|theirs| theirs.overlap(&ours)))
+    };
+    names.into_iter().find(both).map(String::as_str)
 }
 
 /// Stages what is new and adds it to what was staged before.
@@ -183,14 +215,18 @@ fn calculate(
         memberships: read(&schema::MEMBERSHIPS)?,
         agreements: read(&schema::AGREEMENTS)?,
         competencies: read(&schema::COMPETENCIES)?,
+        designations: read(&schema::DESIGNATIONS)?,
         enrollments: read(&schema::ENROLLMENTS)?,
         participant_map: read(&schema::PARTICIPANT_MAP)?,
     };
     let product_groups = read(&schema::PRODUCT_GROUPS)?;
     let exchange_rates = read(&schema::EXCHANGE_RATES)?;
+    let ineligibilities = read(&schema::INELIGIBILITIES)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
+    let asked = eligibility::revenue_asked(programs);
+    let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
     let map = ParticipantMap::build(programs, &dimensions.participant_map)?;
     let periods = earnings::periods(&files);
     let decisions = clock.time("eligibility", || {
@@ -200,7 +236,13 @@ fn calculate(
         let none = Period::of(options.as_of);
         let (from, to) =
             ends.map_or((none.plus(1), none), |((first, _), (last, _))| (*first, *last));
-        eligibility::decide(programs, &dimensions, &first, from, to)
+        let revenue = eligibility::Revenue {
+            sold: &sold,
+            product_groups: &product_groups,
+            exchange_rates: &exchange_rates,
+            as_of: options.as_of,
+        };
+        eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
     let earned = clock.time("earnings", || {
         earnings::earn(&earnings::Request {
@@ -212,6 +254,7 @@ fn calculate(
             decisions: &decisions,
             product_groups: &product_groups,
             exchange_rates: &exchange_rates,
+            ineligibilities: &ineligibilities,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
@@ -223,7 +266,8 @@ fn calculate(
     clock.time("write", || {
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
         put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
-        put(store, next, &schema::DETERMINATIONS, [Ok(paid.determinations)])?;
+        let determinations = [decisions.determinations(), Ok(paid.determinations)];
+        put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
         put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;

@@ -27,6 +27,7 @@ pub mod refund;
 pub mod reversal;
 pub mod select;
 pub mod tiers;
+pub mod trailing;
 pub mod waterfall;
 
 pub use error::Error;

@@ -4,8 +4,12 @@
 pub mod cap;
 mod load;
 pub mod measured;
+mod names;
 mod pay;
 mod raw;
+mod requirement;
+
+pub use requirement::{Condition, ConditionKind, Follow, Renewal, Requirement, TrailingRevenue};
 
 use crate::calendar::{FiscalHalf, Period};
 use crate::waterfall::BelowMinimum;
@@ -16,8 +20,10 @@ use chrono::{Datelike, NaiveDate, Weekday};
 pub struct Program {
     pub program: String,
     pub name: String,
-    /// Old names, which exports may still use.
-    pub aliases: Vec<String>,
+    /// Old names, which exports may still use, each on its days.
+    pub aliases: Vec<Alias>,
+    /// Key of the program to which open balances move, if they do.
+    pub successor: Option<String>,
     /// ISO 4217 code in which measures, balances and minimums are kept.
     pub currency: String,
     /// Roles of a line that the program pays.
@@ -26,6 +32,8 @@ pub struct Program {
     /// Month (1 to 12) that opens the fiscal year of the co-op fund.
     pub fiscal_year_start: u32,
     pub terms: Vec<Term>,
+    /// The day of the week on which trailing revenue is assessed.
+    pub weekday: Weekday,
     /// In order of precedence.
     pub requirements: Vec<Requirement>,
     /// In declared order.
@@ -37,6 +45,13 @@ pub struct Program {
     pub payment: Payment,
     /// The file's text, part of what a run's digest covers.
     pub text: String,
+}
+
+/// A name that exports use for a program, on its days only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    pub name: String,
+    pub days: Days,
 }
 
 /// Half-open range of days; `None` is open.
@@ -110,76 +125,6 @@ pub enum Unmapped {
 pub struct Term {
     pub term: String,
     pub days: Days,
-}
-
-/// What must hold for a participant to earn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requirement {
-    pub kind: RequirementKind,
-    /// Days on which it is asked for; outside them it holds.
-    pub days: Days,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RequirementKind {
-    /// The location holds one of these agreement types.
-    Agreement { requirement: AgreementKind, types: Vec<String> },
-    /// The location is a member with one of these statuses.
-    Membership { statuses: Vec<String> },
-    /// The participant's first line in the program's roles lies on or before the day.
-    FirstTransaction,
-    /// Any location of the company holds one of these competencies (empty: any) at one of these levels.
-    Competency { names: Vec<String>, levels: Vec<String> },
-    /// Enrolled with validated payout and tax profile.
-    Enrollment,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgreementKind {
-    Mpn,
-    Distributor,
-    Reseller,
-}
-
-impl Requirement {
-    /// Its name in tables and program files.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self.kind {
-            RequirementKind::Agreement { requirement: AgreementKind::Mpn, .. } => "mpn_agreement",
-            RequirementKind::Agreement { requirement: AgreementKind::Distributor, .. } => {
-                "cloud_distributor_agreement"
-            }
-            RequirementKind::Agreement { requirement: AgreementKind::Reseller, .. } => {
-                "reseller_agreement"
-            }
-            RequirementKind::Membership { .. } => "mpn_membership",
-            RequirementKind::FirstTransaction => "first_transaction",
-            RequirementKind::Competency { .. } => "competency",
-            RequirementKind::Enrollment => "enrollment",
-        }
-    }
-
-    /// The reason code when it is not met.
-    #[must_use]
-    pub fn reason(&self) -> crate::reason::Reason {
-        use crate::reason::Reason;
-        match self.kind {
-            RequirementKind::Agreement { requirement: AgreementKind::Mpn, .. } => {
-                Reason::NoMpnAgreement
-            }
-            RequirementKind::Agreement { requirement: AgreementKind::Distributor, .. } => {
-                Reason::NoDistributorAgreement
-            }
-            RequirementKind::Agreement { requirement: AgreementKind::Reseller, .. } => {
-                Reason::NoResellerAgreement
-            }
-            RequirementKind::Membership { .. } => Reason::NoMembership,
-            RequirementKind::FirstTransaction => Reason::NoFirstTransaction,
-            RequirementKind::Competency { .. } => Reason::NoCompetency,
-            RequirementKind::Enrollment => Reason::NotEnrolled,
-        }
-    }
 }
 
 /// One rule that makes earnings.
@@ -414,9 +359,13 @@ impl Program {
         found.map(|threshold| threshold.amount)
     }
 
-    /// True if exports mean this program by that name.
-    #[must_use]
-    pub fn is_called(&self, name: &str) -> bool {
-        self.program == name || self.name == name || self.aliases.iter().any(|alias| alias == name)
+    /// The days on which exports mean this program by that name: all of them for its key and its name,
+    /// those of the alias for an old one.
+    pub fn called<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Days> + 'a {
+        let own = self.program == name || self.name == name;
+        let old = self.aliases.iter().filter(move |alias| !own && alias.name == name);
+        own.then_some(Days { from: None, until: None })
+            .into_iter()
+            .chain(old.map(|alias| alias.days))
     }
 }

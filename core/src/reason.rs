@@ -46,6 +46,8 @@ reasons! {
         NoMembership = "IVDMPN", "The location is not an active member of the partner network in the month", "renew the membership";
         NoFirstTransaction = "NO_FIRST_TRANSACTION", "No completed first transaction by the end of the month", "complete a first transaction";
         NoCompetency = "IVDCOMP", "No location of the company holds a Silver or Gold competency in the month", "attain or renew a competency";
+        NoDesignation = "NO_DESIGNATION", "No location of the company holds the designation, or the points it asks for, in the month", "attain or renew the designation, or the points";
+        LowRevenue = "LOW_REVENUE", "Trailing revenue reached the amount at no assessment until the end of the month", "reach the amount within the window; what has no exchange rate is not counted";
         NotEnrolled = "NOT_ENROLLED", "Not enrolled with validated payout and tax profile in the month", "accept the invitation and complete both profiles";
         NotTogether = "NOT_TOGETHER", "Each requirement held on some day of the month, but never all on one day", "see the dates of each requirement";
         CustomerPublicSector = "CUSPUBSEC", "The customer is public sector", "supply proof of execution where the program allows it";
@@ -67,6 +69,46 @@ reasons! {
         MaximumTime = "MXTMCPMT", "The maximum earning time since the claim was reached", "nothing, the time is over";
         RefundExcess = "REFUND_EXCESS", "Refunds exceed everything they can be linked to", "check the refund against its invoice";
         NoRate = "NORATE", "No exchange rate for the currency and month", "add the rate to the exchange rate export";
+    }
+}
+
+impl Reason {
+    /// The codes that Partner Center publishes for revenue that is not eligible, which the export of
+    /// ineligible products, customers and transactions names. Source: Partner Center docs, earnings
+    /// and revenue.
+    pub const PUBLISHED: [Reason; 19] = [
+        Reason::NoMembership,
+        Reason::NoCompetency,
+        Reason::CustomerPublicSector,
+        Reason::CustomerNotNew,
+        Reason::NoSpecialization,
+        Reason::NoCoSell,
+        Reason::NoMpa,
+        Reason::WrongGeography,
+        Reason::CustomerUsed,
+        Reason::CustomerIsPartner,
+        Reason::ChinaRevenue,
+        Reason::WrongPartnerRole,
+        Reason::ProofNotApproved,
+        Reason::CreditOffer,
+        Reason::ActiveUsersNotAbove,
+        Reason::MonthlyUsersNotAbove,
+        Reason::WrongCloud,
+        Reason::MinimumNotMet,
+        Reason::MaximumTime,
+    ];
+
+    /// The published reason of that code.
+    #[must_use]
+    pub fn published(code: &str) -> Option<Reason> {
+        Reason::PUBLISHED.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// True if a requirement of a program file may name it.
+    #[must_use]
+    pub fn is_of_participant(self) -> bool {
+        let own = Reason::NoMpnAgreement <= self && self <= Reason::NotEnrolled;
+        own || Reason::PUBLISHED.contains(&self)
     }
 }
 

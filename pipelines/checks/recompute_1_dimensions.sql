@@ -95,10 +95,12 @@ FROM (
         ON changes.program = covering.program AND changes.segment_on <= transaction_on
 );
 
--- Rows of the participant map that share a day are rejected on all their days.
+-- Rows of the participant map that share a day are rejected on all their days. A program's old name
+-- means it on its days only.
 CREATE OR REPLACE TEMP TABLE map_rows AS
 SELECT row_number() OVER () AS map_row, program_name.program, partner_id, participant_id,
-    coalesce(from_on, DATE '-infinity') AS first_on, coalesce(until_on, DATE 'infinity') AS end_on
+    greatest(coalesce(from_on, DATE '-infinity'), coalesce(named_from, DATE '-infinity')) AS first_on,
+    least(coalesce(until_on, DATE 'infinity'), coalesce(named_until, DATE 'infinity')) AS end_on
 FROM participant_map_in_force AS map
 JOIN program_name ON program_name.name = map.program
 WHERE first_on < end_on;
@@ -143,6 +145,41 @@ CREATE OR REPLACE TEMP TABLE verdicts AS
 SELECT program, participant_id, period, met, reason AS unmet_reason
 FROM eligibility
 WHERE requirement = 'all';
+
+-- The first reason against a line's product, its customer or the line itself; none where there is none.
+-- A blank program means all.
+CREATE OR REPLACE TEMP TABLE ineligible_lines AS
+WITH listed AS (
+    SELECT kind, id, reason, named.program,
+        greatest(coalesce(from_on, DATE '-infinity'), coalesce(named_from, DATE '-infinity'))
+            AS first_on,
+        least(coalesce(until_on, DATE 'infinity'), coalesce(named_until, DATE 'infinity')) AS end_on
+    FROM ineligibilities_in_force AS listed
+    JOIN (
+        FROM program_name UNION ALL SELECT program, '', NULL, NULL FROM program
+    ) AS named ON named.name = trim(coalesce(listed.program, ''))
+),
+reached AS (
+    SELECT source, transaction_id, program, 1 AS place, reason
+    FROM transactions_in_force
+    JOIN listed ON kind = 'product' AND id = product_id
+        AND first_on <= transaction_on AND transaction_on < end_on
+    UNION ALL
+    SELECT source, transaction_id, program, 2, reason
+    FROM transactions_in_force
+    JOIN listed ON kind = 'customer' AND id = customer_id
+        AND first_on <= transaction_on AND transaction_on < end_on
+    UNION ALL
+    SELECT source, transaction_id, program, 3, reason
+    FROM transactions_in_force
+    JOIN listed ON kind = 'transaction' AND id = transaction_id
+        AND first_on <= transaction_on AND transaction_on < end_on
+)
+SELECT source, transaction_id, program,
+    arg_min(reason, place * 1000 + precedence) AS ineligible_reason
+FROM reached
+JOIN (SELECT code AS reason, precedence FROM reasons WHERE kind = 'outcome') USING (reason)
+GROUP BY ALL;
 
 -- From minor units of the transaction's currency to those of the program's: `× part ÷ whole`.
 CREATE OR REPLACE TEMP TABLE exchange AS

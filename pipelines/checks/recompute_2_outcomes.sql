@@ -35,6 +35,7 @@ SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period
         WHEN term IS NULL THEN 'OUT_OF_TERM'
         WHEN met IS NULL THEN 'NOT_ENROLLED'
         WHEN NOT met THEN unmet_reason
+        WHEN ineligible_reason IS NOT NULL THEN ineligible_reason
         WHEN exchange_part IS NULL THEN 'NORATE'
     END AS reason
 FROM concerned
@@ -57,6 +58,10 @@ LEFT JOIN verdicts
     ON verdicts.program = covers.program
     AND verdicts.participant_id = mappings.participant_id
     AND verdicts.period = concerned.period
+LEFT JOIN ineligible_lines
+    ON ineligible_lines.program = covers.program
+    AND ineligible_lines.source = concerned.source
+    AND ineligible_lines.transaction_id = concerned.transaction_id
 LEFT JOIN exchange
     ON exchange.program = covers.program
     AND exchange.transaction_currency = concerned.transaction_currency

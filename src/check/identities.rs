@@ -302,7 +302,7 @@ pub const CHECKS: &[Check] = &[
                 ) AS earned ON earned.program = determinations.program
                     AND participant_id = subject AND fund_half = determinations.window
             ) AS determinations
-            WHERE measured <> coalesce(earned, 0) OR outcome <> expected
+            WHERE kind = 'coop_threshold' AND (measured <> coalesce(earned, 0) OR outcome <> expected)
             UNION ALL
             SELECT concat(program, '/', participant_id, '/', fund_half,
                 ': expected nothing converted, found ', converted)

@@ -7,6 +7,7 @@ mod identities;
 mod keys;
 mod money;
 mod program_tables;
+mod trailing;
 
 pub use files::files;
 

@@ -13,7 +13,8 @@ use earnest_core::tiers::{Edge, Shape, Terms};
 
 /// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
-/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`. Dates are half-open, null is open.
+/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`.
+/// Dates are half-open, null is open.
 ///
 /// # Errors
 /// If DuckDB refuses.
@@ -80,6 +81,7 @@ struct Tables {
     caps: Vec<String>,
     measures: Vec<String>,
     tiers: Vec<String>,
+    trailing: Vec<String>,
 }
 
 impl Tables {
@@ -87,15 +89,20 @@ impl Tables {
         let key = literal(&program.program);
         let itself = program.unmapped == Unmapped::Itself;
         self.programs.push(format!("({key}, {}, {itself})", literal(&program.currency)));
-        let mut names = vec![&program.program, &program.name];
-        names.extend(&program.aliases);
+        let mut names: Vec<&String> = vec![&program.program, &program.name];
+        names.extend(program.aliases.iter().map(|alias| &alias.name));
         names.sort();
         names.dedup();
-        self.names.extend(names.into_iter().map(|name| format!("({key}, {})", literal(name))));
+        for name in names {
+            let called = program.called(name);
+            self.names
+                .extend(called.map(|on| format!("({key}, {}, {})", literal(name), days(&on))));
+        }
         self.roles.extend(program.pays.iter().map(|role| format!("({key}, '{}')", role.name())));
         for term in &program.terms {
             self.terms.push(format!("({key}, {}, {})", literal(&term.term), days(&term.days)));
         }
+        self.trailing.extend(super::trailing::rows(program));
         for split in &program.splits {
             self.splits.push(format!("({key}, {}, {})", days(&split.days), rate(split.rebate)));
         }
@@ -215,10 +222,14 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 10] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 11] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
-            ("program_name", "program TEXT, name TEXT", self.names),
+            (
+                "program_name",
+                "program TEXT, name TEXT, named_from DATE, named_until DATE",
+                self.names,
+            ),
             ("program_role", "program TEXT, role TEXT", self.roles),
             ("program_term", "program TEXT, term TEXT, from_on DATE, until_on DATE", self.terms),
             (
@@ -258,6 +269,7 @@ impl Tables {
                  edge TEXT, lower HUGEINT, upper HUGEINT, pays HUGEINT, flat HUGEINT",
                 self.tiers,
             ),
+            (super::trailing::TABLE.0, super::trailing::TABLE.1, self.trailing),
         ]
     }
 }
@@ -266,7 +278,7 @@ fn integer(number: Option<i128>) -> String {
     number.map_or("NULL".to_owned(), |number| number.to_string())
 }
 
-fn days(days: &Days) -> String {
+pub(super) fn days(days: &Days) -> String {
     let day = |day: Option<NaiveDate>| day.map_or("NULL".to_owned(), |day| format!("'{day}'"));
     format!("{}, {}", day(days.from), day(days.until))
 }

@@ -42,6 +42,12 @@ pub struct Args {
     /// Competencies of locations
     #[arg(long, value_name = "FILE")]
     competencies: Option<PathBuf>,
+    /// Designations and capability points of locations
+    #[arg(long, value_name = "FILE")]
+    designations: Option<PathBuf>,
+    /// Products, customers and transactions that may not earn
+    #[arg(long, value_name = "FILE")]
+    ineligibilities: Option<PathBuf>,
     /// Enrollments with how they are paid
     #[arg(long, value_name = "FILE")]
     enrollments: Option<PathBuf>,
@@ -174,6 +180,8 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         ("memberships", &args.memberships),
         ("agreements", &args.agreements),
         ("competencies", &args.competencies),
+        ("designations", &args.designations),
+        ("ineligibilities", &args.ineligibilities),
         ("enrollments", &args.enrollments),
         ("participant-map", &args.participant_map),
     ];

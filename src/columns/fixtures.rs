@@ -7,7 +7,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type};
 use chrono::NaiveDate;
-use earnest_core::decimal::{RATE_SCALE, parse};
+use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, parse};
 use std::sync::Arc;
 
 pub fn day(text: &str) -> NaiveDate {
@@ -36,6 +36,11 @@ pub fn table(table: &Table, rows: &[&str]) -> RecordBatch {
                 let rates = cells.map(|cell| parse(&cell.expect("a rate"), RATE_SCALE));
                 let rates = rates.map(|rate| rate.expect("a decimal"));
                 super::decimals(Kind::Rate, rates).expect("rates that fit")
+            }
+            Kind::Amount if column.nullable => {
+                let amounts = cells.map(|cell| cell.map(|cell| parse(&cell, AMOUNT_SCALE)));
+                let amounts = amounts.map(|amount| amount.map(|amount| amount.expect("a decimal")));
+                super::optional_decimals(Kind::Amount, amounts.collect()).expect("amounts that fit")
             }
             other => new_null_array(&other.data_type(), rows.len()),
         }

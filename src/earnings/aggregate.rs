@@ -33,12 +33,13 @@ struct Key {
     customer: Option<String>,
     /// Last day of the segment of constant rules, since 1970.
     last_day: i32,
+    /// Lines that are refused for different reasons don't add up.
+    reasons: Arc<[Reason]>,
 }
 
 struct Group {
     outcome: Outcome,
     terms: Terms,
-    reasons: Arc<[Reason]>,
     members: Vec<Member>,
 }
 
@@ -61,11 +62,11 @@ impl Aggregates {
                 currency: line.currency,
                 customer: line.customer_id.map(str::to_owned),
                 last_day: segments.last_day(outcome.program, line.transaction_on),
+                reasons: reasons.clone(),
             };
             let group = self.0.entry(key).or_insert_with(|| Group {
                 outcome: outcome.clone(),
                 terms: *terms,
-                reasons: reasons.clone(),
                 members: Vec::new(),
             });
             group.members.push(Member {
@@ -87,7 +88,7 @@ impl Aggregates {
             group.members.sort_unstable_by(|a, b| {
                 (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id))
             });
-            if group.reasons.is_empty() {
+            if key.reasons.is_empty() {
                 earn(sink, &key, &group, period, period_text)?;
             } else {
                 refuse(sink, &key, &group, period)?;
@@ -150,7 +151,7 @@ fn earn(sink: &mut Sink, key: &Key, group: &Group, period: i32, period_text: &st
 
 fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> {
     let bases: Vec<i128> = group.members.iter().map(|member| member.base).collect();
-    let computable = !group.reasons.contains(&Reason::OutOfTerm);
+    let computable = !key.reasons.contains(&Reason::OutOfTerm);
     let forgone = if computable {
         let total = gross(bases.iter().sum(), group.terms.rate, group.terms.minor_units)?;
         Some(shares(total, &bases)?)
@@ -171,7 +172,7 @@ fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> 
         };
         let subject = Subject { partner: member.partner, ..group.outcome.subject };
         let forgone = forgone.as_ref().map(|forgone| forgone[position]);
-        sink.refused(&line, &subject, &group.reasons, forgone)?;
+        sink.refused(&line, &subject, &key.reasons, forgone)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What every unit of a run shares, read-only: programs, look-ups, decisions, links.
 
+use super::ineligible::Ineligible;
 use super::links::LinkIndex;
 use super::names::Names;
 use super::rules::ProductGroups;
@@ -17,6 +18,7 @@ pub struct Context<'a> {
     pub rates: ExchangeRates,
     pub decisions: &'a Decisions,
     pub links: LinkIndex,
+    pub ineligible: Ineligible,
     /// Program → partner key → participant by date.
     mappings: Vec<Vec<PartnerMapping>>,
     pub facts: Vec<ProgramFacts>,
@@ -48,6 +50,7 @@ impl<'a> Context<'a> {
         rates: ExchangeRates,
         decided: (&'a Decisions, &ParticipantMap),
         links: LinkIndex,
+        ineligible: Ineligible,
     ) -> Context<'a> {
         let (decisions, map) = decided;
         let mappings = (0..programs.len())
@@ -75,7 +78,18 @@ impl<'a> Context<'a> {
             })
             .collect();
         let minor_units = names.currencies.values.iter().flatten().map(minor_units).collect();
-        Context { programs, names, products, rates, decisions, links, mappings, facts, minor_units }
+        Context {
+            programs,
+            names,
+            products,
+            rates,
+            decisions,
+            links,
+            ineligible,
+            mappings,
+            facts,
+            minor_units,
+        }
     }
 
     /// One, as a rate.

@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::facts::day;
+use super::ineligible::Bar;
 use super::rows::Subject;
 use super::rules::{Cover, OUT_OF_TERM, baselines, covers};
 use super::segments::DaySegments;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 /// A line as rules see it. Texts are keys into [`super::names::Names`].
 #[derive(Clone, Copy)]
-pub struct Facts {
+pub struct Facts<'a> {
     /// Key of the product within the unit.
     pub product: usize,
     /// Partner keys.
@@ -31,6 +32,8 @@ pub struct Facts {
     pub currency: i32,
     /// At amount scale.
     pub base: i128,
+    /// What is against the product, the customer and the line itself.
+    pub bars: &'a [Bar],
 }
 
 /// What a lever makes of a line.
@@ -258,20 +261,22 @@ impl<'a> Evaluator<'a> {
             program_minor_units: context.facts[program].minor_units,
         };
         let out_of_term = cover.term == OUT_OF_TERM;
-        let refused = out_of_term || exchange_rate.is_none() || !holder.unmet.is_empty();
+        let barred = facts.bars.iter().any(|bar| bar.concerns(program));
+        let refused = out_of_term || exchange_rate.is_none() || !holder.unmet.is_empty() || barred;
+        let refusals = || refusals(holder, (program, facts.bars), out_of_term, exchange_rate);
         let verdict = if lever.measured.is_some() {
             match refused {
                 false => Verdict::Measured(terms),
-                true => Verdict::Refused(refusals(holder, out_of_term, exchange_rate), None),
+                true => Verdict::Refused(refusals(), None),
             }
         } else if lever.grain == Grain::CustomerProductGroupPeriod {
-            Verdict::Aggregated(terms, refusals(holder, out_of_term, exchange_rate))
+            Verdict::Aggregated(terms, refusals())
         } else if !refused {
             Verdict::Earned(terms, Amounts::of(facts.base, &terms)?)
         } else {
             let forgone = || gross(facts.base, terms.rate, terms.minor_units);
             let forgone = if out_of_term { None } else { Some(forgone()?) };
-            Verdict::Refused(refusals(holder, out_of_term, exchange_rate), forgone)
+            Verdict::Refused(refusals(), forgone)
         };
         Ok(Outcome { program, lever: cover.lever, subject, verdict })
     }
@@ -365,14 +370,26 @@ impl<'a> Evaluator<'a> {
 /// Slots of a product and segment: three roles, two data roles.
 const SLOTS: usize = 6;
 
-/// All reasons against an earning, by precedence.
-fn refusals(holder: &Holder, out_of_term: bool, exchange_rate: Option<i128>) -> Arc<[Reason]> {
-    if !out_of_term && exchange_rate.is_some() {
+/// All reasons against an earning, each once, by precedence.
+fn refusals(
+    holder: &Holder,
+    (program, bars): (usize, &[Bar]),
+    out_of_term: bool,
+    exchange_rate: Option<i128>,
+) -> Arc<[Reason]> {
+    if !out_of_term && exchange_rate.is_some() && bars.is_empty() {
         return holder.unmet.clone();
     }
     let term = out_of_term.then_some(Reason::OutOfTerm);
+    let barred = bars.iter().filter(|bar| bar.concerns(program)).map(|bar| bar.reason);
     let rate = exchange_rate.is_none().then_some(Reason::NoRate);
-    term.into_iter().chain(holder.unmet.iter().copied()).chain(rate).collect()
+    let mut reasons: Vec<Reason> = Vec::new();
+    for reason in term.into_iter().chain(holder.unmet.iter().copied()).chain(barred).chain(rate) {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+    reasons.into()
 }
 
 fn key(key: i32) -> usize {

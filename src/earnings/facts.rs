@@ -1,9 +1,12 @@
-//! What must be known before anything else, found by Polars in one narrow streaming scan: which
-//! partners there are and when each first transacted.
+//! What must be known before anything else, found by Polars in narrow streaming scans: which partners
+//! there are and when each first transacted; and what they sold, if some program asks for it.
 
-use crate::error::Result;
+use crate::eligibility::Sold;
+use crate::error::{Error, Result};
 use crate::ingest::InForceFile;
 use chrono::NaiveDate;
+use earnest_core::decimal::AMOUNT_SCALE;
+use earnest_core::program::DataRole;
 use polars::prelude::*;
 
 /// A lazy scan of the rows in force.
@@ -91,6 +94,66 @@ pub fn partners(files: &[InForceFile]) -> Result<Vec<Partners>> {
         });
     }
     Ok(partners)
+}
+
+/// The plan of [`sold`]. Sums of decimals are wide enough for all rows there can be.
+///
+/// # Errors
+/// If the scan can't be planned.
+pub fn sold_plan(files: &[InForceFile], by_product: bool) -> Result<LazyFrame> {
+    let mut keys = vec![
+        "billed_partner_id",
+        "reseller_partner_id",
+        "transaction_on",
+        "transaction_currency",
+        "data_role",
+    ];
+    if by_product {
+        keys.extend(["product_id", "sku_id"]);
+    }
+    let columns: Vec<&str> = keys.iter().copied().chain(["base"]).collect();
+    let keys: Vec<Expr> = keys.into_iter().map(col).collect();
+    Ok(scan(files, &columns)?.group_by(keys).agg([col("base").sum()]))
+}
+
+/// What each pair of partners sold, by day and currency, and by product if asked; nothing if it isn't
+/// asked at all.
+///
+/// # Errors
+/// If the scan fails.
+pub fn sold(files: &[InForceFile], asked: Option<bool>) -> Result<Vec<Sold>> {
+    let Some(by_product) = asked else { return Ok(Vec::new()) };
+    if files.iter().all(|file| file.all_excluded) {
+        return Ok(Vec::new());
+    }
+    let frame = collect(sold_plan(files, by_product)?)?;
+    let text = |name: &str| -> Result<StringChunked> { Ok(frame.column(name)?.str()?.clone()) };
+    let (billed, reseller) = (text("billed_partner_id")?, text("reseller_partner_id")?);
+    let (currency, data_role) = (text("transaction_currency")?, text("data_role")?);
+    let products = by_product.then(|| Ok::<_, Error>((text("product_id")?, text("sku_id")?)));
+    let products = products.transpose()?;
+    let on = frame.column("transaction_on")?.date()?.physical();
+    let base = frame.column("base")?.decimal()?;
+    if base.scale() != AMOUNT_SCALE as usize {
+        let found = base.scale();
+        return Err(Error::broken(format!("revenue: expected amount scale, found scale {found}")));
+    }
+    let base = base.physical();
+    let cell = |column: &StringChunked, row| column.get(row).map(str::to_owned);
+    let sold = (0..frame.height()).map(|row| Sold {
+        billed: cell(&billed, row),
+        reseller: cell(&reseller, row),
+        on: day(on.get(row).unwrap_or_default()),
+        currency: cell(&currency, row).unwrap_or_default(),
+        data_role: match data_role.get(row) {
+            Some("detail") => DataRole::Detail,
+            _ => DataRole::Billing,
+        },
+        product: products.as_ref().and_then(|(product, _)| cell(product, row)),
+        sku: products.as_ref().and_then(|(_, sku)| cell(sku, row)),
+        base: base.get(row).unwrap_or_default(),
+    });
+    Ok(sold.collect())
 }
 
 fn collect(plan: LazyFrame) -> Result<DataFrame> {

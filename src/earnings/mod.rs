@@ -8,6 +8,7 @@ mod context;
 mod credits;
 mod evaluate;
 pub mod facts;
+mod ineligible;
 mod lines;
 mod link_lines;
 mod links;
@@ -37,6 +38,7 @@ use earnest_core::calendar::Period;
 use earnest_core::earning::{EarningType, Posting};
 use earnest_core::program::{Program, Role};
 use facts::Partners;
+use ineligible::Ineligible;
 use names::Names;
 use rayon::prelude::*;
 use rules::ProductGroups;
@@ -56,6 +58,7 @@ pub struct Request<'a> {
     pub decisions: &'a Decisions,
     pub product_groups: &'a RecordBatch,
     pub exchange_rates: &'a RecordBatch,
+    pub ineligibilities: &'a RecordBatch,
     /// In how many portions ordered work is done; the result doesn't depend on it.
     pub buckets: usize,
 }
@@ -172,7 +175,8 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     let products = ProductGroups::build(request.product_groups, &names);
     let rates = ExchangeRates::read(request.exchange_rates, "earning")?;
     let decided = (request.decisions, request.map);
-    Ok(Context::new(request.programs, names, products, rates, decided, links))
+    let ineligible = Ineligible::read(request.programs, request.ineligibilities)?;
+    Ok(Context::new(request.programs, names, products, rates, decided, links, ineligible))
 }
 
 /// Sums of earnings by program, lever, type, participant, period and fund.

@@ -3,6 +3,7 @@
 
 use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
+use super::ineligible::Bar;
 use super::read::{Columns, open};
 use super::rows::Line;
 use crate::error::Result;
@@ -69,6 +70,7 @@ pub fn read_lines(
         taker,
         period_key: context.names.period(period),
         evaluated: Evaluated::default(),
+        bars: Vec::new(),
         products: HashMap::default(),
         linked: &[],
         next_row: 0,
@@ -95,6 +97,8 @@ struct Unit<'a, T> {
     taker: &'a mut T,
     period_key: i32,
     evaluated: Evaluated,
+    /// What is against the line at hand.
+    bars: Vec<Bar>,
     /// Keys of products by the places of product and SKU in the batch.
     products: HashMap<(i32, i32), usize, foldhash::fast::RandomState>,
     /// Rows of the file that are linked, from the next row on.
@@ -142,14 +146,23 @@ impl<T: Taker> Unit<'_, T> {
             Some("detail") => DataRole::Detail,
             _ => DataRole::Billing,
         };
+        let transaction_on = columns.transaction_on.value(row);
+        let id = columns.transaction_id.value(row);
+        let customer_id = columns.customer_id.is_valid(row).then(|| columns.customer_id.value(row));
+        let ineligible = &self.context.ineligible;
+        if !ineligible.is_empty() {
+            let ids = [columns.product.text(row), customer_id, Some(id)];
+            ineligible.bars(ids, transaction_on, &mut self.bars);
+        }
         let facts = Facts {
             product,
             billed: columns.billed.key(row),
             reseller: columns.reseller.key(row),
             data_role,
-            transaction_on: columns.transaction_on.value(row),
+            transaction_on,
             currency: columns.currency.key(row).unwrap_or_default(),
             base: columns.base.value(row),
+            bars: &self.bars,
         };
         let taker = &*self.taker;
         let passes = |program, lever| {
@@ -157,12 +170,11 @@ impl<T: Taker> Unit<'_, T> {
                 && columns.passing.get(&(program, lever)).is_none_or(|passing| passing.value(row))
         };
         self.evaluator.evaluate(&facts, passes, &mut self.evaluated)?;
-        let id = columns.transaction_id.value(row);
         let line = Line {
             source: columns.source.key(row).unwrap_or_default(),
             transaction_id: Some(id),
             original_transaction_id: None,
-            customer_id: columns.customer_id.is_valid(row).then(|| columns.customer_id.value(row)),
+            customer_id,
             transaction_on: facts.transaction_on,
             period: self.period_key,
             currency: facts.currency,

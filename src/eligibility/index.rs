@@ -2,13 +2,14 @@
 
 use super::Dimensions;
 use super::map::Called;
+use super::revenue::Qualifications;
 use crate::columns;
 use crate::error::Result;
-use arrow::array::{Date32Array, RecordBatch, StringArray};
+use arrow::array::{Array, Date32Array, RecordBatch, StringArray};
 use chrono::NaiveDate;
 use earnest_core::eligibility::{Fact, Range, cover};
-use earnest_core::program::{Program, Requirement, RequirementKind};
-use std::collections::HashMap;
+use earnest_core::program::{Condition, ConditionKind, Follow, Program, Term};
+use std::collections::{HashMap, HashSet};
 
 /// The status with which an enrollment is complete.
 pub const ENROLLED: &str = "Enrolled";
@@ -19,6 +20,7 @@ pub struct Index<'a> {
     memberships: HashMap<&'a str, Vec<Membership<'a>>>,
     agreements: HashMap<&'a str, Vec<Agreement<'a>>>,
     competencies: HashMap<&'a str, Vec<Competency<'a>>>,
+    designations: HashMap<&'a str, Vec<Designation<'a>>>,
     /// By program and location.
     enrollments: Vec<HashMap<&'a str, Vec<Enrollment<'a>>>>,
 }
@@ -28,6 +30,7 @@ pub struct Membership<'a> {
     /// The company.
     pub global_id: &'a str,
     status: &'a str,
+    country: Option<&'a str>,
     /// What the export says of the location, whatever the row's days.
     first_transaction_on: Option<NaiveDate>,
 }
@@ -44,6 +47,14 @@ struct Competency<'a> {
     level: &'a str,
 }
 
+struct Designation<'a> {
+    fact: Fact,
+    name: &'a str,
+    held: bool,
+    /// At amount scale.
+    points: Option<i128>,
+}
+
 pub struct Enrollment<'a> {
     pub fact: Fact,
     pub status: &'a str,
@@ -57,6 +68,7 @@ impl<'a> Index<'a> {
             memberships: memberships(&dimensions.memberships)?,
             agreements: agreements(&dimensions.agreements)?,
             competencies: competencies(&dimensions.competencies)?,
+            designations: designations(&dimensions.designations)?,
             enrollments: enrollments(programs, &dimensions.enrollments)?,
         })
     }
@@ -74,13 +86,14 @@ impl<'a> Index<'a> {
         self.enrollments[program].keys().copied()
     }
 
-    /// Per company, the days on which a competency that meets the requirement counts for it: those
-    /// of the competency on which its location belongs to the company. Empty for other requirements.
-    pub fn of_companies(&self, requirement: &Requirement) -> HashMap<&'a str, Vec<Fact>> {
+    /// Per company, the days on which something of its locations meets the condition: those of the
+    /// competency or designation on which its location belongs to the company. Empty for others.
+    pub fn of_companies(&self, condition: &Condition) -> HashMap<&'a str, Vec<Fact>> {
         let mut companies: HashMap<&'a str, Vec<Fact>> = HashMap::new();
-        for (location, rows) in &self.competencies {
-            let facts = rows.iter().filter(|row| row.meets(requirement)).map(|row| row.fact);
-            let facts = cover(facts.collect());
+        let holders: HashSet<&str> =
+            self.competencies.keys().chain(self.designations.keys()).copied().collect();
+        for location in holders {
+            let facts = cover(self.own(condition, location));
             for membership in self.memberships(location) {
                 let within = facts.iter().filter_map(|fact| fact.within(membership.fact.days));
                 companies.entry(membership.global_id).or_default().extend(within);
@@ -89,18 +102,45 @@ impl<'a> Index<'a> {
         companies.into_iter().map(|(company, facts)| (company, cover(facts))).collect()
     }
 
-    /// The facts by which a location meets a requirement. `companies` is what
-    /// [`Index::of_companies`] gave for it, `first` the day of its first transaction.
+    /// The facts of a location's own competencies and designations that meet the condition.
+    fn own(&self, condition: &Condition, location: &str) -> Vec<Fact> {
+        match &condition.kind {
+            ConditionKind::Competency { names, levels } => {
+                let rows = self.competencies.get(location).into_iter().flatten();
+                let rows = rows.filter(|row| is_among(names, row.name));
+                let rows = rows.filter(|row| levels.iter().any(|level| level == row.level));
+                rows.map(|row| row.fact).collect()
+            }
+            ConditionKind::Designation { names, points } => {
+                let rows = self.designations.get(location).into_iter().flatten();
+                let rows = rows.filter(|row| is_among(names, row.name));
+                let rows = rows.filter(|row| match points {
+                    None => row.held,
+                    Some(least) => row.points.is_some_and(|points| points >= *least),
+                });
+                rows.map(|row| row.fact).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The facts by which a location meets a condition. `first` is the day of its first transaction.
     pub fn facts(
         &self,
         program: usize,
-        requirement: &Requirement,
-        companies: &HashMap<&'a str, Vec<Fact>>,
+        ready: &Ready<'a>,
         location: &str,
         first: Option<NaiveDate>,
     ) -> Vec<Fact> {
-        match &requirement.kind {
-            RequirementKind::Agreement { types, .. } => self
+        let condition = ready.condition;
+        let of_company = || {
+            self.memberships(location).iter().flat_map(|membership| {
+                let facts = ready.companies.get(membership.global_id).into_iter().flatten();
+                facts.filter_map(|fact| fact.within(membership.fact.days))
+            })
+        };
+        let facts: Vec<Fact> = match &condition.kind {
+            ConditionKind::Agreement { types } => self
                 .agreements
                 .get(location)
                 .into_iter()
@@ -108,43 +148,68 @@ impl<'a> Index<'a> {
                 .filter(|row| row.active && types.iter().any(|name| name == row.agreement_type))
                 .map(|row| row.fact)
                 .collect(),
-            RequirementKind::Membership { statuses } => self
+            ConditionKind::Membership { statuses } => self
                 .memberships(location)
                 .iter()
                 .filter(|row| statuses.iter().any(|status| status == row.status))
                 .map(|row| row.fact)
                 .collect(),
-            RequirementKind::FirstTransaction => {
+            ConditionKind::LocationCountry { countries } => self
+                .memberships(location)
+                .iter()
+                .filter(|row| countries.iter().any(|one| Some(one.as_str()) == row.country))
+                .map(|row| row.fact)
+                .collect(),
+            ConditionKind::FirstTransaction => {
                 let known = self.memberships(location).iter();
                 let known = known.filter_map(|row| row.first_transaction_on);
                 let first = known.chain(first).min();
                 first.and_then(|day| Fact::of(Some(day), None)).into_iter().collect()
             }
-            RequirementKind::Competency { .. } => {
-                let own = self.competencies.get(location).into_iter().flatten();
-                let own = own.filter(|row| row.meets(requirement)).map(|row| row.fact);
-                let company = self.memberships(location).iter().flat_map(|membership| {
-                    let facts = companies.get(membership.global_id).into_iter().flatten();
-                    facts.filter_map(|fact| fact.within(membership.fact.days))
-                });
-                own.chain(company).collect()
+            ConditionKind::TrailingRevenue(trailing) => {
+                let sold = &ready.sold;
+                let own = Qualifications::fact(sold.locations.get(location));
+                let mut facts: Vec<Fact> = own.into_iter().collect();
+                if trailing.follow == Follow::Company {
+                    for membership in self.memberships(location) {
+                        let company = sold.companies.get(membership.global_id);
+                        let company = Qualifications::fact(company);
+                        facts.extend(company.and_then(|fact| fact.within(membership.fact.days)));
+                    }
+                }
+                facts
             }
-            RequirementKind::Enrollment => self
+            ConditionKind::Competency { .. } | ConditionKind::Designation { .. } => {
+                self.own(condition, location).into_iter().chain(of_company()).collect()
+            }
+            ConditionKind::Enrollment => self
                 .enrollments(program, location)
                 .iter()
                 .filter(|row| row.status == ENROLLED && row.profiles)
                 .map(|row| row.fact)
                 .collect(),
+        };
+        match condition.renewal {
+            None => facts,
+            Some(renewal) => {
+                facts.into_iter().filter_map(|fact| renewal.limit(fact, ready.terms)).collect()
+            }
         }
     }
 }
 
-impl Competency<'_> {
-    fn meets(&self, requirement: &Requirement) -> bool {
-        let RequirementKind::Competency { names, levels } = &requirement.kind else { return false };
-        (names.is_empty() || names.iter().any(|name| name == self.name))
-            && levels.iter().any(|level| level == self.level)
-    }
+/// A condition of a program with what was found out once for all participants.
+pub struct Ready<'a> {
+    pub condition: &'a Condition,
+    pub terms: &'a [Term],
+    /// Facts of a company's locations, which count for all of them.
+    pub companies: HashMap<&'a str, Vec<Fact>>,
+    pub sold: Qualifications,
+}
+
+/// No names are all names.
+fn is_among(names: &[String], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|one| one == name)
 }
 
 /// The dates of a table's rows.
@@ -183,11 +248,13 @@ fn by_location<T>(
 fn memberships(rows: &RecordBatch) -> Result<HashMap<&str, Vec<Membership<'_>>>> {
     let (global_id, status) = (columns::text(rows, "global_id")?, columns::text(rows, "status")?);
     let first = columns::date(rows, "first_transaction_on")?;
+    let country = columns::text(rows, "country")?;
     by_location(rows, |row, fact| Membership {
         fact,
         first_transaction_on: columns::day(first, row),
         global_id: global_id.value(row),
         status: status.value(row),
+        country: columns::filled(country, row),
     })
 }
 
@@ -209,6 +276,17 @@ fn competencies(rows: &RecordBatch) -> Result<HashMap<&str, Vec<Competency<'_>>>
     })
 }
 
+fn designations(rows: &RecordBatch) -> Result<HashMap<&str, Vec<Designation<'_>>>> {
+    let (name, held) = (columns::text(rows, "designation")?, columns::text(rows, "held")?);
+    let points = columns::decimal(rows, "points")?;
+    by_location(rows, |row, fact| Designation {
+        fact,
+        name: name.value(row),
+        held: held.value(row) == "yes",
+        points: points.is_valid(row).then(|| points.value(row)),
+    })
+}
+
 fn enrollments<'a>(
     programs: &[Program],
     rows: &'a RecordBatch,
@@ -222,7 +300,8 @@ fn enrollments<'a>(
     for row in 0..rows.num_rows() {
         let Some(fact) = dates.fact(row) else { continue };
         let profiles = [payout, tax].iter().all(|column| columns::filled(column, row).is_some());
-        for &program in called.programs(program.value(row)) {
+        for &(program, named) in called.programs(program.value(row)) {
+            let Some(fact) = fact.within((named.first(), named.end())) else { continue };
             let enrollment = Enrollment { fact, status: status.value(row), profiles };
             grouped[program].entry(location.value(row)).or_default().push(enrollment);
         }

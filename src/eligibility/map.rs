@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::calendar::DayRanges;
 use earnest_core::eligibility::Range;
-use earnest_core::program::{Program, Unmapped};
+use earnest_core::program::{Days, Program, Unmapped};
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
@@ -49,12 +49,12 @@ impl ParticipantMap {
                 columns::day(from, row).unwrap_or(NaiveDate::MIN),
                 columns::day(until, row).unwrap_or(NaiveDate::MAX),
             );
-            if days.0 >= days.1 {
-                continue;
-            }
-            for &program in called.programs(program.value(row)) {
-                let partner = written[program].entry(partner.value(row)).or_default();
-                partner.push((days, participant.value(row)));
+            for &(program, named) in called.programs(program.value(row)) {
+                let days = (days.0.max(named.first()), days.1.min(named.end()));
+                if days.0 < days.1 {
+                    let partner = written[program].entry(partner.value(row)).or_default();
+                    partner.push((days, participant.value(row)));
+                }
             }
         }
         let programs = programs
@@ -129,10 +129,10 @@ impl ParticipantMap {
     }
 }
 
-/// Which programs exports mean by a name; each name is looked up once.
+/// Which programs exports mean by a name, and on which days; each name is looked up once.
 pub(crate) struct Called<'a> {
     programs: &'a [Program],
-    known: HashMap<String, Vec<usize>>,
+    known: HashMap<String, Vec<(usize, Days)>>,
 }
 
 impl Called<'_> {
@@ -140,11 +140,12 @@ impl Called<'_> {
         Called { programs, known: HashMap::new() }
     }
 
-    pub(crate) fn programs(&mut self, name: &str) -> &[usize] {
+    pub(crate) fn programs(&mut self, name: &str) -> &[(usize, Days)] {
         if !self.known.contains_key(name) {
             let called = self.programs.iter().enumerate();
-            let called = called.filter(|(_, program)| program.is_called(name));
-            self.known.insert(name.to_owned(), called.map(|(index, _)| index).collect());
+            let called = called
+                .flat_map(|(index, program)| program.called(name).map(move |days| (index, days)));
+            self.known.insert(name.to_owned(), called.collect());
         }
         &self.known[name]
     }

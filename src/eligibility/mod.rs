@@ -8,14 +8,19 @@
 //! holds from the day of the partner id's first line on; for a participant to whom the id is mapped
 //! only later, from the first day of that mapping on: the id brings its history along. A location's
 //! own competency counts even on days on which no company is known for it.
+//!
+//! Of a group of requirements one suffices: its members have verdicts of their own, but only the
+//! group's counts.
 
 mod index;
 mod map;
+mod revenue;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use map::{Mapping, ParticipantMap};
+pub use revenue::{Revenue, Sold, revenue_asked};
 
 pub(crate) use map::Called;
 
@@ -23,11 +28,13 @@ use crate::error::Result;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::calendar::{DayRanges, Period};
-use earnest_core::eligibility::{Fact, Holding, Range, month_of, together};
-use earnest_core::program::{Program, Requirement, Role};
+use earnest_core::eligibility::{Holding, Range, month_of, together};
+use earnest_core::program::{ConditionKind, Days, Program, Role};
 use earnest_core::reason::Reason;
-use index::{ENROLLED, Index, last_within};
+use earnest_core::trailing::assessed;
+use index::{ENROLLED, Index, Ready, last_within};
 use rayon::prelude::*;
+use revenue::{Determined, Measured, Qualifications};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -36,6 +43,7 @@ pub struct Dimensions {
     pub memberships: RecordBatch,
     pub agreements: RecordBatch,
     pub competencies: RecordBatch,
+    pub designations: RecordBatch,
     pub enrollments: RecordBatch,
     pub participant_map: RecordBatch,
 }
@@ -64,14 +72,19 @@ struct Roster {
     participants: Vec<Participant>,
     positions: HashMap<Arc<str>, usize>,
     verdicts: HashMap<Unmet, Verdict>,
+    determined: Vec<Determined>,
 }
 
 /// A requirement as the table names it, which may be worded differently on different days.
 struct Asked {
-    name: &'static str,
+    name: String,
     reason: Reason,
-    /// Place in the program file, from 1.
+    /// Place in the program file, from 1; a group's members have its own.
     order: i64,
+    /// The group of which it is a member, so that it need not hold itself.
+    member_of: Option<String>,
+    /// It is the enrollment, or may be.
+    enrolls: bool,
 }
 
 /// One participant of a program.
@@ -99,36 +112,39 @@ struct Enrolled {
 /// Which requirements a month leaves unmet: one bit each, in order; the highest if it is only that
 /// they never hold together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Unmet(u32);
+struct Unmet(u64);
 
-const NOT_TOGETHER: u32 = 1 << 31;
+const NOT_TOGETHER: u64 = 1 << 63;
 
 /// Decides every participant × program × period from `first_period` through `last_period`. `first`
-/// is the day of the earliest line in force of each partner id in each role.
+/// is the day of the earliest line in force of each partner id in each role, `revenue` what was sold.
 ///
 /// # Errors
-/// If a dimension table lacks a column.
+/// If a dimension table lacks a column, or on overflow of somebody's revenue.
 pub fn decide(
     programs: &[Program],
     dimensions: &Dimensions,
     first: &HashMap<(Role, String), NaiveDate>,
+    revenue: &Revenue,
     first_period: Period,
     last_period: Period,
 ) -> Result<Decisions> {
     let index = Index::new(programs, dimensions)?;
     let map = ParticipantMap::build(programs, &dimensions.participant_map)?;
     let periods: Vec<Period> = first_period.through(last_period).collect();
+    let measured = Measured::new(revenue, assessed(first_period, last_period, revenue.as_of))?;
     let rosters = programs
         .iter()
         .enumerate()
         .map(|(position, program)| {
+            let asking = Asking::of((position, program), &index, &map, &measured)?;
             let firsts = first_transactions(position, program, &map, first, last_period.end());
             let mut roster: BTreeMap<&str, Option<NaiveDate>> =
                 index.enrolled(position).map(|location| (location, None)).collect();
             roster.extend(firsts.into_iter().map(|(participant, day)| (participant, Some(day))));
-            Roster::decide(position, program, &index, roster, &periods)
+            Ok(Roster::decide(position, program, &index, asking, roster, &periods))
         })
-        .collect();
+        .collect::<Result<_>>()?;
     Ok(Decisions { first: first_period, last: last_period, rosters })
 }
 
@@ -163,25 +179,25 @@ impl Roster {
         position: usize,
         program: &Program,
         index: &Index,
+        asking: Asking,
         roster: BTreeMap<&str, Option<NaiveDate>>,
         periods: &[Period],
     ) -> Roster {
-        let (asked, wordings) = asked(program, index);
+        let Asking { asked, wordings, ready, determined } = asking;
         let roster: Vec<(&str, Option<NaiveDate>)> = roster.into_iter().collect();
         let participants: Vec<Participant> = roster
             .into_par_iter()
             .map(|(location, first)| {
                 let holdings = wordings.iter().map(|wordings| {
-                    Holding::of(wordings.iter().map(|Wording { requirement, companies }| {
-                        let facts = index.facts(position, requirement, companies, location, first);
-                        (&requirement.days, facts)
+                    Holding::of(wordings.iter().map(|Wording { days, conditions }| {
+                        let facts = conditions.iter().flat_map(|&condition| {
+                            index.facts(position, &ready[condition], location, first)
+                        });
+                        (*days, facts.collect())
                     }))
                 });
                 let holdings: Vec<Holding> = holdings.collect();
-                let others = holdings.iter().zip(&asked);
-                let others = others.filter(|(_, asked)| asked.reason != Reason::NotEnrolled);
-                let invited = together(others.map(|(holding, _)| holding));
-                Participant::new(position, index, location, holdings, invited, periods)
+                Participant::new(position, index, location, (holdings, &asked), periods)
             })
             .collect();
         let positions = participants.iter().enumerate();
@@ -190,31 +206,97 @@ impl Roster {
         for unmet in participants.iter().flat_map(|participant| &participant.unmet) {
             verdicts.entry(*unmet).or_insert_with(|| unmet.verdict(&asked));
         }
-        Roster { program: program.program.clone(), asked, participants, positions, verdicts }
+        let program = program.program.clone();
+        Roster { program, asked, participants, positions, verdicts, determined }
     }
 }
 
-/// One of a requirement's dated wordings, with the days on which companies meet it.
+/// One of a requirement's dated wordings: one of its conditions suffices.
 struct Wording<'a> {
-    requirement: &'a Requirement,
-    companies: HashMap<&'a str, Vec<Fact>>,
+    days: &'a Days,
+    /// Positions among those that are ready.
+    conditions: Vec<usize>,
 }
 
-/// The program's requirements by name, each with its wordings.
-fn asked<'a>(program: &'a Program, index: &Index<'a>) -> (Vec<Asked>, Vec<Vec<Wording<'a>>>) {
-    let mut asked: Vec<Asked> = Vec::new();
-    let mut wordings: Vec<Vec<Wording>> = Vec::new();
-    for (order, requirement) in (1..).zip(&program.requirements) {
-        let (name, reason) = (requirement.name(), requirement.reason());
-        let wording = Wording { requirement, companies: index.of_companies(requirement) };
-        if let Some(known) = asked.iter().position(|asked| asked.name == name) {
-            wordings[known].push(wording);
-        } else {
-            asked.push(Asked { name, reason, order });
-            wordings.push(vec![wording]);
+/// What a program asks for: its requirements by name, groups before their members.
+#[derive(Default)]
+struct Asking<'a> {
+    asked: Vec<Asked>,
+    /// One list per requirement asked.
+    wordings: Vec<Vec<Wording<'a>>>,
+    ready: Vec<Ready<'a>>,
+    determined: Vec<Determined>,
+}
+
+impl<'a> Asking<'a> {
+    fn of(
+        (position, program): (usize, &'a Program),
+        index: &Index<'a>,
+        map: &ParticipantMap,
+        measured: &Measured,
+    ) -> Result<Asking<'a>> {
+        let mut asking = Asking::default();
+        for (order, requirement) in (1..).zip(&program.requirements) {
+            let days = &requirement.days;
+            let before = asking.ready.len();
+            for condition in &requirement.conditions {
+                let sold = match &condition.kind {
+                    ConditionKind::TrailingRevenue(trailing) => {
+                        let asked = (trailing, days);
+                        let sold = measured.assess((position, program), asked, map, index)?;
+                        let determined = sold.determined(program, &condition.name, trailing);
+                        asking.determined.extend(determined);
+                        sold
+                    }
+                    _ => Qualifications::default(),
+                };
+                let (terms, companies) = (&program.terms[..], index.of_companies(condition));
+                asking.ready.push(Ready { condition, terms, companies, sold });
+            }
+            let all: Vec<usize> = (before..asking.ready.len()).collect();
+            let enrolls = |conditions: &[usize]| {
+                let kind = |&one: &usize| &asking.ready[one].condition.kind;
+                conditions.iter().map(kind).any(|kind| *kind == ConditionKind::Enrollment)
+            };
+            let mut named = vec![Asked {
+                name: requirement.name.clone(),
+                reason: requirement.reason,
+                order,
+                member_of: None,
+                enrolls: enrolls(&all),
+            }];
+            let mut worded = vec![all.clone()];
+            for &member in all.iter().filter(|_| requirement.is_group()) {
+                let condition = asking.ready[member].condition;
+                named.push(Asked {
+                    name: condition.name.clone(),
+                    reason: condition.reason,
+                    order,
+                    member_of: Some(requirement.name.clone()),
+                    enrolls: enrolls(&[member]),
+                });
+                worded.push(vec![member]);
+            }
+            for (asked, conditions) in named.into_iter().zip(worded) {
+                asking.add(asked, Wording { days, conditions });
+            }
+        }
+        Ok(asking)
+    }
+
+    fn add(&mut self, asked: Asked, wording: Wording<'a>) {
+        match self.asked.iter_mut().zip(&mut self.wordings).find(|(one, _)| one.name == asked.name)
+        {
+            Some((known, wordings)) => {
+                known.enrolls |= asked.enrolls;
+                wordings.push(wording);
+            }
+            None => {
+                self.asked.push(asked);
+                self.wordings.push(vec![wording]);
+            }
         }
     }
-    (asked, wordings)
 }
 
 impl Participant {
@@ -222,11 +304,17 @@ impl Participant {
         program: usize,
         index: &Index,
         location: &str,
-        holdings: Vec<Holding>,
-        invited: DayRanges,
+        (holdings, asked): (Vec<Holding>, &[Asked]),
         periods: &[Period],
     ) -> Participant {
-        let together = together(&holdings);
+        let own = holdings.iter().zip(asked).enumerate();
+        let own = own.filter(|(_, (_, asked))| asked.member_of.is_none());
+        let invited = together(
+            own.clone().filter(|(_, (_, asked))| !asked.enrolls).map(|(_, (holding, _))| holding),
+        );
+        let own: Vec<(usize, &Holding)> =
+            own.map(|(position, (holding, _))| (position, holding)).collect();
+        let together = together(own.iter().map(|(_, holding)| *holding));
         let unmet = periods
             .iter()
             .map(|&period| {
@@ -236,7 +324,7 @@ impl Participant {
                 }
                 let missing =
                     |holding: &Holding| holding.days().within(from, until).next().is_none();
-                let missing = holdings.iter().enumerate().filter(|(_, holding)| missing(holding));
+                let missing = own.iter().filter(|(_, holding)| missing(holding));
                 match missing.fold(0, |bits, (position, _)| bits | 1 << position) {
                     0 => Unmet(NOT_TOGETHER),
                     bits => Unmet(bits),
@@ -302,6 +390,17 @@ impl Decisions {
     /// Rows of the `eligibility` table, sorted by its key, in batches of bounded size.
     pub fn batches(&self) -> impl Iterator<Item = Result<RecordBatch>> + '_ {
         rows::batches(self)
+    }
+
+    /// Rows of the `determinations` table: who reached trailing revenue, and with how much.
+    ///
+    /// # Errors
+    /// If an amount has more digits than the column.
+    pub fn determinations(&self) -> Result<RecordBatch> {
+        let mut rows: Vec<&Determined> =
+            self.rosters.iter().flat_map(|roster| &roster.determined).collect();
+        rows.sort_unstable();
+        rows::determinations(&rows)
     }
 
     /// The verdict on a participant of a program (by position) in a period. `None`: it has neither

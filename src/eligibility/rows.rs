@@ -1,9 +1,11 @@
-//! The `eligibility` table: decisions as rows, sorted by key, made batch by batch.
+//! The `eligibility` table: decisions as rows, sorted by key, made batch by batch; and the
+//! determinations behind them.
 
+use super::revenue::Determined;
 use super::{Decisions, Participant, Roster};
 use crate::columns;
 use crate::error::Result;
-use crate::schema::ELIGIBILITY;
+use crate::schema::{DETERMINATIONS, ELIGIBILITY, Kind};
 use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
 };
@@ -40,6 +42,31 @@ pub fn batches(decisions: &Decisions) -> impl Iterator<Item = Result<RecordBatch
         }
         Some(batch.finish())
     })
+}
+
+/// Rows of `determinations`, of the columns that qualifications have; others are null.
+pub fn determinations(rows: &[&Determined]) -> Result<RecordBatch> {
+    let text = |text: fn(&Determined) -> String| columns::texts(rows.iter().map(|row| text(row)));
+    let money = |amount: fn(&Determined) -> i128| {
+        columns::decimals(Kind::Money, rows.iter().map(|row| amount(row)))
+    };
+    let column = |name: &str, kind: Kind| -> Result<ArrayRef> {
+        Ok(match name {
+            "program" => text(|row| row.program.clone()),
+            "kind" => text(|_| "trailing_revenue".to_owned()),
+            "subject" => text(|row| row.subject.clone()),
+            "window" => text(|row| row.window.clone()),
+            "cycle" => text(|row| row.cycle.to_string()),
+            "outcome" => text(|_| "qualified".to_owned()),
+            "program_currency" => text(|row| row.currency.clone()),
+            "measured" => money(|row| row.measured)?,
+            "threshold" => money(|row| row.amount)?,
+            "decided_on" => columns::days(rows.iter().map(|row| Some(row.on))),
+            _ => arrow::array::new_null_array(&kind.data_type(), rows.len()),
+        })
+    };
+    let all = DETERMINATIONS.columns.iter().map(|one| column(one.name, one.kind));
+    columns::batch(&DETERMINATIONS, all.collect::<Result<_>>()?)
 }
 
 /// A text column in the making, each distinct value once.
@@ -89,13 +116,16 @@ struct Batch {
     decided_until: Vec<Option<NaiveDate>>,
     reason: Texts,
     status: Texts,
+    any_of: Texts,
 }
 
 impl Batch {
     fn add(&mut self, participant: &Participant, roster: &Roster, periods: &[Period]) {
         // Key order within a period is by the requirement's name.
         let mut named: Vec<(&str, Option<usize>)> = vec![(ALL, None)];
-        named.extend(roster.asked.iter().enumerate().map(|(at, asked)| (asked.name, Some(at))));
+        named.extend(
+            roster.asked.iter().enumerate().map(|(at, asked)| (asked.name.as_str(), Some(at))),
+        );
         named.sort_unstable();
         let named = named.into_iter().map(|(name, asked)| (self.requirement.key(name), asked));
         let named: Vec<(i32, Option<usize>)> = named.collect();
@@ -113,9 +143,11 @@ impl Batch {
                 match asked {
                     Some(at) => {
                         let (asked, holding) = (&roster.asked[at], &participant.holdings[at]);
+                        self.any_of.push(asked.member_of.as_deref());
                         self.verdict(asked.order, &holding.month(period), asked.reason, None);
                     }
                     None => {
+                        self.any_of.push(None);
                         let verdict = roster.verdicts.get(&participant.unmet[position]);
                         let reason = verdict.and_then(|verdict| verdict.reasons.first());
                         let reason = reason.copied().unwrap_or(Reason::NotTogether);
@@ -156,6 +188,7 @@ impl Batch {
             columns::days(self.decided_until),
             self.reason.finish()?,
             self.status.finish()?,
+            self.any_of.finish()?,
         ];
         columns::batch(&ELIGIBILITY, columns)
     }

@@ -1,8 +1,13 @@
 //! Decisions over small worlds: one location changes at a time.
 
+mod requirements;
+
 use super::*;
 use crate::columns::fixtures::{day, table, texts};
-use crate::schema::{AGREEMENTS, COMPETENCIES, ENROLLMENTS, MEMBERSHIPS, PARTICIPANT_MAP};
+use crate::schema::{
+    AGREEMENTS, COMPETENCIES, DESIGNATIONS, ENROLLMENTS, EXCHANGE_RATES, MEMBERSHIPS,
+    PARTICIPANT_MAP, PRODUCT_GROUPS,
+};
 
 const RESELLER: &str = r#"
 program = "reseller"
@@ -46,9 +51,13 @@ struct World {
     memberships: Vec<&'static str>,
     agreements: Vec<&'static str>,
     competencies: Vec<&'static str>,
+    designations: Vec<&'static str>,
     enrollments: Vec<&'static str>,
     map: Vec<&'static str>,
     first: Vec<(&'static str, &'static str)>,
+    sold: Vec<Sold>,
+    groups: Vec<&'static str>,
+    rates: Vec<&'static str>,
     program: String,
 }
 
@@ -63,11 +72,15 @@ impl Default for World {
             competencies: vec![
                 "location_id=L2|competency=Cloud Platform|level=Gold|from_on=2020-01-01",
             ],
+            designations: vec![],
             enrollments: vec![
                 "location_id=L1|program=CSP 2T Indirect Reseller|status=Enrolled|payout_profile=ok|tax_profile=ok|from_on=2020-01-01",
             ],
             map: vec!["partner_id=R1|program=reseller|participant_id=L1"],
             first: vec![("R1", "2020-02-10")],
+            sold: vec![],
+            groups: vec![],
+            rates: vec![],
             program: RESELLER.to_owned(),
         }
     }
@@ -79,13 +92,20 @@ impl World {
             memberships: table(&MEMBERSHIPS, &self.memberships),
             agreements: table(&AGREEMENTS, &self.agreements),
             competencies: table(&COMPETENCIES, &self.competencies),
+            designations: table(&DESIGNATIONS, &self.designations),
             enrollments: table(&ENROLLMENTS, &self.enrollments),
             participant_map: table(&PARTICIPANT_MAP, &self.map),
         };
         let first = self.first.iter();
         let first = first.map(|(id, on)| ((Role::Reseller, (*id).to_owned()), day(on))).collect();
         let programs = [program(&self.program)];
-        decide(&programs, &dimensions, &first, period("2021-01"), period("2021-04"))
+        let revenue = Revenue {
+            sold: &self.sold,
+            product_groups: &table(&PRODUCT_GROUPS, &self.groups),
+            exchange_rates: &table(&EXCHANGE_RATES, &self.rates),
+            as_of: day("2021-04-20"),
+        };
+        decide(&programs, &dimensions, &first, &revenue, period("2021-01"), period("2021-04"))
             .expect("decisions")
     }
 
@@ -247,18 +267,18 @@ fn rows_are_sorted_by_key_and_name_the_dates_that_decided() {
     assert_eq!(
         march,
         [
-            "6,all,true,2021-03-01,2021-03-01,2020-02-10,2021-03-02,,Enrolled",
-            "4,competency,true,2021-03-01,2021-03-31,2020-01-01,,,",
-            "5,enrollment,true,2021-03-01,2021-03-31,2020-01-01,,,",
-            "3,first_transaction,true,2021-03-01,2021-03-31,2020-02-10,,,",
-            "1,mpn_agreement,true,2021-03-01,2021-03-01,2020-01-01,2021-03-02,,",
-            "2,mpn_membership,true,2021-03-01,2021-03-31,2020-01-01,,,",
+            "6,all,true,2021-03-01,2021-03-01,2020-02-10,2021-03-02,,Enrolled,",
+            "4,competency,true,2021-03-01,2021-03-31,2020-01-01,,,,",
+            "5,enrollment,true,2021-03-01,2021-03-31,2020-01-01,,,,",
+            "3,first_transaction,true,2021-03-01,2021-03-31,2020-02-10,,,,",
+            "1,mpn_agreement,true,2021-03-01,2021-03-01,2020-01-01,2021-03-02,,,",
+            "2,mpn_membership,true,2021-03-01,2021-03-31,2020-01-01,,,,",
         ]
     );
-    assert_eq!(rows[18][4..].join(","), "6,all,false,,,,,NO_MPN_AGREEMENT,Inactive / Ineligible");
+    assert_eq!(rows[18][4..].join(","), "6,all,false,,,,,NO_MPN_AGREEMENT,Inactive / Ineligible,");
     assert_eq!(
         rows[22][4..].join(","),
-        "1,mpn_agreement,false,,,2020-01-01,2021-03-02,NO_MPN_AGREEMENT,"
+        "1,mpn_agreement,false,,,2020-01-01,2021-03-02,NO_MPN_AGREEMENT,,"
     );
 }
 

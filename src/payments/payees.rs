@@ -53,9 +53,10 @@ impl Payees {
                 method: filled(method),
                 currency: filled(currency),
             };
-            for &program in called.programs(program.value(row)) {
+            for &(program, named) in called.programs(program.value(row)) {
+                let (from, until) = (payee.from.max(named.first()), payee.until.min(named.end()));
                 let rows = payees[program].entry(location.value(row).to_owned()).or_default();
-                rows.push(payee.clone());
+                rows.push(Payee { from, until, ..payee.clone() });
             }
         }
         Ok(Payees { programs: payees })

@@ -5,7 +5,7 @@ use super::{Table, content, optional, provenance};
 
 pub const ELIGIBILITY: Table = Table {
     name: "eligibility",
-    version: 1,
+    version: 2,
     description: "Whether a participant may earn in a program in a month, requirement by requirement",
     grain: "one row per participant × program × period × requirement; `all` is the verdict",
     key: &["participant_id", "program", "period", "requirement"],
@@ -40,31 +40,48 @@ pub const ELIGIBILITY: Table = Table {
             Text,
             "On `all` rows: enrollment status as published (`Invited`, `Action required`, `Enrolled`, …)",
         ),
+        optional(
+            "any_of",
+            Text,
+            "The requirement of which this is one of several alternatives; null: it must hold itself",
+        ),
     ],
 };
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
     version: 1,
-    description: "What is decided once: whether a half's co-op reached the threshold",
+    description: "What is decided once: whether a half's co-op reached the threshold, and when trailing revenue did",
     grain: "one row per program × kind × subject × window",
     key: &["program", "kind", "subject", "window"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
-        content("kind", Text, "`coop_threshold`"),
-        content("subject", Text, "Whom it is about: the participant"),
-        content("window", Text, "What it is about: the fiscal half"),
-        content("cycle", Text, "The cycle that decides it: the half's last month is due in it"),
+        content("kind", Text, "`coop_threshold` or `trailing_revenue`"),
+        content(
+            "subject",
+            Text,
+            "Whom it is about: the participant, or `company` and the company's id",
+        ),
+        content(
+            "window",
+            Text,
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured",
+        ),
+        content(
+            "cycle",
+            Text,
+            "The cycle that decides it: the half's last month, or that of the assessment, is due in it",
+        ),
         content("outcome", Text, "`qualified`, or `converted`: the co-op became rebate"),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window",
         ),
         content("threshold", Money, "What it had to reach"),
-        content("decided_on", Date, "The cycle's due day"),
+        content("decided_on", Date, "The cycle's due day; the day of the assessment"),
     ],
 };
 

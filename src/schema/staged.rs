@@ -165,6 +165,22 @@ partner_side!(
 );
 
 partner_side!(
+    DESIGNATIONS,
+    1,
+    "designations",
+    "Designations with their capability points, counted for every location of the company",
+    "one row per location × designation × dates",
+    [
+        content("location_id", Text, "The location that it is listed for"),
+        content("designation", Text, "Name of the designation, e.g. its solution area"),
+        content("held", Text, "`yes` if it is held, else `no`"),
+        optional("points", Amount, "Capability points in it"),
+        FROM_ON,
+        UNTIL_ON,
+    ]
+);
+
+partner_side!(
     ENROLLMENTS,
     1,
     "enrollments",
@@ -260,6 +276,22 @@ partner_side!(
         content("to_currency", Text, "The program currency"),
         content("period", Text, "The month, YYYY-MM"),
         content("rate", Rate, "Program units per one foreign unit"),
+    ]
+);
+
+partner_side!(
+    INELIGIBILITIES,
+    1,
+    "ineligibilities",
+    "Products, customers and transactions that may not earn, whoever sells them",
+    "one row per kind × id × reason × program × dates",
+    [
+        content("kind", Text, "`product`, `customer` or `transaction`"),
+        content("id", Text, "The product, customer or transaction id, as transactions have it"),
+        content("reason", Text, "The published reason code"),
+        optional("program", Text, "The program, by its key, name or an old name; blank: all"),
+        FROM_ON,
+        UNTIL_ON,
     ]
 );
 

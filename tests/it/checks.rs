@@ -93,6 +93,19 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "unearned",
         "SELECT * REPLACE ('NOT_TOGETHER' AS reason) FROM published",
     ),
+    (
+        "recompute",
+        "ineligibilities_in_force",
+        "FROM published UNION ALL BY NAME SELECT 'transaction' AS kind, min(transaction_id) AS id,
+            'INVTNXACO' AS reason FROM earnings",
+    ),
+    (
+        "recompute",
+        "ineligibilities_in_force",
+        "FROM published UNION ALL BY NAME SELECT 'customer' AS kind, min(customer_id) AS id,
+            'CUSPUBSEC' AS reason FROM earnings SEMI JOIN transactions_in_force
+            USING (source, transaction_id)",
+    ),
     ("recompute", "out_of_scope", "SELECT * REPLACE ('NO_LEVER' AS reason) FROM published"),
 ];
 
@@ -124,6 +137,51 @@ fn every_check_finds_its_fault() {
     let connection = connect();
     for check in all() {
         assert_eq!(run(&connection, &programs, check.name), "", "check `{}`", check.name);
+    }
+}
+
+/// The golden case of trailing revenue, each time with one thing changed.
+#[test]
+fn trailing_revenue_is_measured_again() {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let pipeline = project().join("tests/golden/trailing-revenue/job.toml");
+    let outcome = must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
+    let programs = earnest::run::load_programs(&Job::load(&pipeline).expect("the job"));
+    let programs = programs.expect("its programs");
+    for (table, changed, expected) in [
+        ("determinations", "FROM published", ""),
+        (
+            "determinations",
+            "SELECT * REPLACE ((measured + 0.01)::DECIMAL(18, 3) AS measured) FROM published",
+            "expected 1000.000 on 2021-02-22, found 1000.010",
+        ),
+        (
+            "determinations",
+            "FROM published LIMIT 0",
+            "expected 1000.000 on 2021-02-22, found nothing",
+        ),
+        (
+            "determinations",
+            "SELECT * REPLACE (DATE '2021-03-01' AS decided_on) FROM published",
+            "found 1000.000 on 2021-03-01",
+        ),
+        (
+            "exchange_rates_in_force",
+            "SELECT * REPLACE (1.3::DECIMAL(18, 9) AS rate) FROM published",
+            "expected 1020.000 on 2021-02-22, found 1000.000",
+        ),
+    ] {
+        let connection =
+            earnest::query::connect(&outcome.store, &outcome.snapshot, &Limits::default());
+        let connection = connection.expect("a connection");
+        let sql = format!(
+            "CREATE TEMP VIEW published AS FROM memory.main.{table};
+             CREATE TEMP TABLE {table} AS {changed}"
+        );
+        connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let found = run(&connection, &programs, "recompute");
+        assert!(found.contains(expected), "`{changed}`: {found}");
+        assert_eq!(found.is_empty(), expected.is_empty(), "`{changed}`: {found}");
     }
 }
 

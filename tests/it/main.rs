@@ -11,6 +11,7 @@ mod golden;
 mod ingest;
 mod measured;
 mod plans;
+mod programs;
 mod properties;
 mod support;
 mod tidy;

@@ -1,9 +1,11 @@
 //! From the file as written to the typed image, with every check that needs no data.
 
+use super::names::{aliases, successor};
 use super::pay::{coop_thresholds, payment, splits};
+use super::requirement::{requirements, weekday};
 use super::{
-    AgreementKind, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever,
-    LeverRate, Program, Requirement, RequirementKind, Role, Term,
+    Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever, LeverRate, Program,
+    Role, Term,
 };
 use super::{cap, measured, raw};
 use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, parse, power_of_ten};
@@ -23,9 +25,12 @@ impl Program {
         let levers =
             raw.lever.iter().map(|lever| place.lever(lever)).collect::<Result<Vec<_>, _>>()?;
         let program = Program {
+            aliases: aliases(&place, &raw)?,
+            successor: successor(&place, &raw)?,
             currency: place.currency(&raw.currency)?,
             terms: terms(&place, &raw.term)?,
-            requirements: requirements(&place, &raw.requirement)?,
+            weekday: weekday(&place, &raw)?,
+            requirements: requirements(&place, &raw)?,
             caps: cap::caps(&place, &raw, &levers)?,
             levers,
             splits: splits(&place, &raw.split)?,
@@ -33,7 +38,6 @@ impl Program {
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,
-            aliases: raw.aliases,
             pays: raw.pays,
             unmapped: raw.unmapped,
             fiscal_year_start: raw.fiscal_year_start,
@@ -219,61 +223,6 @@ fn terms(place: &Place, raw: &[raw::Term]) -> Result<Vec<Term>, Error> {
         terms.push(Term { term: name.clone(), days });
     }
     Ok(terms)
-}
-
-fn requirements(place: &Place, raw: &[raw::Requirement]) -> Result<Vec<Requirement>, Error> {
-    let mut requirements: Vec<Requirement> = Vec::with_capacity(raw.len());
-    for written in raw {
-        let requirement = requirement(place, written)?;
-        let twice = requirements.iter().any(|other: &Requirement| {
-            other.name() == requirement.name() && other.days.overlap(&requirement.days)
-        });
-        if twice {
-            return Err(place.error(&written.requirement, "expected each requirement once a day"));
-        }
-        requirements.push(requirement);
-    }
-    Ok(requirements)
-}
-
-fn requirement(place: &Place, raw: &raw::Requirement) -> Result<Requirement, Error> {
-    let or = |values: &[String], default: &[&str]| -> Vec<String> {
-        if values.is_empty() {
-            default.iter().map(|&value| value.to_owned()).collect()
-        } else {
-            values.to_vec()
-        }
-    };
-    let agreement = |requirement, default: &[&str]| RequirementKind::Agreement {
-        requirement,
-        types: or(&raw.types, default),
-    };
-    let kind = match raw.requirement.get_ref().as_str() {
-        "mpn_agreement" => agreement(AgreementKind::Mpn, &["MPN"]),
-        "cloud_distributor_agreement" => {
-            agreement(AgreementKind::Distributor, &["Cloud Distributor"])
-        }
-        "reseller_agreement" => agreement(AgreementKind::Reseller, &["Cloud Reseller"]),
-        "mpn_membership" => {
-            RequirementKind::Membership { statuses: or(&raw.statuses, &["Active"]) }
-        }
-        "first_transaction" => RequirementKind::FirstTransaction,
-        "competency" => RequirementKind::Competency {
-            names: raw.names.clone(),
-            levels: or(&raw.levels, &["Silver", "Gold"]),
-        },
-        "enrollment" => RequirementKind::Enrollment,
-        other => {
-            let message = format!(
-                "expected one of `mpn_agreement`, `cloud_distributor_agreement`, \
-                 `reseller_agreement`, `mpn_membership`, `first_transaction`, `competency`, \
-                 `enrollment`, found `{other}`"
-            );
-            return Err(place.error(&raw.requirement, &message));
-        }
-    };
-    let days = place.days(raw.from.as_ref(), raw.until.as_ref())?;
-    Ok(Requirement { kind, days })
 }
 
 fn check_program(place: &Place, program: &Program, at: &raw::Text) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 use super::cap::RawCap;
 use super::measured::{RawMeasure, RawTable};
+use super::requirement::Written as Requirement;
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
@@ -16,7 +17,10 @@ pub struct Program {
     pub program: Text,
     pub name: String,
     #[serde(default)]
-    pub aliases: Vec<String>,
+    pub aliases: Vec<Text>,
+    #[serde(default)]
+    pub alias: Vec<Alias>,
+    pub successor: Option<Text>,
     pub currency: Text,
     pub pays: Vec<Role>,
     #[serde(default)]
@@ -24,6 +28,7 @@ pub struct Program {
     #[serde(default = "july")]
     pub fiscal_year_start: u32,
     pub term: Vec<Term>,
+    pub weekday: Option<Text>,
     #[serde(default)]
     pub requirement: Vec<Requirement>,
     pub lever: Vec<Lever>,
@@ -50,16 +55,8 @@ pub struct Term {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Requirement {
-    pub requirement: Text,
-    #[serde(default)]
-    pub types: Vec<String>,
-    #[serde(default)]
-    pub statuses: Vec<String>,
-    #[serde(default)]
-    pub names: Vec<String>,
-    #[serde(default)]
-    pub levels: Vec<String>,
+pub struct Alias {
+    pub name: Text,
     pub from: Option<Text>,
     pub until: Option<Text>,
 }

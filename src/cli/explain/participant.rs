@@ -27,7 +27,7 @@ const BLOCKS: &[Block] = &[
             any_value(status) FILTER (requirement = 'all'),
             any_value(eligibility.reason) FILTER (requirement = 'all'),
             string_agg(requirement, ', ' ORDER BY requirement_order)
-                FILTER (NOT met AND requirement <> 'all')
+                FILTER (NOT met AND requirement <> 'all' AND any_of IS NULL)
         FROM eligibility WHERE participant_id = ? AND period LIKE ?
         GROUP BY program, period ORDER BY program, period",
     ),
@@ -37,7 +37,7 @@ const BLOCKS: &[Block] = &[
         &["reason", "meaning", "remedy"],
         "SELECT DISTINCT code, sentence, remedy FROM eligibility
         JOIN reasons ON code = reason AND kind = 'outcome'
-        WHERE participant_id = ? AND period LIKE ? AND NOT met ORDER BY ALL",
+        WHERE participant_id = ? AND period LIKE ? AND NOT met AND any_of IS NULL ORDER BY ALL",
     ),
     (
         "earned",

@@ -1,0 +1,11 @@
+-- Who reached trailing revenue at another assessment or with another amount than the recomputation
+-- says; one text each.
+SELECT concat(program, ', trailing revenue of ', subject, ', ', "window", ': expected ',
+    coalesce(expected.measured::VARCHAR, 'nothing'), ' on ', expected.decided_on, ', found ',
+    coalesce(published.measured::VARCHAR, 'nothing'), ' on ', published.decided_on) AS fault
+FROM recomputed_revenue AS expected
+FULL JOIN (FROM determinations WHERE kind = 'trailing_revenue') AS published
+    USING (program, subject, "window")
+WHERE expected.measured IS DISTINCT FROM published.measured
+    OR expected.threshold IS DISTINCT FROM published.threshold
+    OR expected.decided_on IS DISTINCT FROM published.decided_on
