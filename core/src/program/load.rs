@@ -1,5 +1,6 @@
 //! From the file as written to the typed image, with every check that needs no data.
 
+use super::coop::coop_rules;
 use super::pay::{coop_thresholds, payment, splits};
 use super::{
     AgreementKind, Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever,
@@ -30,6 +31,7 @@ impl Program {
             levers,
             splits: splits(&place, &raw.split)?,
             coop_thresholds: coop_thresholds(&place, &raw)?,
+            coop: coop_rules(&place, &raw)?,
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,

@@ -1,0 +1,579 @@
+//! Claims against the co-op funds of one participant in one program. In: what exports say of each claim,
+//! status by status, and the funds' ledger. Out: what was allowed and refused, with reasons, and what it
+//! did to the funds. A claim is tested once, on the day of its submission; later movements of the fund
+//! never test it again. Source: RULES 6.
+
+use super::ledger::{FundTerms, Ledger};
+use super::status::Status;
+use crate::Error;
+use crate::calendar::{FiscalHalf, Period};
+use crate::currency::minor_units;
+use crate::decimal::{
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, divide, power_of_ten, rescale,
+    round_product,
+};
+use crate::program::Program;
+use crate::reason::ClaimReason;
+use chrono::NaiveDate;
+use std::collections::BTreeMap;
+
+/// A claim with its rows in force, by day and status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub claim_id: String,
+    pub rows: Vec<ClaimRow>,
+}
+
+/// What an export says of a claim on a day. Amounts in the claim's currency, money scale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRow {
+    pub status: Status,
+    pub status_on: NaiveDate,
+    pub submitted_on: Option<NaiveDate>,
+    /// The fiscal half, as written; `None`: the one that is used in the activity's month.
+    pub half: Option<String>,
+    pub activity: String,
+    pub month: Period,
+    pub currency: String,
+    pub asked: i128,
+    /// What whoever decides claims allowed; `None`: what the rules allow.
+    pub decided: Option<i128>,
+    pub note: Option<String>,
+}
+
+impl ClaimRow {
+    /// True if both ask for the same.
+    fn asks_like(&self, other: &ClaimRow) -> bool {
+        let what = |row: &ClaimRow| (row.month, row.asked);
+        what(self) == what(other)
+            && (&self.half, &self.activity, &self.currency)
+                == (&other.half, &other.activity, &other.currency)
+    }
+}
+
+/// What became of a part of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Reserved; not decided yet.
+    Pending,
+    Approved,
+    Paid,
+    Refused,
+    /// It can't be decided: see the reason.
+    Held,
+}
+
+impl Decision {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Decision::Pending => "pending",
+            Decision::Approved => "approved",
+            Decision::Paid => "paid",
+            Decision::Refused => "refused",
+            Decision::Held => "held",
+        }
+    }
+}
+
+/// A part of a claim with its decision. `asked`, `allowed` and `refused` in the claim's currency, the other
+/// amounts in program currency, all at money scale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimItem {
+    pub decision: Decision,
+    pub reason: Option<ClaimReason>,
+    pub asked: i128,
+    pub allowed: i128,
+    pub refused: i128,
+    /// `allowed` at the claim's rate.
+    pub program_amount: i128,
+    pub reserved: i128,
+    pub paid: i128,
+    /// What expired when the reserve was released after the fund's end.
+    pub expired: i128,
+}
+
+/// A claim and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome<'a> {
+    pub claim: &'a Claim,
+    /// The newest row that counts.
+    pub row: &'a ClaimRow,
+    pub half: Option<FiscalHalf>,
+    /// Program units per claim unit, of the activity's month, at rate scale.
+    pub rate: Option<i128>,
+    pub submitted_on: NaiveDate,
+    pub decided_on: Option<NaiveDate>,
+    pub approved_on: Option<NaiveDate>,
+    pub sent_on: Option<NaiveDate>,
+    /// Since when it contradicts itself or its fund.
+    pub broken_since: Option<NaiveDate>,
+    pub items: Vec<ClaimItem>,
+}
+
+/// What decides besides the funds.
+pub struct Rules<'a, R> {
+    pub program: &'a Program,
+    /// Program units per unit of a currency in a month, at rate scale.
+    pub rate: R,
+    pub as_of: NaiveDate,
+}
+
+/// Decides claims, those of a day by claim id, and brings the ledger to the as-of date. `claims` are sorted
+/// by id. Claims that were never submitted are left out.
+///
+/// # Errors
+/// On overflow.
+pub fn decide<'a, R, T>(
+    rules: &Rules<R>,
+    claims: &'a [Claim],
+    ledger: &mut Ledger<T>,
+) -> Result<Vec<Outcome<'a>>, Error>
+where
+    R: Fn(&str, Period) -> Option<i128>,
+    T: Fn(FiscalHalf) -> FundTerms,
+{
+    let mut states: Vec<State> = claims.iter().map(State::new).collect();
+    let mut used = BTreeMap::new();
+    for event in events(claims).into_iter().filter(|event| event.day <= rules.as_of) {
+        ledger.advance(event.day);
+        let mut desk = Desk { rules, ledger, used: &mut used, day: event.day };
+        let (state, row) = (&mut states[event.claim], &claims[event.claim].rows[event.row]);
+        if event.submission {
+            state.submitted_on = Some(event.day);
+            desk.test(state, row)?;
+        } else {
+            desk.follow(state, row)?;
+        }
+    }
+    ledger.advance(rules.as_of);
+    states.into_iter().filter_map(|state| state.outcome(rules).transpose()).collect()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Event {
+    day: NaiveDate,
+    claim: usize,
+    row: usize,
+    /// False sorts first, so this is turned around in [`events`].
+    submission: bool,
+}
+
+/// One event per row, and one for the submission, which comes before the row that first tells of it.
+fn events(claims: &[Claim]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (claim, Claim { rows, .. }) in claims.iter().enumerate() {
+        let told = rows.iter().position(|row| match row.status {
+            Status::Editing => false,
+            Status::NotSubmittedExpired => row.submitted_on.is_some(),
+            _ => true,
+        });
+        for (row, told_of) in rows.iter().enumerate() {
+            if told == Some(row) {
+                let day = told_of.submitted_on.unwrap_or(told_of.status_on).min(told_of.status_on);
+                events.push(Event { day, claim, row, submission: true });
+            }
+            events.push(Event { day: told_of.status_on, claim, row, submission: false });
+        }
+    }
+    events.sort_by_key(|event| (event.day, event.claim, event.row, !event.submission));
+    events
+}
+
+/// A claim while its rows are read.
+struct State<'a> {
+    claim: &'a Claim,
+    row: Option<&'a ClaimRow>,
+    /// The row whose request was tested.
+    tested: Option<&'a ClaimRow>,
+    submitted_on: Option<NaiveDate>,
+    half: Option<FiscalHalf>,
+    rate: Option<i128>,
+    allowed: i128,
+    refused: Vec<(ClaimReason, i128)>,
+    /// `allowed` and `refused` as tested, for a dispute.
+    granted: (i128, Vec<(ClaimReason, i128)>),
+    held: Option<ClaimReason>,
+    broken_since: Option<NaiveDate>,
+    reserved: i128,
+    paid: i128,
+    expired: i128,
+    decided_on: Option<NaiveDate>,
+    approved_on: Option<NaiveDate>,
+    sent_on: Option<NaiveDate>,
+}
+
+impl<'a> State<'a> {
+    fn new(claim: &'a Claim) -> State<'a> {
+        State {
+            claim,
+            row: None,
+            tested: None,
+            submitted_on: None,
+            half: None,
+            rate: None,
+            allowed: 0,
+            refused: Vec::new(),
+            granted: (0, Vec::new()),
+            held: None,
+            broken_since: None,
+            reserved: 0,
+            paid: 0,
+            expired: 0,
+            decided_on: None,
+            approved_on: None,
+            sent_on: None,
+        }
+    }
+
+    /// Something can't be: the claim is held from that day on.
+    fn break_off(&mut self, reason: ClaimReason, day: NaiveDate) {
+        self.held = Some(reason);
+        self.broken_since = Some(day);
+    }
+
+    fn outcome<R>(self, rules: &Rules<R>) -> Result<Option<Outcome<'a>>, Error> {
+        let (Some(tested), Some(submitted_on)) = (self.tested, self.submitted_on) else {
+            return Ok(None);
+        };
+        let mut items = Vec::new();
+        let refused: i128 = self.refused.iter().map(|(_, amount)| amount).sum();
+        let rest = tested.asked - refused;
+        if self.allowed != 0 || self.held.is_some() {
+            let decision = match self.held {
+                _ if self.sent_on.is_some() => Decision::Paid,
+                Some(_) => Decision::Held,
+                None if self.approved_on.is_some() => Decision::Approved,
+                None => Decision::Pending,
+            };
+            let allowed = if decision == Decision::Held { 0 } else { self.allowed };
+            items.push(ClaimItem {
+                decision,
+                reason: self.held,
+                asked: rest,
+                allowed,
+                refused: 0,
+                program_amount: match self.rate {
+                    Some(rate) => in_program(rules.program, allowed, rate)?,
+                    None => 0,
+                },
+                reserved: self.reserved,
+                paid: self.paid,
+                expired: 0,
+            });
+        }
+        for (place, &(reason, amount)) in self.refused.iter().enumerate() {
+            items.push(ClaimItem {
+                decision: Decision::Refused,
+                reason: Some(reason),
+                asked: amount,
+                allowed: 0,
+                refused: amount,
+                program_amount: 0,
+                reserved: 0,
+                paid: 0,
+                expired: if place == 0 { self.expired } else { 0 },
+            });
+        }
+        Ok(Some(Outcome {
+            claim: self.claim,
+            row: self.row.unwrap_or(tested),
+            half: self.half,
+            rate: self.rate,
+            submitted_on,
+            decided_on: self.decided_on,
+            approved_on: self.approved_on,
+            sent_on: self.sent_on,
+            broken_since: self.broken_since,
+            items,
+        }))
+    }
+}
+
+/// A claim's amount in program currency.
+fn in_program(program: &Program, amount: i128, rate: i128) -> Result<i128, Error> {
+    let digits = minor_units(&program.currency).unwrap_or(MONEY_SCALE);
+    round_product(amount, MONEY_SCALE, rate, RATE_SCALE, digits)
+}
+
+/// The most of the claim's currency that costs no more than an amount in program currency.
+fn within(amount: i128, rate: i128, currency: &str) -> Result<i128, Error> {
+    let digits = minor_units(currency).unwrap_or(MONEY_SCALE);
+    let amount = (amount, MONEY_SCALE);
+    let found = divide(amount, (rate, RATE_SCALE), digits, Rounding::TowardZero)?;
+    Ok(found * power_of_ten(MONEY_SCALE - digits))
+}
+
+/// Where the claims of a day are decided.
+struct Desk<'a, 'b, R, T> {
+    rules: &'a Rules<'b, R>,
+    ledger: &'a mut Ledger<T>,
+    /// What activities have of each fund, in program currency.
+    used: &'a mut BTreeMap<(FiscalHalf, String), i128>,
+    day: NaiveDate,
+}
+
+impl<R, T> Desk<'_, '_, R, T>
+where
+    R: Fn(&str, Period) -> Option<i128>,
+    T: Fn(FiscalHalf) -> FundTerms,
+{
+    /// Follows a row to its status.
+    fn follow<'a>(&mut self, state: &mut State<'a>, row: &'a ClaimRow) -> Result<(), Error> {
+        let before = state.row.replace(row).map(|row| row.status);
+        if state.held == Some(ClaimReason::Status) {
+            return Ok(());
+        }
+        let repeated = before == Some(row.status);
+        if !repeated && before.is_some_and(|before| !before.may_become(row.status)) {
+            state.break_off(ClaimReason::Status, self.day);
+            return Ok(());
+        }
+        match row.status {
+            Status::Editing => Ok(()),
+            Status::Unknown => {
+                state.break_off(ClaimReason::Status, self.day);
+                Ok(())
+            }
+            Status::Submitted | Status::UnderReview | Status::ActionRequired => {
+                match state.tested {
+                    Some(tested) if !tested.asks_like(row) => self.test(state, row),
+                    _ => Ok(()),
+                }
+            }
+            _ if repeated => Ok(()),
+            Status::Disputed => self.reopen(state),
+            Status::Approved => self.approve(state, row),
+            Status::Sent => {
+                if before != Some(Status::Approved) {
+                    self.approve(state, row)?;
+                }
+                self.pay(state, row)
+            }
+            Status::Rejected | Status::RejectedFinal => {
+                self.refuse(state, ClaimReason::Rejected);
+                Ok(())
+            }
+            _ => {
+                self.refuse(state, ClaimReason::Withdrawn);
+                Ok(())
+            }
+        }
+    }
+
+    /// Tests what is asked: windows and activity, then the activity's limit, then the fund.
+    fn test<'a>(&mut self, state: &mut State<'a>, row: &'a ClaimRow) -> Result<(), Error> {
+        let submitted_on = state.submitted_on.unwrap_or(self.day);
+        self.set_reserve(state, 0);
+        state.tested = Some(row);
+        state.held = None;
+        state.refused.clear();
+        state.allowed = 0;
+        state.half = self.half(row, submitted_on);
+        state.rate = (self.rules.rate)(&row.currency, row.month);
+        if let Some(reason) = self.objection(state, row, submitted_on) {
+            state.refused.push((reason, row.asked));
+            state.granted = (0, state.refused.clone());
+            return Ok(());
+        }
+        let (Some(half), Some(rate)) = (state.half, state.rate) else {
+            state.held = Some(ClaimReason::NoRate);
+            return Ok(());
+        };
+        let mut allowed = row.asked;
+        let fund = self.ledger.fund(half).claimable();
+        let limits =
+            [(ClaimReason::SubLimit, self.limit(half, row)?), (ClaimReason::Fund, Some(fund))];
+        for (reason, limit) in limits {
+            let Some(limit) = limit else { continue };
+            if in_program(self.rules.program, allowed, rate)? > limit {
+                let less = within(limit, rate, &row.currency)?;
+                state.refused.push((reason, allowed - less));
+                allowed = less;
+            }
+        }
+        state.allowed = allowed;
+        state.granted = (allowed, state.refused.clone());
+        let amount = in_program(self.rules.program, allowed, rate)?;
+        self.set_reserve(state, amount);
+        Ok(())
+    }
+
+    /// The half that a row names, or the one used in the activity's month: of several the oldest that can
+    /// still be claimed.
+    fn half(&self, row: &ClaimRow, submitted_on: NaiveDate) -> Option<FiscalHalf> {
+        let program = self.rules.program;
+        if let Some(text) = &row.half {
+            return FiscalHalf::named(text, program.fiscal_year_start).ok();
+        }
+        let mut half = program.fund_half(row.month);
+        let mut used = Vec::new();
+        // Months of use are 24 at most.
+        for _ in 0..5 {
+            half = half.previous();
+            let open = program.fund_windows(half).map_or_else(
+                || half.next() == program.fund_half(row.month),
+                |windows| windows.use_open(row.month.first_day()),
+            );
+            used.extend(open.then_some(half));
+        }
+        let claimed = |half: &&FiscalHalf| {
+            program.fund_windows(**half).is_none_or(|windows| windows.claim_open(submitted_on))
+        };
+        used.iter().rev().find(claimed).or(used.first()).copied()
+    }
+
+    /// The first reason why nothing of it can be allowed.
+    fn objection(
+        &self,
+        state: &State,
+        row: &ClaimRow,
+        submitted_on: NaiveDate,
+    ) -> Option<ClaimReason> {
+        let program = self.rules.program;
+        let Some(half) = state.half else { return Some(ClaimReason::NoFund) };
+        let fund = self.ledger.fund(half);
+        if fund.is_empty() {
+            return Some(ClaimReason::NoFund);
+        }
+        let known = program.coop.activities.is_empty()
+            || program.coop_activity(&row.activity, row.month).is_some();
+        if !known {
+            return Some(ClaimReason::NoActivity);
+        }
+        let windows = program.fund_windows(half);
+        let used = windows.is_none_or(|windows| windows.use_open(row.month.first_day()));
+        if !used {
+            return Some(ClaimReason::OutsideUse);
+        }
+        let opens_on = windows.map_or(NaiveDate::MIN, |windows| windows.claim_from);
+        if submitted_on < opens_on.max(fund.terms.settled_on) {
+            return Some(ClaimReason::TooEarly);
+        }
+        if windows.is_some_and(|windows| submitted_on > windows.claim_to) {
+            return Some(ClaimReason::TooLate);
+        }
+        (fund.terms.converted && fund.claimable() == 0).then_some(ClaimReason::Converted)
+    }
+
+    /// What the activity may still have of the fund, in program currency; `None`: there is no limit.
+    fn limit(&self, half: FiscalHalf, row: &ClaimRow) -> Result<Option<i128>, Error> {
+        let activity = self.rules.program.coop_activity(&row.activity, row.month);
+        let Some(limit) = activity.and_then(|activity| activity.limit) else { return Ok(None) };
+        let whole = self.ledger.fund(half).whole().max(0);
+        let whole = whole * power_of_ten(AMOUNT_SCALE - MONEY_SCALE);
+        let exact = limit.claim(whole, 0)?.limit;
+        let digits = minor_units(&self.rules.program.currency).unwrap_or(MONEY_SCALE);
+        let most = rescale(exact, EXACT_SCALE, digits, Rounding::HalfAwayFromZero)?
+            * power_of_ten(MONEY_SCALE - digits);
+        let used = self.used.get(&(half, row.activity.clone())).copied().unwrap_or_default();
+        Ok(Some((most - used).max(0)))
+    }
+
+    /// Brings a claim's reserve to an amount.
+    fn set_reserve(&mut self, state: &mut State, amount: i128) {
+        let change = amount - state.reserved;
+        if let (Some(half), Some(tested)) = (state.half, state.tested)
+            && change != 0
+        {
+            let expired = self.ledger.reserve(half, change);
+            state.expired = (state.expired + expired).max(0);
+            *self.used.entry((half, tested.activity.clone())).or_default() += change;
+            state.reserved = amount;
+        }
+    }
+
+    fn approve<'a>(&mut self, state: &mut State<'a>, row: &'a ClaimRow) -> Result<(), Error> {
+        if let Some(tested) = state.tested
+            && !tested.asks_like(row)
+        {
+            self.test(state, row)?;
+        }
+        state.decided_on = Some(self.day);
+        if let Some(decided) = row.decided {
+            let (Some(half), Some(rate)) = (state.half, state.rate) else {
+                state.refused.clear();
+                if state.half.is_none() {
+                    state.break_off(ClaimReason::NoFund, self.day);
+                } else {
+                    state.held = Some(ClaimReason::NoRate);
+                }
+                return Ok(());
+            };
+            let amount = in_program(self.rules.program, decided, rate)?;
+            let most = self.ledger.fund(half).claimable() + state.reserved;
+            state.refused.clear();
+            if decided < 0 || decided > row.asked || amount > most {
+                state.allowed = 0;
+                state.break_off(ClaimReason::Overclaimed, self.day);
+                return Ok(());
+            }
+            self.set_reserve(state, amount);
+            state.allowed = decided;
+            if decided < row.asked {
+                state.refused.push((ClaimReason::Decided, row.asked - decided));
+            }
+        }
+        state.approved_on = (state.allowed > 0).then_some(self.day);
+        Ok(())
+    }
+
+    /// The export says that it was paid: a fact, even where it can't be.
+    fn pay(&mut self, state: &mut State, row: &ClaimRow) -> Result<(), Error> {
+        if let (Some(ClaimReason::Overclaimed), Some(decided), Some(rate)) =
+            (state.held, row.decided, state.rate)
+        {
+            let amount = in_program(self.rules.program, decided, rate)?;
+            self.set_reserve(state, amount);
+            state.allowed = decided;
+            if decided < row.asked {
+                state.refused.push((ClaimReason::Decided, row.asked - decided));
+            }
+            state.approved_on = Some(self.day);
+        }
+        let Some(half) = state.half.filter(|_| state.allowed > 0) else {
+            if state.held.is_none() {
+                state.break_off(ClaimReason::Status, self.day);
+            }
+            return Ok(());
+        };
+        self.ledger.pay(half, state.reserved);
+        state.paid += state.reserved;
+        state.reserved = 0;
+        state.sent_on = Some(self.day);
+        Ok(())
+    }
+
+    /// Nothing of it is allowed: its reserve is released, and expires if the fund has ended.
+    fn refuse(&mut self, state: &mut State, reason: ClaimReason) {
+        let Some(tested) = state.tested else { return };
+        state.expired = 0;
+        self.set_reserve(state, 0);
+        state.allowed = 0;
+        state.held = None;
+        state.refused = vec![(reason, tested.asked)];
+        state.decided_on = Some(self.day);
+    }
+
+    /// A refused claim is disputed: what was allowed once is reserved again, as far as the fund has it.
+    fn reopen(&mut self, state: &mut State) -> Result<(), Error> {
+        let Some(tested) = state.tested else { return Ok(()) };
+        state.decided_on = None;
+        let (Some(half), Some(rate)) = (state.half, state.rate) else {
+            return self.test(state, tested);
+        };
+        (state.allowed, state.refused) = state.granted.clone();
+        let most = self.ledger.fund(half).claimable();
+        if in_program(self.rules.program, state.allowed, rate)? > most {
+            let less = within(most, rate, &tested.currency)?;
+            state.refused.push((ClaimReason::Fund, state.allowed - less));
+            state.allowed = less;
+        }
+        let amount = in_program(self.rules.program, state.allowed, rate)?;
+        self.set_reserve(state, amount);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
