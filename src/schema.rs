@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub mod docs;
+mod fund;
 mod results;
 mod staged;
 
+pub use fund::*;
 pub use results::*;
 pub use staged::*;
 

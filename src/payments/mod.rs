@@ -6,6 +6,8 @@
 //! and orders are `proposed`.
 
 mod claim_tables;
+#[cfg(test)]
+mod claim_tests;
 mod claims;
 mod cycles;
 mod fund;

@@ -95,7 +95,7 @@ impl World {
 }
 
 /// Each entry balances by itself, per currency.
-fn balanced(journal: &RecordBatch) {
+pub fn balanced(journal: &RecordBatch) {
     use arrow::array::AsArray;
     let mut sums: HashMap<(Vec<u8>, String), i128> = HashMap::new();
     let entries = journal.column(JOURNAL.position("entry_id")).as_fixed_size_binary();

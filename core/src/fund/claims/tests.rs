@@ -1,7 +1,7 @@
 //! Claims over small funds. Amounts are written as people write them.
 
 use super::*;
-use crate::decimal::parse;
+use crate::decimal::{MONEY_SCALE, RATE_SCALE, parse, power_of_ten};
 
 const PROGRAM: &str = r#"
 program = "p"
