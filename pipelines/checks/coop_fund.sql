@@ -22,11 +22,11 @@ rollovers AS (
 funds AS (
     SELECT fund.*, rollovers.to_half, outcome,
         coalesce(earned.amount, 0) AS earned_by_now, coalesce(claimed.amount, 0) AS claimed,
-        threshold.program IS NOT NULL AS has_threshold,
         coalesce(rollovers.on_day,
             (fund.half_until + to_months(use_months) + to_days(claim_days))::DATE) AS over_on,
-        CASE WHEN threshold.program IS NULL THEN fund.half_until <= as_of
-            ELSE coalesce(determinations.decided_on <= as_of, false) END AS settled
+        -- Halves without co-op of their own have no determination.
+        CASE WHEN threshold.program IS NULL THEN fund.half_until
+            ELSE coalesce(determinations.decided_on, settled_on) END <= as_of AS settled
     FROM coop_fund AS fund
     CROSS JOIN snapshot
     LEFT JOIN program_fund_window AS span
@@ -50,13 +50,11 @@ funds AS (
         ON claimed.program = fund.program AND claimed.participant_id = fund.participant_id
         AND claimed.fund_half = fund.fund_half
 ),
--- Halves without co-op of their own have no determination; their day is not known here.
 known AS (
     SELECT *, settled AND over_on IS NOT NULL AS kept,
         CASE WHEN outcome = 'converted' THEN 0 ELSE earned_by_now END + adjusted + rolled_in - claimed
             AS free
     FROM funds
-    WHERE NOT (has_threshold AND outcome IS NULL AND earned_by_now = 0)
 ),
 expected AS (
     SELECT program, participant_id, fund_half, half_until, to_half, expired - expiry_reversed AS found,

@@ -56,6 +56,7 @@ pub fn coop_fund(accounts: &[FundAccount]) -> Result<RecordBatch> {
         days(rows.iter().map(|row| windows(row).and_then(|windows| after(windows.use_to)))),
         days(rows.iter().map(|row| windows(row).map(|windows| windows.claim_from))),
         days(rows.iter().map(|row| windows(row).and_then(|windows| after(windows.claim_to)))),
+        days(rows.iter().map(|row| Some(row.2.terms.settled_on))),
         days(rows.iter().map(|row| ends(&row.2))),
         Arc::new(moves_to.collect::<StringArray>()),
     ];

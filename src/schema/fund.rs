@@ -53,6 +53,11 @@ pub const COOP_FUND: Table = Table {
         optional("claim_from", Date, "First day on which it is claimed"),
         optional("claim_until", Date, "First day after it is claimed"),
         optional(
+            "settled_on",
+            Date,
+            "First day on which it counts whole: the half is over, and its threshold decided",
+        ),
+        optional(
             "ends_on",
             Date,
             "The day on which what is available expires, or rolls over; null: never",
