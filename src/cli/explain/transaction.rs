@@ -77,7 +77,8 @@ const BLOCKS: &[Block] = &[
             "aggregate",
         ],
         "SELECT program, lever, participant_id, role, earning_type, earnings.period,
-            earning_sources.base::VARCHAR, earnings.transaction_currency, earning_share::VARCHAR,
+            earning_sources.base::VARCHAR,
+            coalesce(earning_sources.transaction_currency, earnings.transaction_currency), earning_share::VARCHAR,
             earnings.transaction_currency, program_share::VARCHAR, program_currency, aggregate_key
         FROM earning_sources JOIN earnings USING (earning_id)
         WHERE earning_sources.transaction_id = ? ORDER BY ALL",
