@@ -222,6 +222,7 @@ fn calculate(
     let product_groups = read(&schema::PRODUCT_GROUPS)?;
     let exchange_rates = read(&schema::EXCHANGE_RATES)?;
     let ineligibilities = read(&schema::INELIGIBILITIES)?;
+    let claims = read(&schema::CLAIMS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
@@ -260,7 +261,8 @@ fn calculate(
     })?;
     let paid = clock.time("payments", || {
         let enrollments = &dimensions.enrollments;
-        payments::pay(programs, earned.postings, enrollments, &exchange_rates, options.as_of)
+        let (rates, as_of) = (&exchange_rates, options.as_of);
+        payments::pay(programs, earned.postings, enrollments, rates, &claims, as_of)
     })?;
 
     clock.time("write", || {
@@ -272,6 +274,7 @@ fn calculate(
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
         put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;
         put(store, next, &schema::COOP_FUND, [Ok(paid.coop_fund)])?;
+        put(store, next, &schema::CLAIM_ITEMS, [Ok(paid.claim_items)])?;
         put(store, next, &schema::JOURNAL, [Ok(paid.journal)])
     })?;
     let by_table = |table: &Table| {

@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub mod docs;
+mod fund;
 mod results;
 mod staged;
 
+pub use fund::*;
 pub use results::*;
 pub use staged::*;
 
@@ -141,6 +143,7 @@ pub const TABLES: &[&Table] = &[
     &CUSTOMERS,
     &EXCHANGE_RATES,
     &INELIGIBILITIES,
+    &CLAIMS,
     &REJECTS,
     &SUPERSESSIONS,
     &ELIGIBILITY,
@@ -154,6 +157,7 @@ pub const TABLES: &[&Table] = &[
     &PAYMENT_ITEMS,
     &BALANCES,
     &COOP_FUND,
+    &CLAIM_ITEMS,
     &JOURNAL,
     &RUNS,
     &RUN_INPUTS,

@@ -119,6 +119,38 @@ impl FiscalHalf {
     pub fn end(self) -> Period {
         self.first.plus(6)
     }
+
+    #[must_use]
+    pub fn next(self) -> FiscalHalf {
+        FiscalHalf { first: self.first.plus(6), ..self }
+    }
+
+    #[must_use]
+    pub fn previous(self) -> FiscalHalf {
+        FiscalHalf { first: self.first.plus(-6), ..self }
+    }
+
+    /// The half of that name (`FY21H2`, `FY21 H2` or `FY2021H2`); years of two digits are of this century.
+    ///
+    /// # Errors
+    /// If the text is none.
+    pub fn named(text: &str, start_month: u32) -> Result<FiscalHalf, Error> {
+        let bad = || Error(format!("expected a fiscal half `FY21H1`, found `{text}`"));
+        let rest = text.trim().strip_prefix("FY").ok_or_else(bad)?;
+        let (year, half) = rest.split_once('H').ok_or_else(bad)?;
+        let year = year.trim_end();
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if !(year.len() == 2 || year.len() == 4) || !digits(year) || !["1", "2"].contains(&half) {
+            return Err(bad());
+        }
+        let number: i32 = year.parse().map_err(|_| bad())?;
+        let year = if year.len() == 2 { 2000 + number } else { number };
+        // A fiscal year is named by the calendar year in which it ends.
+        let opens = if start_month == 1 { year } else { year - 1 };
+        let first = Period(opens * 12 + start_month.cast_signed() - 1);
+        let opening = FiscalHalf { first, start_month };
+        Ok(if half == "1" { opening } else { opening.next() })
+    }
 }
 
 impl fmt::Display for FiscalHalf {
@@ -225,6 +257,18 @@ mod tests {
             "2021-01"
         );
         assert_eq!(FiscalHalf::of("2021-04".parse().expect("a month"), 1).to_string(), "FY21H1");
+        for (start, name) in [(7, "FY21H1"), (7, "FY21H2"), (1, "FY21H1"), (4, "FY99H2")] {
+            let half = FiscalHalf::named(name, start).expect("a half");
+            assert_eq!(half.to_string(), name);
+            assert_eq!(FiscalHalf::of(half.first(), start), half);
+            assert_eq!(half.next().previous(), half);
+            assert!(half < half.next() && half.next().first() == half.end());
+        }
+        let named = |text| FiscalHalf::named(text, 7).map(|half| half.to_string());
+        assert_eq!(named("FY2021 H2"), Ok("FY21H2".to_owned()));
+        for bad in ["", "FY21", "21H1", "FY21H3", "FY1H1", "FY+1H1", "FY21H1x"] {
+            assert!(named(bad).is_err(), "`{bad}`");
+        }
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! In: what was earned and claimed for a co-op fund, its calendar, threshold and limits.
 //! Out: the split of an earning, the use and claim windows, what converts, what a claim is allowed.
 
+pub mod claims;
+pub mod ledger;
+pub mod status;
+
 use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
 use crate::conversion::qualifies;

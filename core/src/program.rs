@@ -2,6 +2,7 @@
 //! paid. A file is checked on load, against itself; dates become half-open, decimals exact integers.
 
 pub mod cap;
+mod coop;
 mod load;
 pub mod measured;
 mod names;
@@ -14,6 +15,7 @@ pub use requirement::{Condition, ConditionKind, Follow, Renewal, Requirement, Tr
 use crate::calendar::{FiscalHalf, Period};
 use crate::waterfall::BelowMinimum;
 use chrono::{Datelike, NaiveDate, Weekday};
+pub use coop::{CoopActivity, CoopRollover, CoopRules, CoopWindow};
 
 /// A lasting incentive program with its dated rules. It is the key of payments and balances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct Program {
     pub splits: Vec<Split>,
     /// Co-op earned in a half from which on it stays co-op; without any, co-op never converts.
     pub coop_thresholds: Vec<CoopThreshold>,
+    /// When the co-op fund is used and claimed, and for what.
+    pub coop: CoopRules,
     pub payment: Payment,
     /// The file's text, part of what a run's digest covers.
     pub text: String,

@@ -138,10 +138,35 @@ reasons! {
     CarryReason {
         Negative = "NEGATIVE", "The balance is negative and is carried to the next cycle", "nothing, later earnings make up for it";
         Hold = "HOLD", "The partner holds its payments", "switch the hold off in the enrollment";
+        Check = "CHECK", "A claim of the participant contradicts itself or its fund, so payments of the program are held", "correct the claim in the export: `earnest check claims` names it";
         Profile = "PROFILE", "No enrollment with payout profile, tax profile, payment method and payment currency is in force on the due day", "complete the profiles of the enrollment";
         BelowMinimum = "BELOW_MINIMUM", "The balance is below the minimum payment and is carried to the next cycle", "nothing, it is paid once it reaches the minimum";
         Forfeited = "FORFEITED", "The balance was below the minimum payment and is lost", "nothing, the program pays no less than its minimum";
         NoRate = "NORATE", "No payment rate for the payment currency and the cycle's month", "add the rate to the exchange rate export";
+    }
+}
+
+reasons! {
+    /// Why a claim, or a part of it, is refused or held, in order of precedence.
+    ClaimReason {
+        Status = "STATUS", "The claim's status can't follow the one before", "correct the claim's statuses in the export";
+        NoProgram = "NO_PROGRAM", "No program has the name on the claim", "correct the program in the export";
+        NoFund = "NO_FUND", "No co-op fund is used in the month of the activity, or there is none of that half", "correct the half or the month in the export";
+        NoActivity = "NO_ACTIVITY", "The program has no such activity in that month", "correct the activity in the export, or add it to the program file";
+        OutsideUse = "OUTSIDE_USE", "The month of the activity lies outside the fund's usage window", "claim it against the fund that is used in that month";
+        TooEarly = "TOO_EARLY", "The claim was submitted before the fund could be claimed", "submit it when the claim window has opened";
+        TooLate = "TOO_LATE", "The claim was submitted after the fund's claim window", "nothing, what is left has expired";
+        Converted = "CONVERTED", "The half's co-op was below the threshold and became rebate", "nothing, it is paid as rebate";
+        NoRate = "NORATE", "No payment rate for the claim's currency and the month of the activity", "add the rate to the exchange rate export";
+        SubLimit = "SUB_LIMIT", "The activity's part of the fund is used up", "nothing, the rest of the fund may be claimed for other activities";
+        Fund = "FUND_USED_UP", "The fund has less left than was asked", "nothing, the fund is used up";
+        Decided = "DECIDED", "Less was allowed than was asked", "see the export's reason";
+        Rejected = "REJECTED", "The claim was rejected", "see the export's reason; dispute it if it is wrong";
+        Withdrawn = "WITHDRAWN", "The claim was canceled, or expired before it was decided", "nothing";
+        Overclaimed = "OVERCLAIMED", "More was allowed than was asked, or than the fund had", "correct the decided amount in the export";
+        Hold = "HOLD", "Allowed, but the partner holds its payments", "switch the hold off in the enrollment";
+        Check = "CHECK", "Allowed, but payments of the program are held because another claim contradicts itself or its fund", "correct that claim in the export: `earnest check claims` names it";
+        Profile = "PROFILE", "Allowed, but no enrollment with payout profile, tax profile and payment method is in force", "complete the profiles of the enrollment";
     }
 }
 
@@ -158,5 +183,7 @@ mod tests {
         assert_eq!(codes.len(), RejectReason::ALL.len());
         let codes: HashSet<_> = CarryReason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), CarryReason::ALL.len());
+        let codes: HashSet<_> = ClaimReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), ClaimReason::ALL.len());
     }
 }

@@ -42,6 +42,12 @@ exceptions AS (
         USING (program, cycle)
     WHERE reason IS NOT NULL
     GROUP BY ALL
+    UNION ALL
+    SELECT 8, 'claim ' || decision, program, reason, claim_currency, count(*),
+        sum(CASE WHEN decision = 'refused' THEN refused_amount ELSE asked_amount END)
+    FROM claim_items
+    WHERE reason IS NOT NULL
+    GROUP BY ALL
 ),
 wordings (code, wording, advice) AS (
     VALUES ('DUPLICATE', 'The same file came before', 'nothing, it counts once'),
@@ -61,6 +67,10 @@ LEFT JOIN reasons ON reasons.code = exceptions.reason
     AND reasons.kind = CASE exceptions.kind
         WHEN 'rejected' THEN 'reject'
         WHEN 'not ordered' THEN 'carry'
+        WHEN 'claim refused' THEN 'claim'
+        WHEN 'claim held' THEN 'claim'
+        WHEN 'claim approved' THEN 'claim'
+        WHEN 'claim paid' THEN 'claim'
         ELSE 'outcome'
     END
 ORDER BY place, source, exceptions.reason, currency

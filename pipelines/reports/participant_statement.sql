@@ -18,6 +18,7 @@ ordered AS (
         sum(CASE WHEN payments.status = 'paid' THEN earnings ELSE 0 END) AS earnings_paid
     FROM payment_items
     JOIN payments USING (payment_id)
+    WHERE lever <> 'coop_claim'
     GROUP BY ALL
 ),
 due AS (

@@ -13,6 +13,7 @@ ordered AS (
     SELECT program, period, lever, earning_type, participant_id,
         sum(earnings) AS earnings, sum(program_amount) AS amount
     FROM payment_items
+    WHERE lever <> 'coop_claim'
     GROUP BY ALL
 ),
 due AS (

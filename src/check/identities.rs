@@ -230,7 +230,7 @@ pub const CHECKS: &[Check] = &[
             ordered AS (
                 SELECT program, participant_id, earning_type, cycle,
                     sum(gross_program_amount) AS amount
-                FROM payments GROUP BY ALL
+                FROM payments WHERE order_kind <> 'claim' GROUP BY ALL
             )
             SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle,
                 ': expected ', coalesce(amount, 0), ' earned, found ',

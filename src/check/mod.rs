@@ -3,6 +3,7 @@
 
 mod compare;
 mod files;
+mod funds;
 mod identities;
 mod keys;
 mod money;
@@ -71,7 +72,8 @@ impl Status {
 
 /// Every check, in the order in which data flows.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let listed = identities::CHECKS.iter().chain(money::CHECKS).chain(keys::CHECKS);
+    let listed =
+        identities::CHECKS.iter().chain(funds::CHECKS).chain(money::CHECKS).chain(keys::CHECKS);
     listed.chain([&compare::RECOMPUTE])
 }
 

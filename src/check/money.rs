@@ -76,7 +76,13 @@ const MONEY: &[(&str, &str, &[&str])] = &[
         "program_currency",
         &["opening", "earned", "adjusted", "returned", "ordered", "closing", "held"],
     ),
-    ("coop_fund", "program_currency", &["earned", "left", "reserved", "available"]),
+    (
+        "coop_fund",
+        "program_currency",
+        &["earned", "rolled_in", "claims_paid", "expired", "left", "reserved", "available"],
+    ),
+    ("claim_items", "claim_currency", &["asked_amount", "allowed_amount", "refused_amount"]),
+    ("claim_items", "program_currency", &["program_amount", "reserved", "paid", "expired"]),
     ("journal", "currency", &["debit", "credit"]),
 ];
 

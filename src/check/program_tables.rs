@@ -13,8 +13,9 @@ use earnest_core::tiers::{Edge, Shape, Terms};
 
 /// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
-/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`.
-/// Dates are half-open, null is open.
+/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`,
+/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`. Dates are half-open, null is
+/// open.
 ///
 /// # Errors
 /// If DuckDB refuses.
@@ -82,6 +83,9 @@ struct Tables {
     measures: Vec<String>,
     tiers: Vec<String>,
     trailing: Vec<String>,
+    fund_windows: Vec<String>,
+    fund_thresholds: Vec<String>,
+    fund_rollovers: Vec<String>,
 }
 
 impl Tables {
@@ -111,6 +115,30 @@ impl Tables {
         }
         for cap in &program.caps {
             self.add_cap(program, cap);
+        }
+        self.add_fund(program);
+    }
+
+    /// A rollover of everybody has no participant.
+    fn add_fund(&mut self, program: &Program) {
+        let key = literal(&program.program);
+        for window in &program.coop.windows {
+            let (days, used, claimed) = (days(&window.days), window.use_months, window.claim_days);
+            self.fund_windows.push(format!("({key}, {days}, {used}, {claimed})"));
+        }
+        for threshold in &program.coop_thresholds {
+            self.fund_thresholds.push(format!("({key}, {})", days(&threshold.days)));
+        }
+        for rollover in &program.coop.rollovers {
+            let on = rollover.on.map_or("NULL".to_owned(), |day| format!("'{day}'"));
+            let halves = format!("'{}', '{}'", rollover.from, rollover.to);
+            let mut whom: Vec<String> =
+                rollover.participants.iter().map(|id| literal(id)).collect();
+            if whom.is_empty() {
+                whom.push("NULL".to_owned());
+            }
+            let rows = whom.iter().map(|whom| format!("({key}, {halves}, {on}, {whom})"));
+            self.fund_rollovers.extend(rows);
         }
     }
 
@@ -222,7 +250,7 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 11] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 14] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             (
@@ -270,6 +298,21 @@ impl Tables {
                 self.tiers,
             ),
             (super::trailing::TABLE.0, super::trailing::TABLE.1, self.trailing),
+            (
+                "program_fund_window",
+                "program TEXT, from_on DATE, until_on DATE, use_months INTEGER, claim_days INTEGER",
+                self.fund_windows,
+            ),
+            (
+                "program_fund_threshold",
+                "program TEXT, from_on DATE, until_on DATE",
+                self.fund_thresholds,
+            ),
+            (
+                "program_fund_rollover",
+                "program TEXT, from_half TEXT, to_half TEXT, on_day DATE, participant_id TEXT",
+                self.fund_rollovers,
+            ),
         ]
     }
 }

@@ -7,7 +7,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Date32Type};
 use chrono::NaiveDate;
-use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, parse};
+use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, parse};
 use std::sync::Arc;
 
 pub fn day(text: &str) -> NaiveDate {
@@ -31,7 +31,17 @@ pub fn table(table: &Table, rows: &[&str]) -> RecordBatch {
                 let days = cells.map(|cell| Some(Date32Type::from_naive_date(day(&cell?))));
                 Arc::new(days.collect::<Date32Array>())
             }
-            Kind::Date => Arc::new(Date32Array::from(vec![0; rows.len()])),
+            Kind::Date => {
+                let day = |cell: Option<String>| {
+                    cell.map_or(0, |cell| Date32Type::from_naive_date(day(&cell)))
+                };
+                Arc::new(Date32Array::from_iter_values(cells.map(day)))
+            }
+            Kind::Money => {
+                let money = |cell: String| parse(&cell, MONEY_SCALE).expect("money");
+                let cells = cells.map(|cell| cell.map(money)).collect();
+                super::optional_decimals(Kind::Money, cells).expect("money that fits")
+            }
             Kind::Rate => {
                 let rates = cells.map(|cell| parse(&cell.expect("a rate"), RATE_SCALE));
                 let rates = rates.map(|rate| rate.expect("a decimal"));

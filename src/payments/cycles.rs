@@ -1,19 +1,18 @@
 //! One account (participant × program × earning type) through its cycles. In: its postings, sorted
-//! by period. Out: balances, orders with their items, or the co-op funds, and the accruals.
+//! by period. Out: balances, orders with their items, and the accruals.
 
 use super::Posting;
 use super::payees::{Method, Payees};
-use super::rollover::Decision;
 use super::year_end::{self, Forfeiture};
 use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
-use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::calendar::Period;
 use earnest_core::decimal::{MONEY_SCALE, allocate, power_of_ten};
 use earnest_core::earning::EarningType;
 use earnest_core::id;
 use earnest_core::program::Program;
-use earnest_core::waterfall::{FundMovements, Movements, Order, Settled, Terms, settle};
+use earnest_core::waterfall::{Movements, Order, Settled, Terms, settle};
 use std::collections::BTreeMap;
 
 /// An account and what became of it.
@@ -24,7 +23,6 @@ pub struct Account<'a> {
     postings: &'a [Posting],
     pub balances: Vec<(Period, Settled)>,
     pub payments: Vec<Payment<'a>>,
-    pub funds: Vec<(FiscalHalf, FundMovements)>,
     /// At year end.
     pub forfeitures: Vec<Forfeiture<'a>>,
 }
@@ -76,7 +74,6 @@ impl<'a> Account<'a> {
             postings,
             balances: Vec::new(),
             payments: Vec::new(),
-            funds: Vec::new(),
             forfeitures: Vec::new(),
         }
     }
@@ -95,35 +92,6 @@ impl<'a> Account<'a> {
         self.postings.iter().filter_map(|posting| {
             posting.converted_in.map(|cycle| (cycle, posting.period, posting.amount))
         })
-    }
-
-    /// Co-op goes into the fund of its half and is never ordered; it may have converted to rebate.
-    /// Halves in which no period earned anything are left out.
-    pub fn accrue(&mut self, decisions: &[Decision]) -> Result<()> {
-        let (program, participant) = (self.postings[0].program, self.participant);
-        let begin = decisions
-            .partition_point(|other| (other.program, &*other.participant) < (program, participant));
-        let mine = &decisions[begin..];
-        let mine = mine
-            .iter()
-            .take_while(|other| other.program == program && &*other.participant == participant);
-        let converted: BTreeMap<FiscalHalf, i128> =
-            mine.map(|decision| (decision.half, decision.converted())).collect();
-        let mut halves: BTreeMap<FiscalHalf, BTreeMap<Period, i128>> = BTreeMap::new();
-        for posting in self.postings {
-            let half = posting.fund_half.unwrap_or_else(|| self.program.fund_half(posting.period));
-            *halves.entry(half).or_default().entry(posting.period).or_default() += posting.amount;
-        }
-        for (half, periods) in halves {
-            if periods.values().any(|&amount| amount != 0) {
-                let earned = periods.values().sum();
-                let converted = converted.get(&half).copied().unwrap_or_default();
-                let movements = FundMovements { earned, converted, ..FundMovements::default() };
-                movements.verify(movements.left(), 0, movements.left())?;
-                self.funds.push((half, movements));
-            }
-        }
-        Ok(())
     }
 
     /// Settles every cycle that is due. An order releases all postings since the order before it.

@@ -1,7 +1,7 @@
 //! The journal: balanced entries. Accruals move expense to what is payable, dated the period's last
 //! day; conversions move co-op payable to rebate payable, and forfeitures what is payable to income,
 //! dated the due day of their cycle; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
-//! payment's currency is another one.
+//! payment's currency is another one. Claims and expiry: see `fund_journal`.
 
 use super::cycles::Account;
 use super::rollover::LEVER;
@@ -28,11 +28,11 @@ pub struct Line<'a> {
 }
 
 const EXPENSE: &str = "incentive_expense";
-const FORFEITED: &str = "forfeiture_income";
-const FX_CLEARING: &str = "fx_clearing";
-const PAYMENTS_CLEARING: &str = "payments_clearing";
+pub const FORFEITED: &str = "forfeiture_income";
+pub const FX_CLEARING: &str = "fx_clearing";
+pub const PAYMENTS_CLEARING: &str = "payments_clearing";
 
-fn payable(earning_type: EarningType) -> &'static str {
+pub fn payable(earning_type: EarningType) -> &'static str {
     match earning_type {
         EarningType::Rebate => "rebate_payable",
         EarningType::Coop => "coop_payable",

@@ -5,7 +5,13 @@
 //! Closure key: participant. No cycle is closed yet: every posting enters its due cycle as `regular`
 //! and orders are `proposed`.
 
+mod claim_tables;
+#[cfg(test)]
+mod claim_tests;
+mod claims;
 mod cycles;
+mod fund;
+mod fund_journal;
 mod journal;
 mod payees;
 mod rollover;
@@ -16,12 +22,14 @@ mod year_end;
 
 use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
+pub use fund::LEVER as CLAIM;
 pub use rollover::LEVER as ROLLOVER;
 pub use year_end::LEVER as FORFEITURE;
 
 use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
+use claims::Claims;
 use cycles::Account;
 use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
@@ -35,11 +43,12 @@ pub struct Payments {
     pub payment_items: RecordBatch,
     pub balances: RecordBatch,
     pub coop_fund: RecordBatch,
+    pub claim_items: RecordBatch,
     pub journal: RecordBatch,
 }
 
-/// Settles every cycle whose due day is on or before `as_of`. `enrollments` and `rates` are the rows
-/// in force of `enrollments` and `exchange_rates`.
+/// Settles every cycle whose due day is on or before `as_of`. `enrollments`, `rates` and
+/// `claims` are the rows in force of `enrollments`, `exchange_rates` and `claims`.
 ///
 /// # Errors
 /// If a table lacks a column, an amount overflows, or an identity doesn't hold.
@@ -48,12 +57,22 @@ pub fn pay(
     postings: Vec<Posting>,
     enrollments: &RecordBatch,
     rates: &RecordBatch,
+    claims: &RecordBatch,
     as_of: NaiveDate,
 ) -> Result<Payments> {
-    let payees = Payees::read(programs, enrollments)?;
+    let mut payees = Payees::read(programs, enrollments)?;
     let rates = ExchangeRates::read(rates, "payment")?;
     let mut postings = added_up(programs, postings)?;
     let decisions = rollover::decide(programs, &postings, as_of);
+    let claims = Claims::read(programs, claims, as_of)?;
+    let earned = postings.clone();
+    let mut funds = fund::funds(programs, &earned, &decisions, &claims, &rates, as_of)?;
+    for account in &funds {
+        if let Some(since) = account.broken_since() {
+            payees.hold(account.position, account.participant, since);
+        }
+    }
+    funds.iter_mut().for_each(|account| account.order(&payees, as_of));
     let converted = |decision| rollover::Decision::postings(decision, &programs[decision.program]);
     postings.extend(decisions.iter().flat_map(converted));
     sort(programs, &mut postings);
@@ -62,15 +81,15 @@ pub fn pay(
         .par_iter()
         .map(|postings| {
             let mut account = Account::of(&programs[postings[0].program], postings);
-            if account.earning_type == EarningType::Coop {
-                account.accrue(&decisions)?;
-            } else {
+            // Co-op stays in its fund.
+            if account.earning_type != EarningType::Coop {
                 account.settle(&payees, &rates, as_of)?;
             }
             Ok(account)
         })
         .collect::<Result<Vec<_>>>()?;
-    tables::build(&settled, programs, &decisions)
+    let built = tables::build(&settled, programs, &decisions, &funds)?;
+    claim_tables::with_claims(built, &funds, &claims.stray)
 }
 
 /// One posting per account, lever, term, period and fund half, in the order of the tables' keys.

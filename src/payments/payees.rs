@@ -12,6 +12,8 @@ use std::collections::HashMap;
 /// How each participant of each program is paid, by dates.
 pub struct Payees {
     programs: Vec<HashMap<String, Vec<Payee>>>,
+    /// Since when a check holds a participant's payments of a program.
+    checks: HashMap<(usize, String), NaiveDate>,
 }
 
 /// A row of the enrollments, ordered so that of several in force the one that began last counts.
@@ -59,13 +61,56 @@ impl Payees {
                 rows.push(Payee { from, until, ..payee.clone() });
             }
         }
-        Ok(Payees { programs: payees })
+        Ok(Payees { programs: payees, checks: HashMap::new() })
+    }
+
+    /// Holds a participant's payments of a program from a day on.
+    pub fn hold(&mut self, program: usize, participant: &str, since: NaiveDate) {
+        self.checks.insert((program, participant.to_owned()), since);
+    }
+
+    /// The first of some days on which a participant can be paid, both inclusive, and how.
+    ///
+    /// # Errors
+    /// Why it can't be on the last of them.
+    pub fn first(
+        &self,
+        program: usize,
+        participant: &str,
+        from: NaiveDate,
+        until: NaiveDate,
+    ) -> Result<(NaiveDate, &str), CarryReason> {
+        let rows = self.programs[program].get(participant).into_iter().flatten();
+        let changes = rows.flat_map(|row| [row.from, row.until]);
+        let mut days: Vec<NaiveDate> =
+            changes.filter(|day| from < *day && *day <= until).chain([from]).collect();
+        days.sort_unstable();
+        let mut last = Err(CarryReason::Profile);
+        for day in days {
+            match self.on(program, participant, day) {
+                Ok(method) => return Ok((day, method.method)),
+                Err(reason) => last = Err(reason),
+            }
+        }
+        last
+    }
+
+    /// The payment method of a day, whatever else is missing.
+    pub fn known_method(
+        &self,
+        program: usize,
+        participant: &str,
+        day: NaiveDate,
+    ) -> (NaiveDate, &str) {
+        let rows = self.programs[program].get(participant).into_iter().flatten();
+        let payee = rows.filter(|row| row.from <= day && day < row.until).max();
+        (day, payee.and_then(|payee| payee.method.as_deref()).unwrap_or("unknown"))
     }
 
     /// How a participant is paid on a day.
     ///
     /// # Errors
-    /// Why it can't be: `Hold` or `Profile`.
+    /// Why it can't be: `Hold`, `Check` or `Profile`.
     pub fn on(
         &self,
         program: usize,
@@ -77,6 +122,14 @@ impl Payees {
         let payee = payee.ok_or(CarryReason::Profile)?;
         if payee.hold {
             return Err(CarryReason::Hold);
+        }
+        let checked = !self.checks.is_empty()
+            && self
+                .checks
+                .get(&(program, participant.to_owned()))
+                .is_some_and(|since| *since <= day);
+        if checked {
+            return Err(CarryReason::Check);
         }
         match (&payee.method, &payee.currency) {
             (Some(method), Some(currency)) if payee.profiles => {

@@ -2,15 +2,19 @@
 
 use super::Payments;
 use super::cycles::{Account, Item, ORDER_KIND, Payment, SEQUENCE};
+use super::fund::FundAccount;
 use super::journal::{self, Line};
 use super::rollover::Decision;
+use super::{claim_tables, fund_journal};
 use crate::columns::{batch, days, decimals, integers, texts, uuids};
 use crate::error::Result;
-use crate::schema::{BALANCES, COOP_FUND, DETERMINATIONS, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS};
+use crate::schema::{
+    BALANCES, CLAIM_ITEMS, DETERMINATIONS, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS,
+};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::calendar::Period;
 use earnest_core::program::Program;
-use earnest_core::waterfall::{FundMovements, Settled};
+use earnest_core::waterfall::Settled;
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -18,6 +22,7 @@ pub fn build(
     accounts: &[Account],
     programs: &[Program],
     decisions: &[Decision],
+    funds: &[FundAccount],
 ) -> Result<Payments> {
     let mut orders: Vec<(&Account, &Payment)> = accounts
         .iter()
@@ -29,8 +34,9 @@ pub fn build(
         payments: payments(&orders)?,
         payment_items: payment_items(&orders)?,
         balances: balances(accounts)?,
-        coop_fund: coop_fund(accounts)?,
-        journal: journal(accounts)?,
+        coop_fund: claim_tables::coop_fund(funds)?,
+        claim_items: RecordBatch::new_empty(CLAIM_ITEMS.arrow()),
+        journal: journal(accounts, funds)?,
     })
 }
 
@@ -60,12 +66,12 @@ fn determinations(programs: &[Program], decisions: &[Decision]) -> Result<Record
 }
 
 /// Money column of rows.
-fn money<T>(rows: &[T], amount: impl Fn(&T) -> i128) -> Result<ArrayRef> {
+pub fn money<T>(rows: &[T], amount: impl Fn(&T) -> i128) -> Result<ArrayRef> {
     decimals(Kind::Money, rows.iter().map(amount))
 }
 
 /// Text column of rows, never null.
-fn text<T, S: AsRef<str>>(rows: &[T], text: impl Fn(&T) -> S) -> ArrayRef {
+pub fn text<T, S: AsRef<str>>(rows: &[T], text: impl Fn(&T) -> S) -> ArrayRef {
     texts(rows.iter().map(text))
 }
 
@@ -156,45 +162,9 @@ fn balances(accounts: &[Account]) -> Result<RecordBatch> {
     batch(&BALANCES, columns)
 }
 
-fn coop_fund(accounts: &[Account]) -> Result<RecordBatch> {
-    let mut rows: Vec<(&Account, FiscalHalf, &FundMovements, String)> = accounts
-        .iter()
-        .flat_map(|account| {
-            let funds = account.funds.iter();
-            funds.map(move |(half, movements)| (account, *half, movements, half.to_string()))
-        })
-        .collect();
-    rows.sort_by(|a, b| {
-        let key =
-            |account: &Account| (account.participant.to_owned(), account.program.program.clone());
-        key(a.0).cmp(&key(b.0)).then_with(|| a.3.cmp(&b.3))
-    });
-    let rows = rows.as_slice();
-    let columns = vec![
-        text(rows, |row| row.0.program.program.as_str()),
-        text(rows, |row| row.0.participant),
-        text(rows, |row| row.3.clone()),
-        days(rows.iter().map(|row| Some(row.1.first().first_day()))),
-        days(rows.iter().map(|row| Some(row.1.end().first_day()))),
-        text(rows, |row| row.0.program.currency.as_str()),
-        money(rows, |row| row.2.earned)?,
-        money(rows, |row| row.2.adjusted)?,
-        money(rows, |row| row.2.rolled_in)?,
-        money(rows, |row| row.2.converted)?,
-        money(rows, |row| row.2.claims_paid)?,
-        money(rows, |row| row.2.expired)?,
-        money(rows, |row| row.2.expiry_reversed)?,
-        money(rows, |row| row.2.rolled_out)?,
-        money(rows, |row| row.2.left())?,
-        // Claims come later: nothing is reserved.
-        money(rows, |_| 0)?,
-        money(rows, |row| row.2.left())?,
-    ];
-    batch(&COOP_FUND, columns)
-}
-
-fn journal(accounts: &[Account]) -> Result<RecordBatch> {
+fn journal(accounts: &[Account], funds: &[FundAccount]) -> Result<RecordBatch> {
     let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(journal::entries).collect();
+    rows.extend(funds.iter().flat_map(fund_journal::entries));
     rows.par_sort_unstable_by(|a, b| {
         a.entry_id
             .cmp(&b.entry_id)

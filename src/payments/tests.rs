@@ -3,7 +3,7 @@
 use super::*;
 use crate::columns::fixtures::{day, picked, table, texts};
 use crate::schema::{
-    BALANCES, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL, PAYMENT_ITEMS, PAYMENTS,
+    BALANCES, CLAIMS, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL, PAYMENT_ITEMS, PAYMENTS,
 };
 use earnest_core::calendar::FiscalHalf;
 use earnest_core::decimal::{MONEY_SCALE, parse};
@@ -78,7 +78,9 @@ impl World {
         let enrollments: Vec<&str> = self.enrollments.iter().map(String::as_str).collect();
         let enrollments = table(&ENROLLMENTS, &enrollments);
         let rates = table(&EXCHANGE_RATES, &self.rates);
-        let paid = pay(&programs, self.postings.clone(), &enrollments, &rates, day(self.as_of));
+        let claims = table(&CLAIMS, &[]);
+        let postings = self.postings.clone();
+        let paid = pay(&programs, postings, &enrollments, &rates, &claims, day(self.as_of));
         let paid = paid.expect("payments");
         balanced(&paid.journal);
         paid
@@ -93,7 +95,7 @@ impl World {
 }
 
 /// Each entry balances by itself, per currency.
-fn balanced(journal: &RecordBatch) {
+pub fn balanced(journal: &RecordBatch) {
     use arrow::array::AsArray;
     let mut sums: HashMap<(Vec<u8>, String), i128> = HashMap::new();
     let entries = journal.column(JOURNAL.position("entry_id")).as_fixed_size_binary();

@@ -1,7 +1,7 @@
 //! `docs/tables.md` and `docs/reason-codes.md`, made from the declarations, so that they can't drift.
 
 use super::{TABLES, Table};
-use earnest_core::reason::{CarryReason, Reason, RejectReason};
+use earnest_core::reason::{CarryReason, ClaimReason, Reason, RejectReason};
 use std::fmt::Write;
 
 /// The whole of `docs/tables.md`.
@@ -45,6 +45,13 @@ pub fn reason_codes() -> String {
          | code | rule | remedy |\n|---|---|---|\n",
     );
     for reason in CarryReason::ALL {
+        row(&mut page, reason.code(), reason.sentence(), reason.remedy());
+    }
+    page.push_str(
+        "\n## Why a claim, or a part of it, is refused or held\n\nIn order of precedence.\n\n\
+         | code | rule | remedy |\n|---|---|---|\n",
+    );
+    for reason in ClaimReason::ALL {
         row(&mut page, reason.code(), reason.sentence(), reason.remedy());
     }
     page

@@ -1,7 +1,7 @@
 //! Staged tables: what was received, typed, append-only, one set of files per delivery.
 //! `from_on` is the first day, `until_on` the first day after (half-open); null means open.
 
-use super::Kind::{Amount, Date, Integer, Rate, Text};
+use super::Kind::{Amount, Date, Integer, Money, Rate, Text};
 use super::{Column, Table, content, optional, provenance};
 
 const DELIVERY: Column = provenance("delivery_id", Text, "The delivery that brought the row");
@@ -292,6 +292,45 @@ partner_side!(
         optional("program", Text, "The program, by its key, name or an old name; blank: all"),
         FROM_ON,
         UNTIL_ON,
+    ]
+);
+
+partner_side!(
+    CLAIMS,
+    1,
+    "claims",
+    "Claims against the co-op fund, status by status",
+    "one row per claim × status × day of the status",
+    [
+        content("claim_id", Text, "The claim"),
+        content("program", Text, "The program, by its key, name or an old name"),
+        content("location_id", Text, "The location that claims"),
+        optional(
+            "fund_half",
+            Text,
+            "The fiscal half whose fund it claims, e.g. FY21H1; null: the one that is used in the activity's month"
+        ),
+        content("activity", Text, "What was done, by its key in the program file"),
+        content("activity_period", Text, "The month in which it was done, YYYY-MM"),
+        optional(
+            "submitted_on",
+            Date,
+            "The day on which it was submitted; null: the day of the first status after `Editing`"
+        ),
+        content(
+            "status",
+            Text,
+            "As published: `Submitted`, `Under review`, `Approved`, …; `Sent`: paid"
+        ),
+        content("status_on", Date, "The day of the status"),
+        content("claim_currency", Text, "ISO 4217 code of the amounts"),
+        content("asked_amount", Money, "What is asked"),
+        optional(
+            "decided_amount",
+            Money,
+            "What was allowed, where the source decides; null: what the program's rules allow"
+        ),
+        optional("reason", Text, "The source's reason, in words"),
     ]
 );
 

@@ -67,6 +67,21 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "SELECT program, 'coop_threshold' AS kind, participant_id AS subject, fund_half AS \"window\",
             'converted' AS outcome, earned AS measured, earned AS threshold FROM coop_fund",
     ),
+    (
+        "coop_expiry",
+        "coop_fund",
+        "SELECT * REPLACE (1::DECIMAL(18, 3) AS expired, 1::DECIMAL(18, 3) AS rolled_in) FROM published",
+    ),
+    ("coop_expiry", "coop_fund", "SELECT * REPLACE ((-1)::DECIMAL(18, 3) AS rolled_out) FROM published"),
+    (
+        "coop_journal",
+        "coop_fund",
+        "SELECT * REPLACE ((\"left\" + 1)::DECIMAL(18, 3) AS \"left\") FROM published",
+    ),
+    ("claim_items", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS reserved) FROM published"),
+    ("claim_items", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS claims_paid) FROM published"),
+    ("claim_items", "claim_items", CLAIM),
+    ("claims", "claim_items", CLAIM),
     ("journal", "journal", "SELECT * FROM published WHERE account <> 'rebate_payable'"),
     (
         "amounts",
@@ -108,6 +123,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     ("recompute", "out_of_scope", "SELECT * REPLACE ('NO_LEVER' AS reason) FROM published"),
 ];
+
+/// A claim that nobody paid for, and that contradicts itself.
+const CLAIM: &str = "SELECT * REPLACE ('C1' AS claim_id, program AS program, 'held' AS decision,
+        'STATUS' AS reason, fund_half AS fund_half, 1::DECIMAL(18, 3) AS reserved)
+    FROM (SELECT * FROM published UNION ALL BY NAME SELECT program, participant_id, fund_half FROM coop_fund)";
 
 #[test]
 fn every_check_finds_its_fault() {

@@ -91,6 +91,40 @@ fn converted_coop_is_explained_down_to_its_transactions() {
 }
 
 #[test]
+fn a_fund_and_its_claims_are_explained() {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let pipeline = project().join("tests/golden/claim-paid/job.toml");
+    let ask = |arguments: &[&str]| {
+        let output = support::earnest(&pipeline, warehouse.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    ask(&["run", "--as-of", "2021-06-20"]);
+    let sql = "select payment_id from payments where payment_currency = 'EUR'";
+    let id = ask(&["query", "-o", "csv", sql]).lines().nth(1).expect("a payment").to_owned();
+    let page = ask(&["explain", "payment", &id]);
+    for found in [
+        "= 600.00 USD is gross × exchange rate, rounded once ✓",
+        "K1 ",
+        "= 500.00 EUR is the item ✓",
+    ] {
+        assert!(page.contains(found), "{found}: {page}");
+    }
+    assert!(!page.contains('✗'), "{page}");
+    let page = ask(&["explain", "participant", "0100001"]);
+    for found in
+        ["= 400.00 USD is what is left of plain in FY21H1 ✓", "Less was allowed than was asked"]
+    {
+        assert!(page.contains(found), "{found}: {page}");
+    }
+    assert!(page.contains("2021-08-16") && !page.contains('✗'), "{page}");
+    let report = warehouse.path().join("reports/00000001/coop.csv");
+    let report = std::fs::read_to_string(report).expect("the report");
+    let available = report.lines().find(|line| line.contains(",available,")).expect("a line");
+    assert!(available.contains("300.00") && available.ends_with(",57"), "{available}");
+}
+
+#[test]
 fn payments_participants_and_transactions_are_explained() {
     let warehouse = sample();
     let ask = |arguments: &[&str]| answer(warehouse.path(), arguments);

@@ -1,7 +1,7 @@
 //! House rules as tests: who may import whom, where files are written, what must be documented.
 
 use earnest::schema;
-use earnest_core::reason::{CarryReason, Reason, RejectReason};
+use earnest_core::reason::{CarryReason, ClaimReason, Reason, RejectReason};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -273,6 +273,7 @@ fn every_reason_code_is_documented() {
     let missing: Vec<String> = codes
         .chain(RejectReason::ALL.iter().map(|reason| reason.code()))
         .chain(CarryReason::ALL.iter().map(|reason| reason.code()))
+        .chain(ClaimReason::ALL.iter().map(|reason| reason.code()))
         .filter(|code| !page.contains(&format!("`{code}`")))
         .map(str::to_owned)
         .collect();

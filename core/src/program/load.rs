@@ -1,5 +1,6 @@
 //! From the file as written to the typed image, with every check that needs no data.
 
+use super::coop::coop_rules;
 use super::names::{aliases, successor};
 use super::pay::{coop_thresholds, payment, splits};
 use super::requirement::{requirements, weekday};
@@ -35,6 +36,7 @@ impl Program {
             levers,
             splits: splits(&place, &raw.split)?,
             coop_thresholds: coop_thresholds(&place, &raw)?,
+            coop: coop_rules(&place, &raw)?,
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,

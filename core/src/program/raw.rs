@@ -1,6 +1,7 @@
 //! The program file as it is written: strings for decimals and dates, inclusive `until`.
 
 use super::cap::RawCap;
+use super::coop::{RawActivity, RawRollover, RawWindow};
 use super::measured::{RawMeasure, RawTable};
 use super::requirement::Written as Requirement;
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
@@ -106,6 +107,12 @@ pub struct Split {
 pub struct Coop {
     #[serde(default)]
     pub threshold: Vec<CoopThreshold>,
+    #[serde(default)]
+    pub window: Vec<RawWindow>,
+    #[serde(default)]
+    pub activity: Vec<RawActivity>,
+    #[serde(default)]
+    pub rollover: Vec<RawRollover>,
 }
 
 #[derive(Deserialize)]

@@ -83,11 +83,33 @@ const BLOCKS: &[Block] = &[
     (
         "coop_fund",
         "Co-op fund",
-        &["program", "fund_half", "*earned", "-", "*converted", "-", "*left", "-", "*available", "program_currency"],
-        "SELECT program, fund_half, earned::VARCHAR, program_currency, converted::VARCHAR,
-            program_currency, \"left\"::VARCHAR,
-            program_currency, available::VARCHAR, program_currency
+        &["program", "fund_half", "*earned", "-", "*adjusted", "-", "*rolled_in", "-", "*converted",
+            "-", "*claims_paid", "-", "*expired", "-", "*expiry_reversed", "-", "*rolled_out", "-",
+            "*left", "-", "*reserved", "-", "*available", "program_currency", "claimed_from",
+            "claimed_until", "ends_on", "rolls_to"],
+        "SELECT program, fund_half, earned::VARCHAR, program_currency,
+            nullif(adjusted, 0)::VARCHAR, program_currency, nullif(rolled_in, 0)::VARCHAR,
+            program_currency, nullif(converted, 0)::VARCHAR, program_currency,
+            nullif(claims_paid, 0)::VARCHAR, program_currency, nullif(expired, 0)::VARCHAR,
+            program_currency, nullif(expiry_reversed, 0)::VARCHAR, program_currency,
+            nullif(rolled_out, 0)::VARCHAR, program_currency, \"left\"::VARCHAR, program_currency,
+            nullif(reserved, 0)::VARCHAR, program_currency, available::VARCHAR, program_currency,
+            claim_from::VARCHAR, (claim_until - 1)::VARCHAR, ends_on::VARCHAR, rolls_to
         FROM coop_fund WHERE participant_id = ? AND ? IS NOT NULL ORDER BY program, half_from",
+    ),
+    (
+        "claims",
+        "Claims",
+        &["claim", "program", "fund_half", "activity", "month", "status", "submitted", "decision",
+            "*asked", "-", "*allowed", "-", "exchange_rate", "*of_the_fund", "program_currency",
+            "payment", "because", "note"],
+        "SELECT claim_id, program, fund_half, activity, activity_period, status,
+            submitted_on::VARCHAR, decision, asked_amount::VARCHAR, claim_currency,
+            nullif(allowed_amount, 0)::VARCHAR, claim_currency, exchange_rate::VARCHAR,
+            nullif(program_amount, 0)::VARCHAR, program_currency, payment_id, sentence, note
+        FROM claim_items LEFT JOIN reasons ON code = reason AND kind = 'claim'
+        WHERE participant_id = ? AND activity_period LIKE ?
+        ORDER BY submitted_on, claim_id, decision, reason",
     ),
 ];
 
@@ -112,9 +134,13 @@ pub fn explain(connection: &Connection, id: &str, period: Option<&str>) -> Resul
         ))
         .hint("`earnest query \"select distinct participant_id from eligibility\"` lists them"));
     }
-    for section in page.sections.iter_mut().filter(|section| section.key == "balances") {
+    for section in &mut page.sections {
         for row in 0..section.rows.len() {
-            movements(section, row);
+            match section.key.as_str() {
+                "balances" => movements(section, row),
+                "coop_fund" => fund(section, row),
+                _ => {}
+            }
         }
     }
     Ok(page)
@@ -135,4 +161,19 @@ fn movements(section: &mut Section, row: usize) {
     let (expected, currency) =
         (section.cell(row, "closing").to_owned(), section.cell(row, "program_currency").to_owned());
     section.add(&what, &closing, &expected, &currency);
+}
+
+/// Every movement of a fund leaves what is left, and that is reserved + available.
+fn fund(section: &mut Section, row: usize) {
+    use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
+    let value = |name: &str| parse(section.cell(row, name), AMOUNT_SCALE).unwrap_or_default();
+    let came = value("earned") + value("adjusted") + value("rolled_in") + value("expiry_reversed");
+    let went = value("converted") + value("claims_paid") + value("expired") + value("rolled_out");
+    let place = format!("{} in {}", section.cell(row, "program"), section.cell(row, "fund_half"));
+    let left = section.cell(row, "left").to_owned();
+    let currency = section.cell(row, "program_currency").to_owned();
+    let moved = format(came - went, AMOUNT_SCALE, 0);
+    let parts = format(value("reserved") + value("available"), AMOUNT_SCALE, 0);
+    section.add(&format!("is what is left of {place}"), &moved, &left, &currency);
+    section.add(&format!("is reserved + available of {place}"), &parts, &left, &currency);
 }

@@ -2,11 +2,11 @@
 
 use super::page::{Page, Section};
 use crate::error::{Error, Result};
-use crate::payments::{FORFEITURE, ROLLOVER};
+use crate::payments::{CLAIM, FORFEITURE, ROLLOVER};
 use duckdb::Connection;
 use earnest_core::currency::minor_units;
 use earnest_core::decimal::{
-    MONEY_SCALE, RATE_SCALE, format, multiply, parse, power_of_ten, round_div,
+    MONEY_SCALE, RATE_SCALE, format, multiply, parse, power_of_ten, round_div, round_product,
 };
 
 const PAYMENT: &str = "
@@ -127,6 +127,31 @@ const CONVERTED: &str = "
                 (determinations.cycle || '-01')::DATE)::INTEGER), '%Y-%m')) BETWEEN ? AND ?
     ORDER BY abs(program_amount) DESC, 1, original_transaction_id";
 
+/// The part of a claim that a payment pays, and the parts of it that were refused.
+const CLAIM_ROWS: &str = "
+    SELECT claim_id, fund_half, activity, activity_period, submitted_on::VARCHAR, decision,
+        asked_amount::VARCHAR, claim_currency, allowed_amount::VARCHAR, claim_currency,
+        program_amount::VARCHAR, program_currency, sentence
+    FROM claim_items LEFT JOIN reasons ON code = reason AND kind = 'claim'
+    WHERE (claim_id, program, participant_id) IN
+        (SELECT claim_id, program, participant_id FROM claim_items WHERE payment_id = ?)
+    ORDER BY decision, reason";
+const CLAIM_NAMES: &[&str] = &[
+    "claim",
+    "fund_half",
+    "activity",
+    "month",
+    "submitted",
+    "decision",
+    "*asked",
+    "-",
+    "*allowed",
+    "-",
+    "*of_the_fund",
+    "program_currency",
+    "because",
+];
+
 /// The page of a payment; `lines` is how many transactions per item are shown.
 pub fn explain(connection: &Connection, id: &str, lines: usize) -> Result<Page> {
     let title = format!("Payment {id}");
@@ -177,6 +202,9 @@ fn convert(payment: &mut Section) -> Result<()> {
     let digits = minor_units(&currency).unwrap_or(MONEY_SCALE);
     let rate = parse(payment.cell(0, "exchange_rate"), RATE_SCALE)?;
     let unit = power_of_ten(MONEY_SCALE - digits);
+    if payment.cell(0, "earning_type") == "coop" {
+        return claimed(payment, rate);
+    }
     let exact = multiply(money("gross_program_amount")?, power_of_ten(RATE_SCALE))?;
     let converted = round_div(exact, multiply(rate, unit)?)? * unit;
     let total = money("gross_amount")? - money("withheld_tax")? + money("sales_tax")?;
@@ -185,6 +213,18 @@ fn convert(payment: &mut Section) -> Result<()> {
         (payment.cell(0, "gross_amount").to_owned(), payment.cell(0, "total_payment").to_owned());
     payment.add("is gross ÷ exchange rate, rounded once", &converted, &gross, &currency);
     payment.add("is gross − withheld tax + sales tax", &total, &paid, &currency);
+    Ok(())
+}
+
+/// A claim is paid as allowed; what it costs its fund is that at the claim's rate.
+fn claimed(payment: &mut Section, rate: i128) -> Result<()> {
+    let money = |name: &str| parse(payment.cell(0, name), MONEY_SCALE);
+    let currency = payment.cell(0, "program_currency").to_owned();
+    let digits = minor_units(&currency).unwrap_or(MONEY_SCALE);
+    let cost = round_product(money("gross_amount")?, MONEY_SCALE, rate, RATE_SCALE, digits)?;
+    let expected = payment.cell(0, "gross_program_amount").to_owned();
+    let cost = format(cost, MONEY_SCALE, 0);
+    payment.add("is gross × exchange rate, rounded once", &cost, &expected, &currency);
     Ok(())
 }
 
@@ -199,6 +239,14 @@ fn item(
     let (period, lever) = (items.cell(row, "period"), items.cell(row, "lever"));
     if lever == ROLLOVER {
         return conversion(connection, payment, items, row, lines);
+    }
+    if lever == CLAIM {
+        let id = payment.cell(0, "payment_id");
+        let mut claim = Section::of(connection, "claim", "Claim", CLAIM_NAMES, CLAIM_ROWS, &[id])?;
+        let (amount, currency) =
+            (items.cell(row, "payment_amount"), items.cell(row, "payment_currency"));
+        claim.add("is the item", &claim.total("allowed"), amount, currency);
+        return Ok(vec![claim]);
     }
     if lever == FORFEITURE {
         return Ok(vec![forfeiture(connection, payment, items, row)?]);

@@ -128,7 +128,8 @@ pub(super) fn convert_of(
     let decimals = decimals_of(file, column, scale.map_or(0, |(scale, _)| scale))?;
     let convert = match (written, target.kind, scale) {
         ("decimal", _, Some((scale, digits))) => {
-            Convert::Decimal { decimals, scale, digits, positive: target.kind == Kind::Rate }
+            let positive = target.kind == Kind::Rate || target.name == "asked_amount";
+            Convert::Decimal { decimals, scale, digits, positive }
         }
         ("integer", _, Some((scale, _))) => Convert::Integer { scale },
         ("integer", Kind::Integer, None) => Convert::Integer { scale: 0 },

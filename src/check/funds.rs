@@ -1,0 +1,99 @@
+//! Checks of the co-op fund: what leaves it, and what claims make of it.
+
+use super::{Check, How};
+
+pub const CHECKS: &[Check] = &[
+    Check {
+        name: "coop_expiry",
+        description: "DuckDB's own recomputation of what expired and rolled over in each fund = ours",
+        global: true,
+        tables: &["coop_fund"],
+        how: How::Sql(include_str!("../../pipelines/checks/coop_fund.sql")),
+    },
+    Check {
+        name: "coop_journal",
+        description: "co-op payable in the journal = what is left in the funds",
+        global: true,
+        tables: &["coop_fund"],
+        how: How::Sql(
+            "SELECT concat(program, '/', participant_id, ': expected ', coalesce(in_funds, 0),
+                ' of co-op payable, found ', coalesce(payable, 0))
+            FROM (
+                SELECT program, participant_id, sum(\"left\") AS in_funds FROM coop_fund GROUP BY ALL
+            ) FULL JOIN (
+                SELECT program, participant_id, sum(credit - debit) AS payable
+                FROM journal WHERE account = 'coop_payable' GROUP BY ALL
+            ) USING (program, participant_id)
+            WHERE coalesce(in_funds, 0) <> coalesce(payable, 0)",
+        ),
+    },
+    Check {
+        name: "claim_items",
+        description: "items of claims re-add to what is asked, to what their funds bear and to their \
+                      payments; every submitted claim has items",
+        global: true,
+        tables: &["claim_items", "coop_fund"],
+        how: How::Sql(CLAIM_ITEMS),
+    },
+    Check {
+        name: "claims",
+        description: "no claim contradicts itself or its fund; else payments of its participant are held",
+        global: false,
+        tables: &["claim_items"],
+        how: How::Sql(
+            "SELECT concat(program, '/', participant_id, ', claim ', claim_id, ': ', sentence,
+                ' (status `', status, '`)')
+            FROM claim_items JOIN reasons ON code = reason AND kind = 'claim'
+            WHERE reason IN ('STATUS', 'OVERCLAIMED') OR decision = 'held' AND reason = 'NO_FUND'",
+        ),
+    },
+];
+
+const CLAIM_ITEMS: &str = "
+    SELECT concat(program, '/', participant_id, '/', fund_half, ': expected ', coalesce(reserved, 0),
+        ' reserved and ', coalesce(claims_paid, 0), ' paid, found claims of ',
+        coalesce(item_reserved, 0), ' and ', coalesce(item_paid, 0))
+    FROM coop_fund FULL JOIN (
+        SELECT program, participant_id, fund_half, sum(reserved) AS item_reserved,
+            sum(paid) AS item_paid
+        FROM claim_items WHERE fund_half IS NOT NULL GROUP BY ALL
+    ) USING (program, participant_id, fund_half)
+    WHERE coalesce(reserved, 0) <> coalesce(item_reserved, 0)
+        OR coalesce(claims_paid, 0) <> coalesce(item_paid, 0)
+    UNION ALL
+    SELECT concat('claim ', claim_id, ', ', decision, ': expected ', asked_amount, ' = ',
+        allowed_amount, ' + ', refused_amount, ', and ', program_amount, ' = ', reserved, ' + ', paid,
+        ' at ', exchange_rate)
+    FROM claim_items
+    WHERE decision <> 'held' AND (
+        asked_amount <> allowed_amount + refused_amount
+            AND (reason IS DISTINCT FROM 'OVERCLAIMED' OR asked_amount > allowed_amount)
+        OR program_amount <> reserved + paid
+        OR program_amount <> coalesce(round_to(allowed_amount::DECIMAL(38, 3) * exchange_rate,
+            minor_units(program_currency)), 0))
+    UNION ALL
+    SELECT concat('payment ', payment_id, ': expected ', coalesce(allowed, 0), ' (',
+        coalesce(program_allowed, 0), '), found ', coalesce(gross_amount, 0), ' (',
+        coalesce(gross_program_amount, 0), ')')
+    FROM (SELECT * FROM payments WHERE order_kind = 'claim') FULL JOIN (
+        SELECT payment_id, sum(allowed_amount) AS allowed, sum(program_amount) AS program_allowed
+        FROM claim_items WHERE payment_id IS NOT NULL GROUP BY ALL
+    ) USING (payment_id)
+    WHERE gross_amount IS DISTINCT FROM allowed
+        OR gross_program_amount IS DISTINCT FROM program_allowed
+    UNION ALL
+    SELECT concat('claim ', claim_id, ': expected its items, found none')
+    FROM (
+        SELECT DISTINCT claim_id FROM claims_in_force CROSS JOIN snapshot
+        WHERE status_on <= as_of AND coalesce(submitted_on, status_on) <= as_of
+            AND status NOT IN ('Editing', 'Not submitted expired')
+    ) ANTI JOIN claim_items USING (claim_id)
+    UNION ALL
+    SELECT concat('claim ', claim_id, ': expected ', asked, ' asked, found ', found)
+    FROM (
+        SELECT claim_id, arg_max(asked_amount, status_on) AS asked
+        FROM claims_in_force CROSS JOIN snapshot WHERE status_on <= as_of
+        GROUP BY claim_id HAVING count(DISTINCT asked_amount) = 1
+    ) JOIN (SELECT claim_id, sum(asked_amount) AS found FROM claim_items GROUP BY claim_id)
+        USING (claim_id)
+    WHERE asked <> found";

@@ -1,0 +1,212 @@
+//! The co-op funds of every participant of every program, and what claims make of them. In: co-op
+//! postings, what became of each half's threshold, claims. Out: every movement of each fund, claims with
+//! their decisions, and orders that pay what was allowed, off-cycle.
+
+use super::Posting;
+use super::claims::Claims;
+use super::payees::Payees;
+use super::rollover::Decision;
+use crate::error::Result;
+use crate::exchange_rates::ExchangeRates;
+use chrono::NaiveDate;
+use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::earning::EarningType;
+use earnest_core::fund::claims::{self, Claim, Outcome, Rules};
+use earnest_core::fund::ledger::{Expiry, Fund, FundTerms, Ledger};
+use earnest_core::id;
+use earnest_core::program::Program;
+use earnest_core::reason::{CarryReason, ClaimReason};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The lever under which claims are paid.
+pub const LEVER: &str = "coop_claim";
+/// The kind of order that pays a claim.
+pub const ORDER_KIND: &str = "claim";
+
+/// The funds of one participant in one program.
+pub struct FundAccount<'a> {
+    pub program: &'a Program,
+    /// Its position.
+    pub position: usize,
+    pub participant: &'a str,
+    /// By half; those in which nothing ever moved are left out.
+    pub funds: Vec<(FiscalHalf, Fund)>,
+    pub expiries: Vec<Expiry>,
+    pub claims: Vec<Outcome<'a>>,
+    /// Of each claim.
+    pub orders: Vec<Result<ClaimOrder, Option<ClaimReason>>>,
+}
+
+/// An order that pays a claim.
+pub struct ClaimOrder {
+    pub payment_id: String,
+    pub method: String,
+    pub due_on: NaiveDate,
+    pub cycle: Period,
+    /// 1 for the first claim of a cycle, method and currency.
+    pub sequence: i64,
+}
+
+/// Funds of all accounts with co-op or claims, sorted by participant and program.
+///
+/// # Errors
+/// On overflow.
+pub fn funds<'a>(
+    programs: &'a [Program],
+    postings: &'a [Posting],
+    decisions: &[Decision],
+    claims: &'a Claims,
+    rates: &ExchangeRates,
+    as_of: NaiveDate,
+) -> Result<Vec<FundAccount<'a>>> {
+    let mut accounts: BTreeMap<(&str, usize), (Vec<&Posting>, &[Claim])> = BTreeMap::new();
+    for posting in postings.iter().filter(|posting| posting.earning_type == EarningType::Coop) {
+        let key = (&*posting.participant, posting.program);
+        accounts.entry(key).or_default().0.push(posting);
+    }
+    for ((program, participant), claims) in &claims.by_account {
+        accounts.entry((participant, *program)).or_default().1 = claims;
+    }
+    let mut decided: BTreeMap<(usize, &str), Vec<&Decision>> = BTreeMap::new();
+    for decision in decisions {
+        decided.entry((decision.program, &decision.participant)).or_default().push(decision);
+    }
+    let accounts: Vec<_> = accounts.into_iter().collect();
+    let mut accounts = accounts
+        .into_par_iter()
+        .map(|((participant, position), (postings, claims))| {
+            let decisions = decided.get(&(position, participant)).map_or(&[][..], Vec::as_slice);
+            let program = &programs[position];
+            let mut account =
+                account((program, participant), &postings, decisions, claims, rates, as_of)?;
+            account.position = position;
+            Ok(account)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    accounts.sort_by_key(|account| (account.participant, account.program.program.as_str()));
+    Ok(accounts)
+}
+
+fn account<'a>(
+    (program, participant): (&'a Program, &'a str),
+    postings: &[&Posting],
+    decisions: &[&Decision],
+    claims: &'a [Claim],
+    rates: &ExchangeRates,
+    as_of: NaiveDate,
+) -> Result<FundAccount<'a>> {
+    let mut earned: BTreeMap<(Period, FiscalHalf), i128> = BTreeMap::new();
+    for posting in postings {
+        let half = posting.fund_half.unwrap_or_else(|| program.fund_half(posting.period));
+        *earned.entry((posting.period, half)).or_default() += posting.amount;
+    }
+    let moved: BTreeSet<FiscalHalf> =
+        earned.iter().filter(|(_, amount)| **amount != 0).map(|((_, half), _)| *half).collect();
+    let terms = |half| terms(program, participant, decisions, half);
+    let by_day = earned.iter().map(|((period, half), amount)| (period.last_day(), *half, *amount));
+    let mut ledger = Ledger::new(terms, by_day);
+    for decision in decisions {
+        ledger.convert(decision.half, decision.converted());
+    }
+    let rate = |currency: &str, month| rates.rate(currency, &program.currency, month);
+    let claims = claims::decide(&Rules { program, rate, as_of }, claims, &mut ledger)?;
+    let (funds, expiries) = ledger.close();
+    for fund in funds.values() {
+        fund.movements.verify(fund.left(), fund.reserved, fund.available())?;
+    }
+    let shown = |(half, fund): &(FiscalHalf, Fund)| !fund.is_empty() || moved.contains(half);
+    Ok(FundAccount {
+        program,
+        position: 0,
+        participant,
+        funds: funds.into_iter().filter(shown).collect(),
+        expiries,
+        claims,
+        orders: Vec::new(),
+    })
+}
+
+/// A half's fund is what it is when the half is over and its threshold decided.
+fn terms(
+    program: &Program,
+    participant: &str,
+    decisions: &[&Decision],
+    half: FiscalHalf,
+) -> FundTerms {
+    let over_on = half.end().first_day();
+    let settled_on = match program.coop_threshold(half) {
+        Some(_) => program.due_day(program.due_cycle(half.last())).max(over_on),
+        None => over_on,
+    };
+    let decision = decisions.iter().find(|decision| decision.half == half);
+    FundTerms {
+        settled_on,
+        converted: decision.is_some_and(|decision| !decision.conversion.qualified),
+        end: program.fund_end(half, participant),
+    }
+}
+
+impl FundAccount<'_> {
+    /// Since when a claim contradicts itself or its fund.
+    pub fn broken_since(&self) -> Option<NaiveDate> {
+        self.claims.iter().filter_map(|claim| claim.broken_since).min()
+    }
+
+    /// Orders what was allowed: on the day of approval, or the first day after it on which it can be paid.
+    pub fn order(&mut self, payees: &Payees, as_of: NaiveDate) {
+        let mut orders: Vec<Result<ClaimOrder, Option<ClaimReason>>> =
+            self.claims.iter().map(|claim| self.order_of(claim, payees, as_of)).collect();
+        let mut sequences: BTreeMap<(String, String, Period), i64> = BTreeMap::new();
+        let mut by_day: Vec<(NaiveDate, usize)> = orders
+            .iter()
+            .enumerate()
+            .filter_map(|(place, order)| order.as_ref().ok().map(|order| (order.due_on, place)))
+            .collect();
+        by_day.sort_unstable();
+        for (_, place) in by_day {
+            let currency = self.claims[place].row.currency.clone();
+            if let Ok(order) = &mut orders[place] {
+                let key = (order.method.clone(), currency, order.cycle);
+                let number = sequences.entry(key).or_default();
+                *number += 1;
+                order.sequence = *number;
+            }
+        }
+        self.orders = orders;
+    }
+
+    fn order_of(
+        &self,
+        claim: &Outcome,
+        payees: &Payees,
+        as_of: NaiveDate,
+    ) -> Result<ClaimOrder, Option<ClaimReason>> {
+        let Some(approved_on) = claim.approved_on else { return Err(None) };
+        let (due_on, method) = if claim.sent_on.is_some() {
+            // A fact, whatever the profile says.
+            payees.known_method(self.position, self.participant, approved_on)
+        } else if claim.broken_since.is_some() {
+            return Err(None);
+        } else {
+            let payable = payees.first(self.position, self.participant, approved_on, as_of);
+            payable.map_err(|reason| {
+                Some(match reason {
+                    CarryReason::Hold => ClaimReason::Hold,
+                    CarryReason::Check => ClaimReason::Check,
+                    _ => ClaimReason::Profile,
+                })
+            })?
+        };
+        let key =
+            [&self.program.program, "coop", self.participant, ORDER_KIND, &claim.claim.claim_id];
+        let text = id::text(id::digest(key.iter().map(|part| part.as_bytes())));
+        Ok(ClaimOrder {
+            payment_id: format!("P{}", text[..16].to_uppercase()),
+            method: method.to_owned(),
+            due_on,
+            cycle: Period::of(due_on),
+            sequence: 0,
+        })
+    }
+}
