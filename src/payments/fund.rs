@@ -60,7 +60,8 @@ pub fn funds<'a>(
     rates: &ExchangeRates,
     as_of: NaiveDate,
 ) -> Result<Vec<FundAccount<'a>>> {
-    let mut accounts: BTreeMap<(&str, usize), (Vec<&Posting>, &[Claim])> = BTreeMap::new();
+    type Of<'a> = (Vec<&'a Posting>, &'a [Claim]);
+    let mut accounts: BTreeMap<(&str, usize), Of> = BTreeMap::new();
     for posting in postings.iter().filter(|posting| posting.earning_type == EarningType::Coop) {
         let key = (&*posting.participant, posting.program);
         accounts.entry(key).or_default().0.push(posting);

@@ -171,7 +171,6 @@ fn random_funds_agree_with_duckdb() {
         let seed = SEED + round;
         let folder = tempfile::tempdir().expect("a folder");
         write_exports(folder.path(), &mut fastrand::Rng::with_seed(seed));
-        println!("seed {seed}");
         let mut expired_before = Vec::new();
         for as_of in ["2021-05-20", "2021-10-01", "2022-03-31"] {
             let warehouse = tempfile::tempdir().expect("a folder");

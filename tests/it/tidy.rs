@@ -170,8 +170,10 @@ fn no_float_touches_money() {
 #[test]
 fn src_knows_no_program_by_name() {
     let programs = files_below("pipelines/programs", &[".toml"]);
+    // Templates are called by their rule kind, which code may name.
     let names: Vec<String> = programs
         .iter()
+        .filter(|file| !file.path.contains("/templates/"))
         .filter_map(|file| Path::new(&file.path).file_stem())
         .map(|stem| stem.to_string_lossy().into_owned())
         .collect();
