@@ -9,6 +9,8 @@ mod names;
 mod pay;
 mod raw;
 mod requirement;
+#[cfg(test)]
+mod rules_tests;
 
 pub use requirement::{Condition, ConditionKind, Follow, Renewal, Requirement, TrailingRevenue};
 

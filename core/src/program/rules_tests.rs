@@ -1,0 +1,144 @@
+//! Faults of measured levers and caps, each with its place and what is expected.
+
+use super::Program;
+
+const GOOD: &str = r#"
+program = "p"
+name = "P"
+currency = "USD"
+pays = ["direct"]
+[[term]]
+term = "FY21"
+from = "2020-10-01"
+until = "2021-09-30"
+[[lever]]
+lever = "core"
+name = "Core"
+draws = "billing"
+product_groups = ["azure"]
+[[lever.rate]]
+rate = "0.04"
+[[lever]]
+lever = "volume"
+name = "Volume"
+draws = "billing"
+product_groups = ["azure"]
+[lever.measure]
+window = "quarter"
+[[lever.tiers]]
+shape = "whole"
+tier = [{ up_to = "1000", rate = "0.01" }, { rate = "0.02" }]
+[[cap]]
+cap = "core-cap"
+limit = "500"
+per = "customer"
+window = "year"
+levers = ["core"]
+[payment]
+minimum = "200"
+"#;
+
+#[test]
+fn the_good_file_is_good() {
+    let program = Program::parse("p.toml", GOOD).expect("it is good");
+    assert!(program.is_capped(0) && !program.is_capped(1));
+    assert_eq!(program.caps[0].limit, 500_000);
+}
+
+#[test]
+fn faults_of_measures_and_caps_name_file_line_and_remedy() {
+    let tiers = "tier = [{ up_to = \"1000\", rate = \"0.01\" }, { rate = \"0.02\" }]";
+    let table = format!("[[lever.tiers]]\nshape = \"whole\"\n{tiers}");
+    let dated = |range: &str| format!("[[lever.tiers]]\n{range}\nshape = \"whole\"\n{tiers}");
+    let changed =
+        format!("{}\n{}", dated("until = \"2021-02-28\""), dated("from = \"2021-03-01\""));
+    let overlapping =
+        format!("{}\n{}", dated("until = \"2021-06-30\""), dated("from = \"2021-06-30\""));
+    let split = "[[split]]\nuntil = \"2021-03-14\"\nrebate = \"0.6\"\ncoop = \"0.4\"\n[[cap]]";
+    let second = "[[cap]]\ncap = \"other\"\nlimit = \"1\"\nper = \"program\"\nwindow = \"month\"\n\
+                  levers = [\"core\"]\n[payment]";
+    let cases: &[(&str, &str, &str)] = &[
+        ("window = \"quarter\"\n", "", "p.toml: TOML parse error at line 22"),
+        ("window = \"quarter\"", "window = \"fortnight\"", "unknown variant `fortnight`"),
+        (
+            "[lever.measure]\nwindow = \"quarter\"\n",
+            "",
+            "p.toml:23: expected `[lever.measure]` beside",
+        ),
+        (&table, "", "p.toml:18: expected `[[lever.tiers]]`, and no `[[lever.rate]]`"),
+        (
+            &table,
+            &format!("{table}\n[[lever.rate]]\nrate = \"0.01\""),
+            "p.toml:18: expected `[[lever.tiers]]`, and no `[[lever.rate]]`",
+        ),
+        (
+            "{ rate = \"0.02\" }",
+            "{ up_to = \"2000\", rate = \"0.02\" }",
+            "p.toml:25: expected a last tier without `up_to`",
+        ),
+        (
+            "up_to = \"1000\", rate = \"0.01\"",
+            "rate = \"0.01\"",
+            "p.toml:25: expected tier 1 to end higher",
+        ),
+        (
+            "rate = \"0.02\" }]",
+            "rate = \"2\" }]",
+            "p.toml:26: expected a rate from 0 to 1, found `2`",
+        ),
+        ("{ rate = \"0.02\" }", "{ price = \"2\" }", "p.toml:25: expected in each tier a `rate`"),
+        ("{ rate = \"0.02\" }", "{ flat = \"-1\" }", "p.toml:26: expected an amount of 0 or more"),
+        (
+            "window = \"quarter\"",
+            "window = \"quarter\"\nof = \"quantity\"",
+            "p.toml:26: expected in each tier a `rate`",
+        ),
+        (
+            "window = \"quarter\"",
+            "window = \"quarter\"\nbaseline = \"best\"",
+            "p.toml:24: expected `last_year`, `previous` or an amount, found `best`",
+        ),
+        (
+            "window = \"quarter\"",
+            "window = \"quarter\"\nminimum = \"some\"",
+            "p.toml:24: expected a decimal",
+        ),
+        (
+            "name = \"Volume\"\n",
+            "name = \"Volume\"\ngrain = \"line\"\n",
+            "p.toml:18: expected no `grain` beside",
+        ),
+        (&table, &overlapping, "p.toml:18: expected tables apart from each other"),
+        (
+            &table,
+            &changed,
+            "p.toml:18: expected `at = \"start\"` or `\"end\"` in `[lever.measure]`: rules change on 2021-03-01",
+        ),
+        ("[[cap]]", split, "rules change on 2021-03-15"),
+        ("limit = \"500\"", "limit = \"-1\"", "p.toml:29: expected a limit of 0 or more"),
+        ("limit = \"500\"", "limit = \"0.001\"", "p.toml:29: expected at most 2 decimals"),
+        ("per = \"customer\"", "per = \"country\"", "unknown variant `country`"),
+        (
+            "levers = [\"core\"]",
+            "levers = [\"score\"]",
+            "p.toml:32: expected a lever of the program, found `score`",
+        ),
+        (
+            "levers = [\"core\"]",
+            "",
+            "p.toml:28: expected levers that earn line by line, found `volume`",
+        ),
+        (
+            "[payment]",
+            second,
+            "p.toml:34: expected one cap per lever and day, found `other` beside `core-cap`",
+        ),
+        ("[payment]", &second.replace("other", "core-cap"), "p.toml:34: expected cap keys once"),
+        ("window = \"year\"", "window = \"year\"\ncolor = \"red\"", "unknown field `color`"),
+    ];
+    for (find, replace, expected) in cases {
+        assert!(GOOD.contains(find), "`{find}` is in the file");
+        let error = Program::parse("p.toml", &GOOD.replacen(find, replace, 1)).expect_err(expected);
+        assert!(error.0.contains(expected), "`{replace}`: expected `{expected}`, found `{error}`");
+    }
+}
