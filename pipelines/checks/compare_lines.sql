@@ -14,6 +14,7 @@ WITH amounts AS (
     SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
         role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
     FROM credited_amounts
+    WHERE source <> ''
 ),
 expected AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,

@@ -38,7 +38,9 @@ SELECT program, unnest([from_on, until_on]) AS segment_on FROM program_term
 UNION
 SELECT program, unnest([from_on, until_on]) FROM program_split
 UNION
-SELECT program, unnest([from_on, until_on]) FROM program_rate;
+SELECT program, unnest([from_on, until_on]) FROM program_rate
+UNION
+SELECT program, unnest([from_on, until_on]) FROM program_cap;
 
 -- Of several rates of a lever that match, the first in the file counts; within it, the first group.
 -- On a day in no term a lever covers by product alone, whatever the dates of its rates.

@@ -219,7 +219,7 @@ steps AS (
     FROM rounded
 ),
 shared AS (
-    SELECT steps.*, pays_as,
+    SELECT steps.*, pays_as, cap,
         CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
             AS share
     FROM steps
@@ -228,6 +228,10 @@ shared AS (
         ON program_split.program = steps.program
         AND coalesce(program_split.from_on <= ruling_day(side, month_on), true)
         AND coalesce(ruling_day(side, month_on) < program_split.until_on, true)
+    LEFT JOIN program_cap
+        ON program_cap.program = steps.program AND program_cap.lever = steps.lever
+        AND coalesce(program_cap.from_on <= ruling_day(side, month_on), true)
+        AND coalesce(ruling_day(side, month_on) < program_cap.until_on, true)
 )
 SELECT *, scaled(earned, part_of(share), whole_of(share)) AS rebate
 FROM shared;

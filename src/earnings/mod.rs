@@ -116,7 +116,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
     };
     let context = context(request, *first, *last)?;
     let measures = measures::measure(&context, &periods)?;
-    let credits = credits::credit(&context, &periods)?;
+    let credits = credits::credit(&context, &periods, &measures)?;
     let first_looks = (&measures, &credits);
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
@@ -135,7 +135,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let reversals: Vec<Option<Written>> = rest
         .into_par_iter()
         .map(|(period, refunds, taken)| {
-            let shares = Shares::of(&context, &measures, period)?.resume(taken);
+            let shares = Shares::of(&context, first_looks, period)?.resume(taken);
             if refunds.is_empty() && shares.is_empty() {
                 return Ok(None);
             }

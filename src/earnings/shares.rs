@@ -1,6 +1,7 @@
 //! The rows of measured earnings: one earning per window and period, and the share of every line.
 
 use super::context::Context;
+use super::credits::Credits;
 use super::evaluate::{Outcome, Verdict};
 use super::measures::{
     Earned, Measures, Solved, WindowKey, customer_of, line_adds, piece_adds, window_key,
@@ -34,8 +35,9 @@ struct Window<'a> {
 
 struct Earning<'a> {
     earned: &'a Earned,
-    subject: Subject,
     key: String,
+    gross: Amounts,
+    /// What caps credit of it.
     amounts: Amounts,
     ids: Ids,
 }
@@ -45,7 +47,7 @@ impl<'a> Shares<'a> {
     /// On overflow.
     pub fn of(
         context: &'a Context<'a>,
-        measures: &'a Measures,
+        (measures, credits): (&'a Measures, &Credits),
         period: Period,
     ) -> Result<Shares<'a>> {
         let solved = measures.by_period.get(&period).into_iter().flatten();
@@ -53,7 +55,7 @@ impl<'a> Shares<'a> {
             .map(|(key, solved)| {
                 let earning = solved.earned.as_ref();
                 let earning = earning
-                    .map(|earned| Earning::of(context, solved, earned, period))
+                    .map(|earned| Earning::of(context, solved, (earned, credits), period))
                     .transpose()?;
                 Ok((*key, Window { solved, earning }))
             })
@@ -197,32 +199,18 @@ impl<'a> Earning<'a> {
     fn of(
         context: &Context,
         solved: &Solved,
-        earned: &'a Earned,
+        (earned, credits): (&'a Earned, &Credits),
         period: Period,
     ) -> Result<Earning<'a>> {
-        let amounts = Amounts::of_earned(earned.step.amount(), &earned.terms)?;
-        let Solved { subject: of, window, .. } = solved;
-        let facts = &context.facts[of.program];
-        let subject = Subject {
-            program: facts.key,
-            term: earned.term,
-            lever: facts.levers[of.lever],
-            role: solved.role,
-            participant: of.participant,
-            partner: solved.partner,
-            group: facts.groups[of.lever],
-        };
-        let lever = &context.programs[of.program].levers[of.lever];
-        let last = lever.measured.as_ref().map(|measured| measured.window.last(*window));
-        let key = [
-            of.customer.as_deref().unwrap_or_default(),
-            &window.to_string(),
-            &last.unwrap_or(*window).to_string(),
-            &period.to_string(),
-        ]
-        .join("/");
+        let gross = Amounts::of_earned(earned.step.amount(), &earned.terms)?;
+        let outcome = solved.outcome(context, earned);
+        let key = solved.key(context, period);
+        let line = solved.line(context, earned, period);
+        let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
+        let lever = &context.programs[outcome.program].levers[outcome.lever];
+        let subject = outcome.subject;
         let ids = super::sink::aggregate_ids(context, lever, &earned.terms, &subject, &key);
-        Ok(Earning { earned, subject, key, amounts, ids })
+        Ok(Earning { earned, key, gross, amounts, ids })
     }
 
     fn write(
@@ -232,37 +220,65 @@ impl<'a> Earning<'a> {
         solved: &Solved,
         period: Period,
     ) -> Result<()> {
-        let of = &solved.subject;
-        let program = &context.programs[of.program];
-        let step = &self.earned.step;
-        let line = Line {
-            source: solved.source,
-            transaction_id: None,
-            original_transaction_id: None,
-            customer_id: of.customer.as_deref(),
-            transaction_on: period.last_day().to_epoch_days(),
-            period: sink.period_key(),
-            currency: context.facts[of.program].currency,
-            base: step.measured,
-            quantity: 0,
-        };
-        let last = program.levers[of.lever]
-            .measured
-            .as_ref()
-            .map(|lever| lever.window.last(solved.window));
+        let last = solved.last_month(context);
         let origin = Origin {
-            fund_period: last.map_or(period, |last| last.min(period)),
+            fund_period: last.min(period),
             aggregate_key: Some(&self.key),
             tier_detail: Some(super::tier_detail::json(self.earned, solved.window, last)),
         };
-        let outcome = Outcome {
-            program: of.program,
-            lever: of.lever,
-            subject: self.subject,
-            verdict: Verdict::Measured(self.earned.terms),
-        };
-        let amounts = (&self.amounts, &self.amounts);
+        let line = solved.line(context, self.earned, period);
+        let outcome = solved.outcome(context, self.earned);
+        let amounts = (&self.gross, &self.amounts);
         sink.earned(&line, &outcome, &self.earned.terms, amounts, &origin)?;
         Ok(())
+    }
+}
+
+impl Solved {
+    /// The last month of the window.
+    pub fn last_month(&self, context: &Context) -> Period {
+        let lever = &context.programs[self.subject.program].levers[self.subject.lever];
+        lever.measured.as_ref().map_or(self.window, |measured| measured.window.last(self.window))
+    }
+
+    /// `customer/first month/last month/month`: what tells earnings of a lever apart.
+    pub fn key(&self, context: &Context, period: Period) -> String {
+        [
+            self.subject.customer.as_deref().unwrap_or_default(),
+            &self.window.to_string(),
+            &self.last_month(context).to_string(),
+            &period.to_string(),
+        ]
+        .join("/")
+    }
+
+    /// The earning of a month as a line: of its last day.
+    pub fn line(&self, context: &Context, earned: &Earned, period: Period) -> Line<'_> {
+        Line {
+            source: self.source,
+            transaction_id: None,
+            original_transaction_id: None,
+            customer_id: self.subject.customer.as_deref(),
+            transaction_on: period.last_day().to_epoch_days(),
+            period: context.names.period(period),
+            currency: context.facts[self.subject.program].currency,
+            base: earned.step.measured,
+            quantity: 0,
+        }
+    }
+
+    pub fn outcome(&self, context: &Context, earned: &Earned) -> Outcome {
+        let (program, lever) = (self.subject.program, self.subject.lever);
+        let facts = &context.facts[program];
+        let subject = Subject {
+            program: facts.key,
+            term: earned.term,
+            lever: facts.levers[lever],
+            role: self.role,
+            participant: self.subject.participant,
+            partner: self.partner,
+            group: facts.groups[lever],
+        };
+        Outcome { program, lever, subject, verdict: Verdict::Measured(earned.terms) }
     }
 }

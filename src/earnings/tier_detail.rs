@@ -1,5 +1,6 @@
 //! How a measured earning came about, as JSON: the window, what it measures, its tiers. Decimals are
-//! strings; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the earning.
+//! strings; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the earning,
+//! gross.
 
 use super::measures::Earned;
 use earnest_core::calendar::Period;
@@ -7,7 +8,7 @@ use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, 
 use earnest_core::tiers::Terms;
 use serde_json::{Map, Value, json};
 
-pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
+pub fn json(earned: &Earned, window: Period, last: Period) -> String {
     let step = &earned.step;
     let minor = earned.terms.minor_units;
     let quantity = |value| format(value, AMOUNT_SCALE, 0);
@@ -36,7 +37,7 @@ pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
         })
         .collect();
     let mut detail = json!({
-        "window": [window.to_string(), last.unwrap_or(window).to_string()],
+        "window": [window.to_string(), last.to_string()],
         "measured": quantity(step.cumulated),
         "counted": quantity(step.counted),
         "tiers": slices,

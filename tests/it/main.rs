@@ -2,6 +2,7 @@
 
 mod broken;
 mod capped;
+mod capped_sums;
 mod checks;
 mod cli;
 mod coop;

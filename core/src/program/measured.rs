@@ -16,7 +16,7 @@ pub struct Measured {
     pub of: Quantity,
     pub per: Per,
     pub window: Window,
-    /// Which side rules where tables change within a window, or splits and terms within a month.
+    /// Which side rules where tables change within a window, or splits, terms and caps within a month.
     pub at: Side,
     /// A measure below it earns nothing. At amount scale.
     pub minimum: Option<i128>,
@@ -136,7 +136,7 @@ impl Measured {
         found.map(|dated| &dated.table)
     }
 
-    /// The day whose term and split an earning has that is booked in a month, of the window that
+    /// The day whose term, split and cap an earning has that is booked in a month, of the window that
     /// begins with `first`.
     #[must_use]
     pub fn rules_day(&self, first: Period, booked: Period) -> NaiveDate {
@@ -335,7 +335,10 @@ pub(super) fn check(
     };
     let terms = within_month(&mut program.terms.iter().map(|term| term.days));
     let splits = within_month(&mut program.splits.iter().map(|split| split.days));
-    if let Some(day) = shared.or(terms).or(splits) {
+    let named = |&position: &usize| program.levers[position].lever == *lever.lever.get_ref();
+    let caps = program.caps.iter().filter(|cap| cap.levers.iter().any(named));
+    let caps = within_month(&mut caps.map(|cap| cap.days));
+    if let Some(day) = shared.or(terms).or(splits).or(caps) {
         let message = format!(
             "expected `at = \"start\"` or `\"end\"` in `[lever.measure]`: rules change on {day}, within \
              a window or month of the lever"

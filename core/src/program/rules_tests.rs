@@ -126,7 +126,17 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
         (
             "levers = [\"core\"]",
             "",
-            "p.toml:28: expected levers that earn line by line, found `volume`",
+            "p.toml:28: expected levers measured per customer, found `volume`",
+        ),
+        (
+            "per = \"customer\"\nwindow = \"year\"\nlevers = [\"core\"]",
+            "per = \"participant\"\nwindow = \"year\"\non = \"base\"",
+            "p.toml:28: expected `on = \"payout\"` for `volume`, which earns on a measure",
+        ),
+        (
+            "per = \"customer\"\nwindow = \"year\"\nlevers = [\"core\"]",
+            "per = \"program\"\nwindow = \"year\"\nuntil = \"2021-03-14\"",
+            "p.toml:18: expected `at = \"start\"` or `\"end\"` in `[lever.measure]`: rules change on 2021-03-15",
         ),
         (
             "[payment]",
