@@ -73,7 +73,7 @@ WITH items AS (
     FROM capped_aggregates()
     UNION ALL BY NAME
     SELECT '' AS source,
-        concat_ws('/', coalesce(customer_id, ''), strftime(window_on, '%Y-%m'),
+        concat_ws('/', coalesce(customer_id, company, ''), strftime(window_on, '%Y-%m'),
             strftime(window_end - INTERVAL 1 MONTH, '%Y-%m'), period) AS transaction_id,
         program, lever, cap, participant_id, customer_id, last_day((period || '-01')::DATE)
             AS transaction_on,

@@ -336,7 +336,7 @@ impl<'a> Look<'a> {
                 aggregate: Some(&solved.key(context, period)),
                 outcome: &solved.outcome(context, earned),
                 terms: &earned.terms,
-                amounts: &Amounts::of_earned(earned.step.amount(), &earned.terms)?,
+                amounts: &Amounts::of_earned(earned.amount(), &earned.terms)?,
             };
             self.take(&item, ruled, false)?;
         }

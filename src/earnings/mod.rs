@@ -24,6 +24,7 @@ mod shares;
 mod sink;
 mod tier_detail;
 mod unit;
+mod windows;
 
 use crate::eligibility::{Decisions, ParticipantMap};
 use crate::error::Result;
@@ -44,7 +45,7 @@ use rayon::prelude::*;
 use rules::ProductGroups;
 use shares::Shares;
 use sink::Written;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the earnings stage is given.
@@ -132,6 +133,10 @@ pub fn earn(request: &Request) -> Result<Earned> {
         written.push(unit.written);
         originals.extend(unit.aside.originals);
     }
+    // Measures may earn in months without a line.
+    let with_lines: HashSet<Period> = rest.iter().map(|(period, ..)| *period).collect();
+    let others = measures.by_period.keys().filter(|period| !with_lines.contains(period));
+    rest.extend(others.map(|&period| (period, Vec::new(), shares::Taken::default())));
     let reversals: Vec<Option<Written>> = rest
         .into_par_iter()
         .map(|(period, refunds, taken)| {
@@ -167,7 +172,7 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     let names = Names::collect(
         request.programs,
         request.partners,
-        request.map,
+        (request.map, request.decisions),
         request.product_groups,
         first,
         last,

@@ -3,12 +3,12 @@
 use super::context::Context;
 use super::credits::Credits;
 use super::evaluate::{Outcome, Verdict};
-use super::measures::{
-    Earned, Measures, Solved, WindowKey, customer_of, line_adds, piece_adds, window_key,
-};
-use super::rows::{Line, Share, Subject};
+use super::measures::{Measures, WindowKey, line_adds, piece_adds, window_of};
+use super::measures::Subject;
+use super::rows::{self, Line, Share};
 use super::sink::{Ids, Origin, Sink};
 use super::unit::Original;
+use super::windows::{Earned, Solved};
 use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, rescale};
@@ -85,9 +85,7 @@ impl<'a> Shares<'a> {
             let program = &self.context.programs[outcome.program];
             let Some(measured) = &program.levers[outcome.lever].measured else { continue };
             let adds = line_adds(measured.of, terms.exchange_rate, line)?;
-            let window = measured.window.first(self.period, program.fiscal_year_start);
-            let customer = customer_of(measured, line.customer_id);
-            self.part(sink, line, outcome, (window, customer), adds)?;
+            self.part(sink, line, outcome, (self.period, line.customer_id), adds)?;
         }
         Ok(())
     }
@@ -108,9 +106,8 @@ impl<'a> Shares<'a> {
         let program = &self.context.programs[outcome.program];
         let Some(measured) = &program.levers[outcome.lever].measured else { return Ok(()) };
         let adds = piece_adds(measured.of, terms.exchange_rate, original, taken)?;
-        let window = measured.window.first(original.period, program.fiscal_year_start);
-        let customer = customer_of(measured, original.customer_id.as_deref());
-        self.part(sink, line, outcome, (window, customer), adds)
+        let of = (original.period, original.customer_id.as_deref());
+        self.part(sink, line, outcome, of, adds)
     }
 
     fn part(
@@ -118,19 +115,18 @@ impl<'a> Shares<'a> {
         sink: &mut Sink,
         line: &Line,
         outcome: &Outcome,
-        (window, customer): (Period, Option<&str>),
+        of: (Period, Option<&str>),
         adds: i128,
     ) -> Result<()> {
-        let participant = outcome.subject.participant;
-        let key = window_key(outcome.program, outcome.lever, participant, customer, window);
+        let Some((key, _)) = window_of(self.context, outcome, of) else { return Ok(()) };
         let Some(Window { solved, earning }) = self.windows.get(&key) else { return Ok(()) };
         let Some(earning) = earning else {
             return sink.refused(line, &outcome.subject, &[Reason::NoRate], None);
         };
-        let last = &solved.last;
         let id = line.transaction_id.unwrap_or_default();
         let original = line.original_transaction_id;
-        if last.key() == (line.source, id, original) {
+        let place = (line.source, id, original);
+        if solved.last.as_ref().is_some_and(|last| last.key() == place) {
             // It takes the rest, once all others have theirs.
             return Ok(());
         }
@@ -170,7 +166,7 @@ impl<'a> Shares<'a> {
         for (key, Window { solved, earning }) in windows {
             let Some(earning) = earning else { continue };
             earning.write(sink, self.context, solved, self.period)?;
-            let last = &solved.last;
+            let Some(last) = &solved.last else { continue };
             let given = self.taken.get(&key).copied().unwrap_or_default();
             for (given, (earning_id, earning_type)) in
                 given.into_iter().zip(earning.ids.into_iter().flatten())
@@ -202,7 +198,7 @@ impl<'a> Earning<'a> {
         (earned, credits): (&'a Earned, &Credits),
         period: Period,
     ) -> Result<Earning<'a>> {
-        let gross = Amounts::of_earned(earned.step.amount(), &earned.terms)?;
+        let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
         let outcome = solved.outcome(context, earned);
         let key = solved.key(context, period);
         let line = solved.line(context, earned, period);
@@ -224,7 +220,7 @@ impl<'a> Earning<'a> {
         let origin = Origin {
             fund_period: last.min(period),
             aggregate_key: Some(&self.key),
-            tier_detail: Some(super::tier_detail::json(self.earned, solved.window, last)),
+            tier_detail: Some(super::tier_detail::json(solved, self.earned, last)),
         };
         let line = solved.line(context, self.earned, period);
         let outcome = solved.outcome(context, self.earned);
@@ -241,10 +237,11 @@ impl Solved {
         lever.measured.as_ref().map_or(self.window, |measured| measured.window.last(self.window))
     }
 
-    /// `customer/first month/last month/month`: what tells earnings of a lever apart.
+    /// `customer or company/first month/last month/month`: what tells earnings of a lever apart.
     pub fn key(&self, context: &Context, period: Period) -> String {
+        let Subject { customer, company, .. } = &self.subject;
         [
-            self.subject.customer.as_deref().unwrap_or_default(),
+            customer.as_deref().or(company.as_deref()).unwrap_or_default(),
             &self.window.to_string(),
             &self.last_month(context).to_string(),
             &period.to_string(),
@@ -262,7 +259,7 @@ impl Solved {
             transaction_on: period.last_day().to_epoch_days(),
             period: context.names.period(period),
             currency: context.facts[self.subject.program].currency,
-            base: earned.step.measured,
+            base: earned.measured,
             quantity: 0,
         }
     }
@@ -270,7 +267,7 @@ impl Solved {
     pub fn outcome(&self, context: &Context, earned: &Earned) -> Outcome {
         let (program, lever) = (self.subject.program, self.subject.lever);
         let facts = &context.facts[program];
-        let subject = Subject {
+        let subject = rows::Subject {
             program: facts.key,
             term: earned.term,
             lever: facts.levers[lever],

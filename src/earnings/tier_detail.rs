@@ -1,14 +1,15 @@
 //! How a measured earning came about, as JSON: the window, what it measures, its tiers. Decimals are
 //! strings; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the earning,
-//! gross.
+//! gross. A company's stands on each of its locations' earnings, which re-add.
 
-use super::measures::Earned;
+use super::windows::{Earned, Solved};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, format};
 use earnest_core::tiers::Terms;
 use serde_json::{Map, Value, json};
 
-pub fn json(earned: &Earned, window: Period, last: Period) -> String {
+pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
+    let window = solved.window;
     let step = &earned.step;
     let minor = earned.terms.minor_units;
     let quantity = |value| format(value, AMOUNT_SCALE, 0);
@@ -24,10 +25,16 @@ pub fn json(earned: &Earned, window: Period, last: Period) -> String {
                 Terms::Rate(rate) => {
                     tier.insert("rate".to_owned(), json!(format(rate, RATE_SCALE, 0)));
                 }
-                Terms::UnitPrice { price, .. } => {
+                Terms::UnitPrice { price, per } => {
                     tier.insert("price".to_owned(), json!(format(price, RATE_SCALE, 0)));
+                    if let Some(per) = per {
+                        tier.insert("per".to_owned(), json!(quantity(per)));
+                    }
                 }
-                Terms::None | Terms::Amount(_) => {}
+                Terms::Amount(whole) => {
+                    tier.insert("whole".to_owned(), json!(format(whole, RATE_SCALE, 0)));
+                }
+                Terms::None => {}
             }
             if slice.flat != 0 {
                 tier.insert("flat".to_owned(), json!(format(slice.flat, EXACT_SCALE, 0)));
@@ -46,6 +53,12 @@ pub fn json(earned: &Earned, window: Period, last: Period) -> String {
     });
     if let Some(baseline) = earned.baseline {
         detail["baseline"] = json!(quantity(baseline));
+    }
+    if let Some(trailing) = earned.trailing {
+        detail["trailing"] = json!(quantity(trailing));
+    }
+    if let Some(company) = &solved.subject.company {
+        detail["company"] = json!(company);
     }
     detail.to_string()
 }

@@ -59,7 +59,7 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
                   levers = [\"core\"]\n[payment]";
     let cases: &[(&str, &str, &str)] = &[
         ("window = \"quarter\"\n", "", "p.toml: TOML parse error at line 22"),
-        ("window = \"quarter\"", "window = \"fortnight\"", "unknown variant `fortnight`"),
+        ("window = \"quarter\"", "window = \"fortnight\"", "p.toml:23: expected `month`, `quarter`, `half`, `year` or `{ days = 365 }`, found `fortnight`"),
         (
             "[lever.measure]\nwindow = \"quarter\"\n",
             "",
@@ -96,7 +96,7 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
         (
             "window = \"quarter\"",
             "window = \"quarter\"\nbaseline = \"best\"",
-            "p.toml:24: expected `last_year`, `previous` or an amount, found `best`",
+            "p.toml:24: expected `last_year`, `previous`, `high_water` or an amount, found `best`",
         ),
         (
             "window = \"quarter\"",
