@@ -236,7 +236,7 @@ SELECT running.* EXCLUDE (adds, cumulated), program.currency, minor_of(program.c
     END AS compared,
     CASE WHEN trailing_days IS NOT NULL
         THEN measure_of(quantity_of, coalesce(days_before.adds, 0), minor_of(program.currency))
-    END AS trailing,
+    END AS days_measure,
     flat_on_zero,
     coalesce(revenue.missing, false) OR coalesce(high_water.missing, false)
         OR coalesce(days_before.missing, false) AS held,
@@ -296,7 +296,7 @@ CREATE OR REPLACE TEMP TABLE measured_totals AS
 WITH counted AS (
     SELECT *,
         CASE
-            WHEN coalesce(trailing, measure) < minimum THEN NULL
+            WHEN coalesce(days_measure, measure) < minimum THEN NULL
             WHEN baseline IS NULL THEN measure
             ELSE greatest(measure - compared, 0)
         END::HUGEINT AS counted
@@ -318,7 +318,7 @@ ruled AS (
 sized AS (
     SELECT ruled.*, program_tier.* EXCLUDE (program, lever, place, from_on, until_on),
         in_units(abs(counted), divide_by, scale_rounding) AS size,
-        in_units(greatest(coalesce(trailing, abs(counted)), 0)::HUGEINT, divide_by, scale_rounding)
+        in_units(greatest(coalesce(days_measure, abs(counted)), 0)::HUGEINT, divide_by, scale_rounding)
             AS picks
     FROM ruled
     JOIN program_tier

@@ -1,7 +1,7 @@
 //! The dictionaries of the output's repeating texts. Rows carry 32-bit keys into them.
 
 use super::facts::Partners;
-use crate::eligibility::ParticipantMap;
+use crate::eligibility::{Decisions, ParticipantMap};
 use arrow::array::{AsArray, RecordBatch, StringArray};
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::currency;

@@ -12,6 +12,7 @@ mod faults;
 mod golden;
 mod ingest;
 mod measured;
+mod measured_wide;
 mod plans;
 mod programs;
 mod properties;
