@@ -280,6 +280,8 @@ minimum = "0"
         assert_eq!(amounts(steps), ["7000", "-7000"]);
         let minimum = trailing.replace("365 }", "365 }\nminimum = \"5000.01\"");
         assert_eq!(amounts(run(&minimum, "0", &[("2021-01", "100")])), ["0"]);
+        let reached = minimum.replace("5000.01", "5000");
+        assert_eq!(amounts(run(&reached, "0", &[("2021-01", "100")])), ["7000"]);
     }
 
     #[test]

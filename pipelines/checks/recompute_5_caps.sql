@@ -48,7 +48,8 @@ SELECT * FROM plain_lines WHERE any_capped();
 CREATE OR REPLACE TEMP VIEW capped_outcomes AS
 SELECT *
 FROM outcomes_of('cappable_lines')
-WHERE cap IS NOT NULL AND participant_id IS NOT NULL AND reason IS NULL;
+WHERE cap IS NOT NULL AND participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated
+    AND NOT measured;
 
 -- Gross is in program currency: minor units of what is earned, or base with 12 decimals.
 CREATE OR REPLACE TEMP TABLE capped_items AS

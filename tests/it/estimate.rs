@@ -196,13 +196,17 @@ fn every_template_estimates() {
     )
     .expect("a file");
     // 18,000 × 4 % + 3,000 × 4 % + 500 × 4.75 %; 18,000 × 2 %; no year before: 500 × 8 %;
-    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %.
+    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %; 150 × 2; 9,000 × 1 % + 9,000 × 3 %;
+    // twice 5,000 × 1 % + 9,000 × 2 %, two packages, a flat of November's.
     let expected = [
         ("rates", "863.75"),
         ("tiers", "360.00"),
         ("growth", "40.00"),
         ("units", "825.00"),
         ("caps", "997.50"),
+        ("seats", "300.00"),
+        ("company", "360.00"),
+        ("shapes", "565.00"),
     ];
     let templates = project().join("pipelines/programs/templates");
     let count = std::fs::read_dir(&templates).expect("templates").count();
@@ -225,7 +229,7 @@ fn every_template_estimates() {
         let table = text(&estimate(&arguments.concat()).stdout);
         assert!(table.contains("Tiers") && table.contains("Caps"), "{table}");
         let told =
-            [("tiers", "tier 2 18000 × 0.02 = 360.00"), ("growth", "baseline 0: tier 1 500")];
+            [("tiers", "tier 2 18000 × 0.02 = 360.00"), ("growth", "baseline 0: tier 1 500"), ("company", "days before 18000")];
         let told =
             told.iter().find(|(of, _)| *of == name).is_none_or(|(_, how)| table.contains(how));
         assert!(told, "{table}");
