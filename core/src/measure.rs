@@ -4,8 +4,8 @@
 use crate::Error;
 use crate::calendar::Period;
 use crate::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, allocate, multiply, power_of_ten, rescale, subtract,
-    sum,
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, allocate, multiply, power_of_ten, rescale,
+    subtract, sum,
 };
 use crate::program::measured::{Measured, Quantity};
 use crate::tiers::{Priced, Terms, TierTable};

@@ -321,11 +321,7 @@ impl Tables {
                  baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN",
                 self.measures,
             ),
-            (
-                "program_payee",
-                "program TEXT, lever TEXT, company TEXT, payee TEXT",
-                self.payees,
-            ),
+            ("program_payee", "program TEXT, lever TEXT, company TEXT, payee TEXT", self.payees),
             (
                 "program_tier",
                 "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, shape TEXT, \

@@ -109,11 +109,7 @@ struct Item {
 ///
 /// # Errors
 /// If a file can't be read, or on overflow.
-pub fn credit(
-    context: &Context,
-    periods: &[PeriodFiles],
-    measures: &Measures,
-) -> Result<Credits> {
+pub fn credit(context: &Context, periods: &[PeriodFiles], measures: &Measures) -> Result<Credits> {
     if context.programs.iter().all(|program| program.caps.is_empty()) {
         return Ok(Credits::default());
     }

@@ -3,8 +3,8 @@
 use super::context::Context;
 use super::credits::Credits;
 use super::evaluate::{Outcome, Verdict};
-use super::measures::{Measures, WindowKey, line_adds, piece_adds, window_of};
 use super::measures::Subject;
+use super::measures::{Measures, WindowKey, line_adds, piece_adds, window_of};
 use super::rows::{self, Line, Share};
 use super::sink::{Ids, Origin, Sink};
 use super::unit::Original;

@@ -156,9 +156,7 @@ fn solve_whole(
     mut windows: Vec<Window>,
     revenue: &Revenue,
 ) -> Result<Vec<(Period, WindowKey, Solved)>> {
-    windows.sort_by_key(|window| {
-        window.months.first().map(|(_, added)| added.subject.participant)
-    });
+    windows.sort_by_key(|window| window.months.first().map(|(_, added)| added.subject.participant));
     let Some((_, any)) = windows.first().and_then(|window| window.months.first()) else {
         return Ok(Vec::new());
     };
@@ -369,9 +367,8 @@ struct Location {
 impl Location {
     fn new(window: Window) -> Location {
         let first = window.months.first();
-        let whose = first.map(|(_, added)| {
-            (added.subject.clone(), added.role, added.partner, added.source)
-        });
+        let whose = first
+            .map(|(_, added)| (added.subject.clone(), added.role, added.partner, added.source));
         Location {
             key: window.key,
             months: window.months.into_iter().peekable(),
@@ -395,10 +392,7 @@ impl Location {
     fn subject(&self, whole: &Whole) -> Subject {
         match &self.whose {
             Some((subject, ..)) => subject.clone(),
-            None => Subject {
-                participant: whole.payee.unwrap_or(-1),
-                ..whole.subject.clone()
-            },
+            None => Subject { participant: whole.payee.unwrap_or(-1), ..whole.subject.clone() },
         }
     }
 

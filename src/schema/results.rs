@@ -109,13 +109,9 @@ pub const EARNINGS: Table = Table {
             "The transaction date; for aggregates the period's last day within the segment",
         ),
         content("participant_id", Text, "The location that is paid"),
-        optional(
-            "earning_participant_id",
-            Text,
-            "The partner id on the transaction; null if a window earns without one",
-        ),
+        optional("earning_participant_id", Text, "The partner id on the transaction, if any"),
         content("role", Text, "`direct`, `provider` or `reseller`"),
-        optional("source", Text, "The source of the transaction; null if a window earns without one"),
+        optional("source", Text, "The source of the transaction, if any"),
         optional("transaction_id", Text, "The transaction; null for aggregates"),
         optional(
             "original_transaction_id",

@@ -41,13 +41,15 @@ fn month(month: i32) -> String {
 
 fn of_measure(lever: &measured::Lever, number: usize, lines: &[Line]) -> Vec<Item> {
     let earned = measured::evaluate(lever, lines).into_iter();
-    let item = |((participant, customer, window), booked, earns): (measured::Subject, i32, i128)| {
-        let last = window + lever.months - 1;
-        let customer_id = customer.map_or(String::new(), |customer: usize| format!("C{customer}"));
-        let key = format!("{customer_id}/{}/{}/{}", month(window), month(last), month(booked));
-        let place = ((booked, last_day(booked)), key, number, participant);
-        Item { place, customer, counts: booked.min(last), earns, base: 0 }
-    };
+    let item =
+        |((participant, customer, window), booked, earns): (measured::Subject, i32, i128)| {
+            let last = window + lever.months - 1;
+            let customer_id =
+                customer.map_or(String::new(), |customer: usize| format!("C{customer}"));
+            let key = format!("{customer_id}/{}/{}/{}", month(window), month(last), month(booked));
+            let place = ((booked, last_day(booked)), key, number, participant);
+            Item { place, customer, counts: booked.min(last), earns, base: 0 }
+        };
     earned.map(item).collect()
 }
 

@@ -228,8 +228,11 @@ fn every_template_estimates() {
         assert_eq!(found, total, "{name}: {amounts:?}");
         let table = text(&estimate(&arguments.concat()).stdout);
         assert!(table.contains("Tiers") && table.contains("Caps"), "{table}");
-        let told =
-            [("tiers", "tier 2 18000 × 0.02 = 360.00"), ("growth", "baseline 0: tier 1 500"), ("company", "days before 18000")];
+        let told = [
+            ("tiers", "tier 2 18000 × 0.02 = 360.00"),
+            ("growth", "baseline 0: tier 1 500"),
+            ("company", "days before 18000"),
+        ];
         let told =
             told.iter().find(|(of, _)| *of == name).is_none_or(|(_, how)| table.contains(how));
         assert!(told, "{table}");

@@ -48,8 +48,9 @@ fn lever(random: &mut Random) -> Lever {
         _ => random.of(&SHAPES[..2]),
     };
     let zero = per != Per::Customer && random.yes(5);
-    let mut edges: Vec<i128> =
-        (0..1 + random.below(3)).map(|_| 1 + random.below(if units { 90 } else { 9_000 })).collect();
+    let mut edges: Vec<i128> = (0..1 + random.below(3))
+        .map(|_| 1 + random.below(if units { 90 } else { 9_000 }))
+        .collect();
     edges.sort_unstable();
     edges.dedup();
     let open = (shape != "interpolated").then_some(None);
@@ -172,9 +173,7 @@ impl Lever {
             };
             let nothing = size == 0;
             let due = match self.shape {
-                "whole" => {
-                    (above(picks) || lower == 0) && below(picks) && (!nothing || self.zero)
-                }
+                "whole" => (above(picks) || lower == 0) && below(picks) && (!nothing || self.zero),
                 "interpolated" => lower < size,
                 _ if nothing => self.zero && lower == 0,
                 _ => above(size),

@@ -59,7 +59,11 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
                   levers = [\"core\"]\n[payment]";
     let cases: &[(&str, &str, &str)] = &[
         ("window = \"quarter\"\n", "", "p.toml: TOML parse error at line 22"),
-        ("window = \"quarter\"", "window = \"fortnight\"", "p.toml:23: expected `month`, `quarter`, `half`, `year` or `{ days = 365 }`, found `fortnight`"),
+        (
+            "window = \"quarter\"",
+            "window = \"fortnight\"",
+            "p.toml:23: expected `month`, `quarter`, `half`, `year` or `{ days = 365 }`, found `fortnight`",
+        ),
         (
             "[lever.measure]\nwindow = \"quarter\"\n",
             "",
@@ -156,9 +160,14 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
 #[test]
 fn what_does_not_go_together_is_refused() {
     let window = "window = \"quarter\"";
-    let tiers = "shape = \"whole\"\ntier = [{ up_to = \"1000\", rate = \"0.01\" }, { rate = \"0.02\" }]";
+    let tiers =
+        "shape = \"whole\"\ntier = [{ up_to = \"1000\", rate = \"0.01\" }, { rate = \"0.02\" }]";
     let cases: &[(&str, &str, &str)] = &[
-        ("shape = \"whole\"", "shape = \"rolling\"", "p.toml:25: expected `window = \"month\"`: tables"),
+        (
+            "shape = \"whole\"",
+            "shape = \"rolling\"",
+            "p.toml:25: expected `window = \"month\"`: tables",
+        ),
         (
             "shape = \"whole\"",
             "shape = \"whole\"\nunit_scale = { divide_by = \"10\" }",
@@ -175,8 +184,16 @@ fn what_does_not_go_together_is_refused() {
             "p.toml:26: expected a number above 0 to divide by",
         ),
         ("rate = \"0.02\" }", "amount = \"5\" }", "p.toml:25: expected in each tier a `rate`"),
-        (window, "window = { weeks = 3 }", "p.toml:23: expected `month`, `quarter`, `half`, `year` or"),
-        (window, "window = { days = 0 }", "p.toml:23: expected `month`, `quarter`, `half`, `year` or"),
+        (
+            window,
+            "window = { weeks = 3 }",
+            "p.toml:23: expected `month`, `quarter`, `half`, `year` or",
+        ),
+        (
+            window,
+            "window = { days = 0 }",
+            "p.toml:23: expected `month`, `quarter`, `half`, `year` or",
+        ),
         (
             &format!("{window}\n[[lever.tiers]]\nshape = \"whole\""),
             "window = { days = 90 }\n[[lever.tiers]]\nshape = \"marginal\"",

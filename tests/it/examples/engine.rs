@@ -41,7 +41,7 @@ pub struct Results {
     pub balances: Vec<Vec<String>>,
     /// Earned, converted, left.
     pub funds: Vec<Vec<String>>,
-    /// Cycle, payment date, gross.
+    /// Cycle, due day, gross.
     pub payments: Vec<Vec<String>>,
     /// Gross, used, left.
     pub caps: Vec<Vec<String>>,
@@ -98,7 +98,9 @@ pub fn run(cases: &[Case]) -> BTreeMap<String, Result<Row, Failure>> {
     let trials: Vec<(String, &str, Trial)> = cases
         .iter()
         .enumerate()
-        .filter_map(|(number, case)| Some((format!("c{number:03}"), case.id.as_str(), trial(case)?)))
+        .filter_map(|(number, case)| {
+            Some((format!("c{number:03}"), case.id.as_str(), trial(case)?))
+        })
         .collect();
     if trials.is_empty() {
         return BTreeMap::new();
@@ -129,7 +131,7 @@ pub fn run(cases: &[Case]) -> BTreeMap<String, Result<Row, Failure>> {
             |results| &mut results.funds,
         ),
         (
-            "SELECT program, cycle, payment_date::VARCHAR, gross_program_amount::VARCHAR FROM payments",
+            "SELECT program, cycle, due_on::VARCHAR, gross_program_amount::VARCHAR FROM payments",
             |results| &mut results.payments,
         ),
         (

@@ -102,7 +102,10 @@ struct RawTier {
 ///
 /// # Errors
 /// With file, line, what was expected, what was found.
-pub(in crate::program) fn measured(place: &Place, lever: &raw::Lever) -> Result<Option<Measured>, Error> {
+pub(in crate::program) fn measured(
+    place: &Place,
+    lever: &raw::Lever,
+) -> Result<Option<Measured>, Error> {
     let Some(measure) = &lever.measure else {
         return match lever.tiers.first() {
             Some(table) => {
@@ -168,7 +171,8 @@ fn window(place: &Place, at: &Spanned<Value>) -> Result<(Window, Option<u32>), E
     };
     let table = at.get_ref().as_table().filter(|table| table.len() == 1);
     let days = table.and_then(|table| table.get("days")).and_then(Value::as_integer);
-    let days = days.and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=3_660).contains(days));
+    let days =
+        days.and_then(|days| u32::try_from(days).ok()).filter(|days| (1..=3_660).contains(days));
     match (named, days) {
         (Some(window), _) => Ok((window, None)),
         (None, Some(days)) => Ok((Window::Month, Some(days))),
@@ -234,11 +238,7 @@ fn baseline(place: &Place, at: &raw::Text) -> Result<Baseline, Error> {
     }
 }
 
-fn dated_table(
-    place: &Place,
-    raw: &RawTable,
-    measure: &RawMeasure,
-) -> Result<DatedTable, Error> {
+fn dated_table(place: &Place, raw: &RawTable, measure: &RawMeasure) -> Result<DatedTable, Error> {
     let days = place.days(raw.from.as_ref(), raw.until.as_ref())?;
     let line = raw.shape.span().start;
     let shape = match raw.shape.get_ref() {
