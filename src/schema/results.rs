@@ -50,14 +50,14 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 1,
-    description: "What is decided once: whether a half's co-op reached the threshold, and when trailing revenue did",
+    version: 2,
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took",
     grain: "one row per program × kind × subject × window",
     key: &["program", "kind", "subject", "window"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
-        content("kind", Text, "`coop_threshold` or `trailing_revenue`"),
+        content("kind", Text, "`coop_threshold`, `trailing_revenue` or `forfeiture`"),
         content(
             "subject",
             Text,
@@ -66,22 +66,28 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture",
         ),
         content(
             "cycle",
             Text,
-            "The cycle that decides it: the half's last month, or that of the assessment, is due in it",
+            "The cycle that decides it: the half's last month, or that of the assessment, is due in it, or the oldest open one if that is later",
         ),
-        content("outcome", Text, "`qualified`, or `converted`: the co-op became rebate"),
+        content(
+            "outcome",
+            Text,
+            "`qualified`; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
+        ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back",
         ),
         content("threshold", Money, "What it had to reach"),
         content("decided_on", Date, "The cycle's due day; the day of the assessment"),
+        provenance("known_on", Date, "The as-of date of the run that first decided it so"),
+        optional("frozen_by", Text, "The cycle whose close froze it; null: it is decided anew"),
     ],
 };
 
@@ -284,7 +290,7 @@ pub const OUT_OF_SCOPE: Table = Table {
 
 pub const PAYMENTS: Table = Table {
     name: "payments",
-    version: 1,
+    version: 2,
     description: "Payment orders",
     grain: "one row per payment order: program × earning type × participant × method × currency × cycle × order kind × sequence",
     key: &["payment_id"],
@@ -311,7 +317,7 @@ pub const PAYMENTS: Table = Table {
         content(
             "status",
             Text,
-            "`proposed` until the cycle is closed; of claims until the export says `Sent`, then `paid`",
+            "`proposed` until the cycle is closed, then `ordered`; where the job asks for approval `waiting`, then `approved`; of claims `proposed` until the export says `Sent`, then `paid`",
         ),
         content("program_currency", Text, "Currency of gross_program_amount"),
         content("gross_program_amount", Money, "What the order releases, in program currency"),
@@ -328,6 +334,11 @@ pub const PAYMENTS: Table = Table {
         content("withheld_tax", Money, "Withheld, in payment currency"),
         content("sales_tax", Money, "Added, in payment currency"),
         content("total_payment", Money, "gross_amount − withheld_tax + sales_tax"),
+        provenance(
+            "closed_snapshot",
+            Integer,
+            "The snapshot that closed it; null: its cycle is open",
+        ),
     ],
 };
 
