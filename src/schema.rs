@@ -9,11 +9,13 @@ mod closes;
 pub mod docs;
 mod fund;
 mod results;
+mod runs;
 mod staged;
 
 pub use closes::*;
 pub use fund::*;
 pub use results::*;
+pub use runs::*;
 pub use staged::*;
 
 /// One published or staged table.
