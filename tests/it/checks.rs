@@ -78,7 +78,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "conversions",
         "determinations",
         "SELECT program, 'coop_threshold' AS kind, participant_id AS subject, fund_half AS \"window\",
-            'converted' AS outcome, earned AS measured, earned AS threshold FROM coop_fund",
+            'converted' AS outcome, earned AS measured, earned AS threshold, NULL::VARCHAR AS frozen_by
+            FROM coop_fund",
     ),
     (
         "coop_expiry",
