@@ -5,7 +5,7 @@ mod payments;
 mod tables;
 
 use super::{AMOUNT, DAY, LEVER, PERIOD, Results, Sold, TRANSACTION, Trial};
-use crate::examples::compare::{Found, Row, exact, exacts};
+use crate::examples::compare::{Found, exact, exacts};
 use crate::examples::fields::{Failure, Fields};
 use toml::Table;
 
