@@ -2,12 +2,16 @@
 //! check whose tables aren't filled yet is `not applicable`, never `ok`.
 
 mod compare;
+pub mod controls;
+pub mod doubt;
 mod files;
 mod funds;
 mod identities;
 mod keys;
 mod money;
 mod program_tables;
+pub mod programs;
+pub mod sources;
 mod trailing;
 
 pub use files::files;

@@ -21,6 +21,7 @@ mod open;
 mod parse;
 mod plan;
 mod read;
+mod reread;
 mod rejects;
 mod rows;
 mod seen;
@@ -32,7 +33,9 @@ mod supersede;
 pub(crate) mod toml_file;
 
 pub use format::Format;
+pub use format::plausible;
 pub use in_force::{InForceFile, in_force, read_table};
+pub use reread::{Record, reread};
 
 use crate::error::Result;
 use crate::job::Job;
