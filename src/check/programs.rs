@@ -231,7 +231,7 @@ fn expired(
         )
         SELECT count(*)::VARCHAR, min(transaction_on)::VARCHAR, max(transaction_on)::VARCHAR
         FROM (
-            SELECT DISTINCT source, transaction_id, transaction_on FROM lines JOIN covered
+            SELECT DISTINCT lines.source, transaction_id, transaction_on FROM lines JOIN covered
                 ON covered.data_role = lines.data_role
             LEFT JOIN product_groups_in_force AS members
                 ON members.product_group = covered.product_group

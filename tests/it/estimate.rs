@@ -54,6 +54,15 @@ fn with_every_export_it_is_the_daily_job() {
     };
     let generated = earnest::generate::generate(&request).expect("exports");
     let as_of = generated.last_known_on.to_string();
+    // Programs that ask for nothing that an estimate assumes.
+    let job = std::fs::read_to_string(&generated.pipeline).expect("the job");
+    let programs = project().join("tests/golden/programs");
+    let fixed = |line: &str| match line.starts_with("programs = ") {
+        true => format!("programs = \"{}/*.toml\"\n", programs.display()),
+        false => format!("{line}\n"),
+    };
+    let job: String = job.lines().map(fixed).collect();
+    std::fs::write(&generated.pipeline, job).expect("written");
     let warehouse = tempfile::tempdir().expect("a folder");
     let run = earnest(&generated.pipeline, warehouse.path(), &["run", "--as-of", &as_of]);
     assert!(matches!(run.status.code(), Some(0 | 1)), "{}", text(&run.stderr));
@@ -88,7 +97,7 @@ fn with_every_export_it_is_the_daily_job() {
         "estimated_payment_month",
     ];
     for program in ["csp-direct-bill", "csp-indirect-provider", "csp-indirect-reseller"] {
-        let file = format!("pipelines/programs/{program}.toml");
+        let file = format!("tests/golden/programs/{program}.toml");
         let mut all = vec!["--program", &file, "--format", "nce-invoice-reconciliation"];
         all.extend(["--as-of", &as_of, "-o", "csv"]);
         all.extend(arguments.iter().map(String::as_str));
@@ -196,13 +205,18 @@ fn every_template_estimates() {
     )
     .expect("a file");
     // 18,000 × 4 % + 3,000 × 4 % + 500 × 4.75 %; 18,000 × 2 %; no year before: 500 × 8 %;
-    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %.
+    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %; 21,000 × 5 %; 21,500 × 3, 4, 2 and 1 %.
     let expected = [
         ("rates", "863.75"),
         ("tiers", "360.00"),
         ("growth", "40.00"),
         ("units", "825.00"),
         ("caps", "997.50"),
+        ("filters", "1050.00"),
+        ("requirements", "645.00"),
+        ("coop", "860.00"),
+        ("payment", "430.00"),
+        ("names", "215.00"),
     ];
     let templates = project().join("pipelines/programs/templates");
     let count = std::fs::read_dir(&templates).expect("templates").count();

@@ -227,7 +227,7 @@ fn wrong_formats_are_found_on_load() {
 const JOBS: &[(&str, &str, &str)] = &[
     ("warehouse =", "warehouses =", "unknown field `warehouses`"),
     (
-        "programs = \"programs/*.toml\"",
+        "programs = \"programs/csp-*.toml\"",
         "programs = \"no/*.toml\"",
         "expected program files, found none at `no/*.toml`",
     ),

@@ -35,6 +35,7 @@ draws = "billing"
 product_groups = ["azure"]
 [lever.measure]
 window = "quarter"
+at = "start"
 minimum = "500"
 [[lever.tiers]]
 shape = "whole"
@@ -110,7 +111,7 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "from = \"2021-01-01\"\nrebate",
             "from = \"2021-01-02\"\nrebate",
-            &["warning 53: expected splits without gaps, found none on 2021-01-01: all is rebate then"],
+            &["warning 54: expected splits without gaps, found none on 2021-01-01: all is rebate then"],
         ),
         (
             "from = \"2021-04-01\"",
@@ -121,13 +122,13 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "shape = \"whole\"\nfrom = \"2021-07-01\"",
             "shape = \"whole\"\nfrom = \"2021-10-01\"",
-            &["warning 38: expected tables without gaps, found none of `volume` for `azure` from \
+            &["warning 39: expected tables without gaps, found none of `volume` for `azure` from \
                2021-07-01 to 2021-09-30"],
         ),
         (
             "until = \"2021-06-30\"\namount",
             "until = \"2020-12-30\"\namount",
-            &["warning 60: expected [[coop.threshold]] without gaps, found none on 2020-12-31, the last \
+            &["warning 61: expected [[coop.threshold]] without gaps, found none on 2020-12-31, the last \
                day of FY21H1"],
         ),
         (
@@ -143,7 +144,7 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "levers = [\"core\"]",
             "levers = [\"core\"]\nfrom = \"2022-07-01\"",
-            &["warning 42: expected a cap with days in a term, found one from 2022-07-01 on: it never \
+            &["warning 43: expected a cap with days in a term, found one from 2022-07-01 on: it never \
                counts"],
         ),
         (
@@ -156,9 +157,9 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
             "minimum = \"500\"",
             "minimum = \"1000.01\"",
             &[
-                "error 34: expected tiers that some measure reaches, found tier 1 up to 1000 below the \
+                "error 35: expected tiers that some measure reaches, found tier 1 up to 1000 below the \
                  minimum 1000.01",
-                "error 38: expected tiers that some measure reaches, found tier 1 up to 1000 below the \
+                "error 39: expected tiers that some measure reaches, found tier 1 up to 1000 below the \
                  minimum 1000.01",
             ],
         ),
@@ -166,7 +167,7 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "{ rate = \"0.03\", flat = \"5\" }",
             "{ rate = \"0.019\" }",
-            &["warning 38: expected a total that rises with volume, found that it falls above 1000 \
+            &["warning 39: expected a total that rises with volume, found that it falls above 1000 \
                (tier 1)"],
         ),
         ("{ rate = \"0.03\", flat = \"5\" }", "{ rate = \"0.019\", flat = \"1\" }", &[]),
@@ -174,20 +175,20 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
             "shape = \"whole\"\nfrom = \"2021-07-01\"\ntier = [{ up_to = \"1000\", rate = \"0.02\" }",
             "shape = \"whole\"\nfrom = \"2021-07-01\"\nedge = \"upper\"\n\
              tier = [{ up_to = \"1000\", rate = \"0.02\", flat = \"100\" }",
-            &["warning 38: expected a total that rises with volume, found that it falls above 1000 \
+            &["warning 39: expected a total that rises with volume, found that it falls above 1000 \
                (tier 1)"],
         ),
         (
             "limit = \"500\"",
             "limit = \"333\"",
-            &["warning 42: expected a cap that leaves at least the payment's minimum 200, found \
+            &["warning 43: expected a cap that leaves at least the payment's minimum 200, found \
                `core-cap`, of which at most 199.8 is paid"],
         ),
         ("limit = \"500\"", "limit = \"333.34\"", &[]),
         (
             "levers = [\"core\"]",
             "levers = [\"core\"]\nfrom = \"2021-01-01\"",
-            &["warning 42: expected a cap that begins and ends with a window, found a change on 2021-01-01 \
+            &["warning 43: expected a cap that begins and ends with a window, found a change on 2021-01-01 \
                within 2020-07-01 to 2021-06-30: the limit counts for what lies on either side"],
         ),
         (
@@ -217,14 +218,18 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "claim_opens_after = 46",
             "claim_opens_after = 300",
-            &["error 63: expected claims that end after they open, found that they open on 2021-10-28 and \
+            &["error 64: expected claims that end after they open, found that they open on 2021-10-28 and \
                end on 2021-08-15"],
         ),
     ];
+    let mut differences = Vec::new();
     for (find, replace, expected) in cases {
         let found = found(find, replace);
-        assert_eq!(found, *expected, "`{replace}`");
+        if found != *expected {
+            differences.push(format!("`{replace}`: expected {expected:#?}, found {found:#?}"));
+        }
     }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
