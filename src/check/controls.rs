@@ -51,7 +51,8 @@ pub fn controls(job: &Job, warehouse: &Path, who: Option<&Who>) -> Vec<Doubt> {
         doubts.extend(one_hand(job, &rules, warehouse, who));
     }
     if !versioned(&job.file) {
-        let message = "expected the job and its programs under version control, found no repository";
+        let message =
+            "expected the job and its programs under version control, found no repository";
         let remedy = "keep them in one, and let CI deliver them: its history says who changed what";
         doubts.push(Doubt::warning(job.file.display().to_string(), message, remedy));
     }
@@ -82,14 +83,16 @@ fn open_to_others(path: &Path) -> Option<Doubt> {
         0o020 => "its group",
         _ => "everybody",
     };
-    let message = format!("expected that only its owner writes it, found mode {mode:04o}: {whose} may");
+    let message =
+        format!("expected that only its owner writes it, found mode {mode:04o}: {whose} may");
     let remedy = format!("chmod go-w {}", path.display());
     Some(Doubt::warning(path.display().to_string(), message, remedy))
 }
 
 /// Who runs the job may also change its rules, or what was received.
 fn one_hand(job: &Job, rules: &[PathBuf], warehouse: &Path, who: &Who) -> Vec<Doubt> {
-    let may_write = |path: &Path| std::fs::metadata(path).is_ok_and(|metadata| who.may_write(&metadata));
+    let may_write =
+        |path: &Path| std::fs::metadata(path).is_ok_and(|metadata| who.may_write(&metadata));
     let mut doubts = Vec::new();
     let place = warehouse.display().to_string();
     if who.uid == 0 {
@@ -118,7 +121,8 @@ fn one_hand(job: &Job, rules: &[PathBuf], warehouse: &Path, who: &Who) -> Vec<Do
             who.uid,
             source.root.display()
         );
-        let remedy = "let whoever delivers the exports own their folders; `earnest` only reads them";
+        let remedy =
+            "let whoever delivers the exports own their folders; `earnest` only reads them";
         doubts.push(Doubt::warning(&place, message, remedy));
     }
     doubts

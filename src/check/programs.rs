@@ -78,7 +78,8 @@ fn texts(connection: &Connection, sql: &str) -> Result<HashSet<String>> {
 fn seen(connection: &Connection) -> Result<Option<Days>> {
     let sql = "SELECT min(transaction_on)::VARCHAR, max(transaction_on + 1)::VARCHAR
         FROM transactions_in_force";
-    let day = |text: &Option<String>| -> Option<NaiveDate> { text.as_deref()?.get(..10)?.parse().ok() };
+    let day =
+        |text: &Option<String>| -> Option<NaiveDate> { text.as_deref()?.get(..10)?.parse().ok() };
     let rows = text_rows(connection, sql, &[])?;
     let row = rows.first().map(|row| (day(&row[0]), day(&row[1])));
     Ok(match row {
@@ -111,8 +112,9 @@ fn unknown_groups(
                 continue;
             }
             let line = places.group(&program.text, place, group);
-            let message =
-                format!("expected a product group that has products, found `{group}`, which has none");
+            let message = format!(
+                "expected a product group that has products, found `{group}`, which has none"
+            );
             findings.push(Finding::error(line, message, remedy));
         }
     }
@@ -195,11 +197,7 @@ fn currencies<'a>(
 }
 
 /// Lines after the last term that would match what earned on its last day.
-fn expired(
-    connection: &Connection,
-    program: &Program,
-    places: &Places,
-) -> Result<Option<Finding>> {
+fn expired(connection: &Connection, program: &Program, places: &Places) -> Result<Option<Finding>> {
     let last = program.terms.iter().enumerate().max_by_key(|(_, term)| term.days.end());
     let Some((place, term)) = last else { return Ok(None) };
     let Some(end) = term.days.until else { return Ok(None) };
@@ -219,8 +217,7 @@ fn expired(
     }
     let mut covered: Vec<String> = covered.into_iter().collect();
     covered.sort();
-    let roles: Vec<String> =
-        program.pays.iter().map(|role| format!("'{}'", role.name())).collect();
+    let roles: Vec<String> = program.pays.iter().map(|role| format!("'{}'", role.name())).collect();
     let sql = format!(
         "WITH covered (product_group, data_role) AS (VALUES {}),
         lines AS (

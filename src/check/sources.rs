@@ -56,7 +56,8 @@ pub fn plausible(job: &Job) -> Result<Vec<Doubt>> {
 
 /// What is wrong with a record by a rule, if something is.
 fn implausible(source: &Source, rule: &Plausible, record: &Record) -> Option<String> {
-    let code = source.format.target("transaction_currency").map(|target| record.text(target.column));
+    let code =
+        source.format.target("transaction_currency").map(|target| record.text(target.column));
     let decimals = currency::minor_units(code.unwrap_or_default())?;
     let name = |column: usize| source.format.columns[column].name.as_str();
     let amount = |column: usize| record.number(column, AMOUNT_SCALE, AMOUNT_SCALE);

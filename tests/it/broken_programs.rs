@@ -38,6 +38,27 @@ fn broken_program_files_are_refused_with_their_message() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// What is shipped can be read, and nothing in it is doubtful.
+#[test]
+fn shipped_programs_and_templates_are_without_doubt() {
+    let programs = project().join("pipelines/programs");
+    let mut doubts = Vec::new();
+    let mut count = 0;
+    for folder in [programs.clone(), programs.join("templates")] {
+        let entries = fs::read_dir(folder).expect("a folder");
+        let paths: Vec<_> = entries
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+            .collect();
+        count += paths.len();
+        let (read, found) = earnest::check::programs::read(&paths);
+        assert!(read.len() == paths.len() || !found.is_empty());
+        doubts.extend(found.iter().map(earnest::check::doubt::Doubt::text));
+    }
+    assert!(count >= 15, "{count} files");
+    assert!(doubts.is_empty(), "{}", doubts.join("\n"));
+}
+
 /// A copy of the sample's job, in a folder of its own, that may be changed.
 fn sample_job(folder: &Path) {
     let pipelines = folder.join("pipelines");
@@ -117,7 +138,10 @@ fn program_files_are_checked_without_a_warehouse() {
     let wrong = check(folder.path(), &["programs"]);
     assert_eq!(wrong.status.code(), Some(2));
     let said = text(&wrong.stdout);
-    assert!(said.contains("expected a program of the job in `successor`, found `nobody`"), "{said}");
+    assert!(
+        said.contains("expected a program of the job in `successor`, found `nobody`"),
+        "{said}"
+    );
 }
 
 const ENDED: &str = r#"program = "csp-indirect-provider"

@@ -129,7 +129,8 @@ fn payable_share(program: &Program, cap: &ProgramCap, lever: &Lever) -> i128 {
     let splits = program.splits.iter().flat_map(|split| [split.days.from, split.days.until]);
     let terms = program.terms.iter().map(|term| term.days.first());
     let days = splits.flatten().chain(terms).chain([cap.days.first()]);
-    let counts = |day: &chrono::NaiveDate| cap.days.contain(*day) && program.term_on(*day).is_some();
+    let counts =
+        |day: &chrono::NaiveDate| cap.days.contain(*day) && program.term_on(*day).is_some();
     days.filter(counts).map(|day| program.rebate_share_on(day)).max().unwrap_or(one)
 }
 
@@ -139,7 +140,8 @@ pub(super) fn funds(program: &Program, places: &Places, findings: &mut Vec<Findi
         && program.splits.iter().any(|split| split.rebate < power_of_ten(RATE_SCALE));
     let rules = places.thresholds.iter().chain(&places.windows);
     if let (false, Some(line)) = (earns, rules.min()) {
-        let message = "expected a `[[split]]` with co-op, found rules of a co-op fund that never earns";
+        let message =
+            "expected a `[[split]]` with co-op, found rules of a co-op fund that never earns";
         findings.push(Finding::warning(*line, message, "add the split, or take the rules out"));
     }
     for (window, line) in program.coop.windows.iter().zip(&places.windows) {

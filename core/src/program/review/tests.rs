@@ -105,13 +105,17 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "from = \"2021-07-01\"\nuntil = \"2022-06-30\"",
             "from = \"2021-07-03\"\nuntil = \"2022-06-30\"",
-            &["warning 9: expected terms without gaps, found none from 2021-07-01 to 2021-07-02: lines \
-               are unearned then"],
+            &[
+                "warning 9: expected terms without gaps, found none from 2021-07-01 to 2021-07-02: lines \
+               are unearned then",
+            ],
         ),
         (
             "from = \"2021-01-01\"\nrebate",
             "from = \"2021-01-02\"\nrebate",
-            &["warning 54: expected splits without gaps, found none on 2021-01-01: all is rebate then"],
+            &[
+                "warning 54: expected splits without gaps, found none on 2021-01-01: all is rebate then",
+            ],
         ),
         (
             "from = \"2021-04-01\"",
@@ -128,8 +132,10 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "until = \"2021-06-30\"\namount",
             "until = \"2020-12-30\"\namount",
-            &["warning 61: expected [[coop.threshold]] without gaps, found none on 2020-12-31, the last \
-               day of FY21H1"],
+            &[
+                "warning 61: expected [[coop.threshold]] without gaps, found none on 2020-12-31, the last \
+               day of FY21H1",
+            ],
         ),
         (
             "from = \"2020-01-01\"\nuntil = \"2020-12-31\"",
@@ -144,14 +150,18 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "levers = [\"core\"]",
             "levers = [\"core\"]\nfrom = \"2022-07-01\"",
-            &["warning 43: expected a cap with days in a term, found one from 2022-07-01 on: it never \
-               counts"],
+            &[
+                "warning 43: expected a cap with days in a term, found one from 2022-07-01 on: it never \
+               counts",
+            ],
         ),
         (
             "requirement = \"enrollment\"",
             "requirement = \"enrollment\"\nfrom = \"2022-08-01\"\nuntil = \"2022-08-31\"",
-            &["warning 13: expected a requirement with days in a term, found one from 2022-08-01 to \
-               2022-08-31: it never counts"],
+            &[
+                "warning 13: expected a requirement with days in a term, found one from 2022-08-01 to \
+               2022-08-31: it never counts",
+            ],
         ),
         (
             "minimum = \"500\"",
@@ -167,16 +177,20 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "{ rate = \"0.03\", flat = \"5\" }",
             "{ rate = \"0.019\" }",
-            &["warning 39: expected a total that rises with volume, found that it falls above 1000 \
-               (tier 1)"],
+            &[
+                "warning 39: expected a total that rises with volume, found that it falls above 1000 \
+               (tier 1)",
+            ],
         ),
         ("{ rate = \"0.03\", flat = \"5\" }", "{ rate = \"0.019\", flat = \"1\" }", &[]),
         (
             "shape = \"whole\"\nfrom = \"2021-07-01\"\ntier = [{ up_to = \"1000\", rate = \"0.02\" }",
             "shape = \"whole\"\nfrom = \"2021-07-01\"\nedge = \"upper\"\n\
              tier = [{ up_to = \"1000\", rate = \"0.02\", flat = \"100\" }",
-            &["warning 39: expected a total that rises with volume, found that it falls above 1000 \
-               (tier 1)"],
+            &[
+                "warning 39: expected a total that rises with volume, found that it falls above 1000 \
+               (tier 1)",
+            ],
         ),
         (
             "limit = \"500\"",
@@ -188,38 +202,44 @@ fn doubts_have_their_line_and_say_what_was_expected_and_found() {
         (
             "levers = [\"core\"]",
             "levers = [\"core\"]\nfrom = \"2021-01-01\"",
-            &["warning 43: expected a cap that begins and ends with a window, found a change on 2021-01-01 \
-               within 2020-07-01 to 2021-06-30: the limit counts for what lies on either side"],
+            &[
+                "warning 43: expected a cap that begins and ends with a window, found a change on 2021-01-01 \
+               within 2020-07-01 to 2021-06-30: the limit counts for what lies on either side",
+            ],
         ),
         (
             rates,
             &star,
-            &["error 22: expected a rate that some product reaches, found that the one in line 20 comes \
-               first for every product"],
+            &[
+                "error 22: expected a rate that some product reaches, found that the one in line 20 comes \
+               first for every product",
+            ],
         ),
         (
             "[[cap]]",
             &filter("column = \"base\"\nat_least = \"2\"\nat_most = \"1\""),
-            &["error 27: expected a filter that some transaction passes, found one that none can in \
-               `volume`"],
+            &[
+                "error 27: expected a filter that some transaction passes, found one that none can in \
+               `volume`",
+            ],
         ),
         (
             "[[cap]]",
             &filter("any_of = [{ column = \"source\", in = [] }]"),
-            &["error 27: expected a filter that some transaction passes, found one that none can in \
-               `volume`"],
+            &[
+                "error 27: expected a filter that some transaction passes, found one that none can in \
+               `volume`",
+            ],
         ),
         ("[[cap]]", &filter("not = { column = \"source\", in = [] }"), &[]),
-        (
-            "claim_days = 46",
-            "claim_days = 46\nuse_months = 1\nfrom = \"2020-07-01\"",
-            &[],
-        ),
+        ("claim_days = 46", "claim_days = 46\nuse_months = 1\nfrom = \"2020-07-01\"", &[]),
         (
             "claim_opens_after = 46",
             "claim_opens_after = 300",
-            &["error 64: expected claims that end after they open, found that they open on 2021-10-28 and \
-               end on 2021-08-15"],
+            &[
+                "error 64: expected claims that end after they open, found that they open on 2021-10-28 and \
+               end on 2021-08-15",
+            ],
         ),
     ];
     let mut differences = Vec::new();
