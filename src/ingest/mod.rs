@@ -35,6 +35,7 @@ pub(crate) mod toml_file;
 pub use format::Format;
 pub use format::plausible;
 pub use in_force::{InForceFile, in_force, read_table};
+pub use read::{read_columns, read_file};
 pub use reread::{Record, reread};
 
 use crate::error::Result;
