@@ -1,6 +1,7 @@
 //! The one integration binary.
 
 mod broken;
+mod broken_programs;
 mod capped;
 mod capped_sums;
 mod checks;
@@ -18,3 +19,4 @@ mod programs;
 mod properties;
 mod support;
 mod tidy;
+mod write_a_program;
