@@ -17,6 +17,8 @@ pub enum State {
     Closed,
     Voided,
     Approved,
+    /// Its orders were; it stays what it was.
+    Exported,
 }
 
 impl State {
@@ -26,14 +28,15 @@ impl State {
             State::Closed => "closed",
             State::Voided => "voided",
             State::Approved => "approved",
+            State::Exported => "exported",
         }
     }
 
     fn named(name: &str) -> Result<State> {
-        let all = [State::Closed, State::Voided, State::Approved];
+        let all = [State::Closed, State::Voided, State::Approved, State::Exported];
         all.into_iter().find(|state| state.name() == name).ok_or_else(|| {
             Error::broken(format!(
-                "closes: expected `closed`, `voided` or `approved`, found `{name}`"
+                "closes: expected `closed`, `voided`, `approved` or `exported`, found `{name}`"
             ))
         })
     }

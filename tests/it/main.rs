@@ -4,6 +4,7 @@ mod broken;
 mod capped;
 mod checks;
 mod cli;
+mod closing;
 mod coop;
 mod estimate;
 mod examples;
