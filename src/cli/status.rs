@@ -62,7 +62,7 @@ const SOURCE_COLUMNS: &[&str] = &[
 
 const CYCLES: &str = "
     SELECT cycle, state, closed_on::VARCHAR, orders::VARCHAR, os_user,
-        strftime(at, '%Y-%m-%dT%H:%M:%SZ'), orders_digest
+        strftime(done_at, '%Y-%m-%dT%H:%M:%SZ'), orders_digest
     FROM (
         FROM closed_cycles
         UNION ALL BY NAME

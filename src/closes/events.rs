@@ -99,7 +99,7 @@ pub fn read(store: &Store, snapshot: &Snapshot) -> Result<Vec<Event>> {
             let (file, owner) = (text("file")?, text("file_owner")?);
             let (closed_on, as_of) =
                 (columns::date(&rows, "closed_on")?, columns::date(&rows, "as_of")?);
-            let at = rows.column(CLOSES.position("at"));
+            let at = rows.column(CLOSES.position("done_at"));
             let at = at.as_primitive::<TimestampMicrosecondType>();
             for row in 0..rows.num_rows() {
                 let filled = |column| columns::filled(column, row).map(str::to_owned);

@@ -27,7 +27,7 @@ pub const CLOSES: Table = Table {
         provenance("as_of", Date, "The as-of date of what was closed"),
         provenance("os_user", Text, "Who ran the command, by the operating system"),
         provenance("host", Text, "On which machine"),
-        provenance("at", Instant, "When"),
+        provenance("done_at", Instant, "When"),
         provenance(
             "file",
             Text,
