@@ -6,6 +6,7 @@ mod capped;
 mod capped_sums;
 mod checks;
 mod cli;
+mod closing;
 mod coop;
 mod estimate;
 mod examples;
