@@ -175,7 +175,20 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
             return Err(Error::usage(message).hint(hint));
         }
     }
+    if let Some(lever) = request.lever {
+        only_its_caps(&mut program, lever);
+    }
     Ok(program)
+}
+
+/// Leaves a lever's caps to it alone; caps of other levers limit nothing here.
+fn only_its_caps(program: &mut Table, lever: &str) {
+    let Some(Value::Array(caps)) = program.get_mut("cap") else { return };
+    caps.retain_mut(|cap| {
+        let Some(Value::Array(levers)) = cap.get_mut("levers") else { return true };
+        levers.retain(|name| name.as_str() == Some(lever));
+        !levers.is_empty()
+    });
 }
 
 /// Puts an export where the job finds it: under its own name, with the as-of date if the name has no
