@@ -34,7 +34,7 @@ OUTCOMES = """
         select t.*, y.role, y.partner, y.program, y.program_currency, y.participant,
                y.payment_month, y.fund_half, c.lever, c.term, c.product_group, c.rate, c.share,
                c.share_n, c.in_term, y.exchange_rate, y.exchange_n, y.exchange_d, y.unit,
-               y.program_unit, y.eligible and c.in_term as eligible, c.types, c.measured, y.role_no,
+               y.program_unit, y.eligible and c.in_term as eligible, c.types, c.has_measure, y.role_no,
                y.month_no, y.participant_no, y.exchange_9, c.lever_no, c.cap_no, c.on_base, c.cap_slot,
                c.cap_per_participant, c.cap_per_customer, {why} as why, rdiv(t.thousandths * c.rate_n, {one_rate} * y.unit) as earned
         from (select *, (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths
@@ -53,7 +53,7 @@ MEASURED = """
           from {relation}) t
     join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
     join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
-    where c.measured
+    where c.has_measure
 """
 # Whose room of a cap a line takes, and how much of it.
 SCOPE = "cap_slot + case when cap_per_participant then participant_no else 0 end"
@@ -86,14 +86,14 @@ EARNING_COLUMNS = """
     transaction_currency, program_currency, own_base::decimal(38,12) as base,
     rate as earning_rate,
     case earning_type when 'coop' then 1::decimal(18,9) - share else share end::decimal(18,9) as share,
-    exchange_rate, amount_n::decimal(14,0) * 0.001::decimal(4,3) as gross_amount,
-    0::decimal(18,3) as forgone_amount,
+    exchange_rate, gross_n::decimal(14,0) * 0.001::decimal(4,3) as gross_amount,
+    (gross_n - amount_n)::decimal(14,0) * 0.001::decimal(4,3) as forgone_amount,
     amount_n::decimal(14,0) * 0.001::decimal(4,3) as earning_amount,
     program_n::decimal(14,0) * 0.001::decimal(4,3) as program_amount, null::text as tier_detail,
     case when earning_type = 'coop' then fund_half end as fund_half,
     case when earning_type != 'coop' then own_month end as estimated_payment_month
 """
-FORGONE = """case when in_term and not measured then ((earned * unit)::decimal(14,0) * 0.001::decimal(4,3))
+FORGONE = """case when in_term and not has_measure then ((earned * unit)::decimal(14,0) * 0.001::decimal(4,3))
         ::decimal(38,12) end"""
 # One step of all families at once: what a refund takes of a candidate, and what that leaves.
 WALK = """
@@ -186,7 +186,7 @@ def check(connection):
     """Stops at data that the peer's SQL for measures doesn't know."""
     sources = connection.execute("select list(distinct source) from transactions").fetchone()[0]
     missing = connection.execute("select count(*) from paid where not known").fetchone()[0]
-    measured = connection.execute("select count(*) from levers where measured").fetchone()[0]
+    measured = connection.execute("select count(*) from levers where has_measure").fetchone()[0]
     if measured and (len(sources) > 1 or missing):
         raise SystemExit("the peer measures lines of one source, with all exchange rates")
 
@@ -196,8 +196,8 @@ def outputs(connection, out):
     rate_scale, share_scale = connection.execute("select * from rate_scales").fetchone()
     scales = {"one_rate": 10 ** (rate_scale or 0), "one_share": 10 ** (share_scale or 0)}
     has_caps = connection.execute("select count(*) > 0 from caps").fetchone()[0]
-    has_measures = connection.execute("select bool_or(measured) from levers").fetchone()[0]
-    earns = "y.eligible and c.in_term and not c.measured"
+    has_measures = connection.execute("select bool_or(has_measure) from levers").fetchone()[0]
+    earns = "y.eligible and c.in_term and not c.has_measure"
 
     def outcomes(relation, condition, why="null", beyond=""):
         return OUTCOMES.format(relation=relation, condition=condition, why=why, beyond=beyond, **scales)

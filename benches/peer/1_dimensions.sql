@@ -273,7 +273,7 @@ select c.* exclude (from_on, month_no), l.lever, l.pays_as, types_of(l.pays_as, 
            + case role when 'direct' then 0 when 'provider' then 1 else 2 end as place,
        (rate * (10 ** rate_scale)::int)::bigint as rate_n,
        (share * (10 ** share_scale)::int)::bigint as share_n,
-       l.measured, l.of_quantity, l.per_customer, slot(c.lever_no, c.month_no, 0) as lever_slot,
+       l.has_measure, l.of_quantity, l.per_customer, slot(c.lever_no, c.month_no, 0) as lever_slot,
        k.cap_no, k.on_base, k.per_participant as cap_per_participant,
        k.per_customer as cap_per_customer,
        slot(k.cap_no, window_of(c.month_no, k.months, g.fiscal_start), 0) as cap_slot

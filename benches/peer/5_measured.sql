@@ -76,7 +76,7 @@ copy (
         select s.*, (thousandths_of(amount, minor) - coalesce(share, 0))::decimal(38,12) as share
         from to_share s left join given using (id_high, id_low)
     )
-    select id_high, id_low, period, source, transaction_id, base, share as earning_share,
+    select id_high, id_low, l.period, source, transaction_id, base, share as earning_share,
            share as program_share, null::text as original_transaction_id, transaction_currency,
            case when of_quantity then quantity else amount_of(thousandths * f.exchange_9) end
                as measured
@@ -88,7 +88,7 @@ copy (
     join (select distinct program, currency, period, exchange_9 from paid) f
       on f.program = v.program and f.currency = t.transaction_currency and f.period = l.period
     union all
-    select id_high, id_low, period, p.source, p.id,
+    select id_high, id_low, l.period, p.source, p.id,
            (thousandths::decimal(14,0) * 0.001::decimal(4,3))::decimal(38,12), share, share, p.original,
            transaction_currency, amount_of(p.measured)
     from lasts l join measured_pieces p on p.id = last_id and p.original = last_original

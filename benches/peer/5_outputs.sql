@@ -81,7 +81,7 @@ copy (
            o.transaction_id as original_transaction_id, n.customer_id, o.product_group,
            n.transaction_currency,
            ((p.before - p.cumulated)::decimal(14,0) * 0.001::decimal(4,3))::decimal(38,12) as base,
-           case when o.in_term and not o.measured then
+           case when o.in_term and not o.has_measure then
                (((rdiv(o.earned::hugeint * p.before, p.base)
                    - rdiv(o.earned::hugeint * p.cumulated, p.base)) * o.unit)::decimal(14,0)
                 * 0.001::decimal(4,3))::decimal(38,12) end as forgone_amount,

@@ -53,7 +53,7 @@ def load(connection, pattern):
         create table terms (program text, term text, from_on date, until_on date);
         create table levers (
             lever_no int primary key, program text, lever text, pays_as text, product_groups text,
-            measured bool, of_quantity bool, per_customer bool, months int, at_end bool,
+            has_measure bool, of_quantity bool, per_customer bool, months int, at_end bool,
             minimum decimal(38,12), baseline text, baseline_amount decimal(38,12));
         create table rates (
             program text, lever_no int, rate_no int, group_no int, product_group text,
@@ -131,7 +131,7 @@ def add(connection, program):
 
 
 def measure(key, lever):
-    """Columns of `levers` from `measured` on."""
+    """Columns of `levers` from `has_measure` on."""
     measured = lever.get("measure")
     if measured is None:
         return (False, False, False, 1, False, None, None, None)
