@@ -9,13 +9,14 @@ import duckdb
 
 # Table → the peer's files, columns that are not compared.
 EARNINGS = ["earnings/*.parquet", "earnings_refunds/*.parquet", "earnings_capped/*.parquet",
-            "earnings_measured/*.parquet"]
+            "earnings_measured/*.parquet", "earnings_added/*.parquet"]
 TABLES = {
     "earnings": (EARNINGS, {"earning_id", "tier_detail"}),
     "earning_sources": (["earning_sources/*.parquet", "earning_sources_refunds/*.parquet",
                          "earning_sources_last/*.parquet"], set()),
     "cap_balances": (["cap_balances.parquet"], set()),
-    "unearned": (["unearned/*.parquet", "unearned_refunds/*.parquet"], set()),
+    "unearned": (["unearned/*.parquet", "unearned_refunds/*.parquet", "unearned_added/*.parquet"],
+                 set()),
     "out_of_scope": (["out_of_scope/*.parquet", "out_of_scope_refunds/*.parquet"], set()),
     "payments": (["payments.parquet"], {"payment_id"}),
     "payment_items": (["payment_items.parquet"], {"payment_id"}),

@@ -34,14 +34,15 @@ OUTCOMES = """
         select t.*, y.role, y.partner, y.program, y.program_currency, y.participant,
                y.payment_month, y.fund_half, c.lever, c.term, c.product_group, c.rate, c.share,
                c.share_n, c.in_term, y.exchange_rate, y.exchange_n, y.exchange_d, y.unit,
-               y.program_unit, y.eligible and c.in_term as eligible, c.types, c.has_measure, y.role_no,
-               y.month_no, y.participant_no, y.exchange_9, c.lever_no, c.cap_no, c.on_base, c.cap_slot,
+               y.program_unit, {unadded} as unadded,
+               y.eligible and c.in_term and unadded is null as eligible, c.types, c.has_measure, y.role_no,
+               y.month_no, y.participant_no, y.exchange_9, y.paid_no, c.cover_no, c.lever_no, c.cap_no, c.on_base, c.cap_slot,
                c.cap_per_participant, c.cap_per_customer, {why} as why, rdiv(t.thousandths * c.rate_n, {one_rate} * y.unit) as earned
         from (select *, (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths
               from {relation}) t
         join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
         join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
-        {beyond} where {condition}
+        {joined} where {condition}
     )
 """
 # What every line adds to a measure.
@@ -62,8 +63,16 @@ GROSS = "case when on_base then thousandths * exchange_9 else program_earned end
 BEYOND = f"""left join reached r on r.scope = c.cap_slot
          + case when c.cap_per_participant then y.participant_no else 0 end
      and r.customer = case when c.cap_per_customer then coalesce(t.customer_id, '') else '' end"""
-WHY = """list_concat(case when c.in_term then [] else ['OUT_OF_TERM'] end,
-        list_concat(y.reasons, case when y.known then [] else ['NORATE'] end))"""
+# What is against a line of a lever that asks who added the customer.
+ADDITIONS = "left join additions a on a.lever_no = c.lever_no and a.customer = t.customer_id"
+UNADDED = """case when not c.asks then null
+                    when a.customer is null or t.transaction_on < a.first_on
+                         or t.transaction_on >= a.old_on then 'CUSNOTNEW'
+                    when a.participant_no is null then 'MINTHNTMT'
+                    when a.participant_no != y.participant_no then 'IVDCUST' end"""
+WHY = """list_concat(case when c.in_term then [] else ['OUT_OF_TERM'] end, list_concat(y.reasons,
+        list_concat(case when unadded is null then [] else [unadded] end,
+                    case when y.known then [] else ['NORATE'] end)))"""
 # Lines with the numbers of what they are joined on.
 NUMBERED = """(
         select t.*, d.segment, d.period, i.pair, q.product
@@ -151,9 +160,10 @@ def main():
     seconds = {}
 
     def step(name, work):
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         work()
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = round(time.perf_counter() - start, 3)
+        seconds[f"{name}.cpu"] = round(time.process_time() - busy, 3)
 
     step("rules", lambda: rules.load(connection, str(options.pipeline.parent / job["programs"])))
     step("dimensions", lambda: run(connection, "1_dimensions.sql", {}))
@@ -164,12 +174,16 @@ def main():
         "walk_by_key": WALK.format(steps="steps_by_key"),
     }))
     values = outputs(connection, options.out)
+    if values["has_additions"]:
+        step("additions", lambda: run(connection, "3_additions.sql", values))
     step("refunds", lambda: run(connection, "3_refunds.sql", values))
     if values["has_caps"]:
         step("caps", lambda: run(connection, "4_caps.sql", values))
     if values["has_measures"]:
         step("measures", lambda: run(connection, "4_measures.sql", values))
     step("outputs", lambda: run(connection, "5_outputs.sql", values))
+    if values["has_additions"]:
+        step("added", lambda: run(connection, "5_added.sql", values))
     if values["has_caps"]:
         step("capped", lambda: run(connection, "5_capped.sql", values))
     if values["has_measures"]:
@@ -197,15 +211,24 @@ def outputs(connection, out):
     scales = {"one_rate": 10 ** (rate_scale or 0), "one_share": 10 ** (share_scale or 0)}
     has_caps = connection.execute("select count(*) > 0 from caps").fetchone()[0]
     has_measures = connection.execute("select bool_or(has_measure) from levers").fetchone()[0]
+    has_additions = connection.execute("select bool_or(asks) from levers").fetchone()[0]
     earns = "y.eligible and c.in_term and not c.has_measure"
 
-    def outcomes(relation, condition, why="null", beyond=""):
-        return OUTCOMES.format(relation=relation, condition=condition, why=why, beyond=beyond, **scales)
+    def outcomes(relation, condition, why="null", joined="", additions=has_additions):
+        """Additions are looked up only where a lever that asks can be met: it costs every line."""
+        return OUTCOMES.format(
+            relation=relation, condition=condition, why=why,
+            joined=f"{joined} {ADDITIONS}" if additions else joined,
+            unadded=UNADDED if additions else "null", **scales)
+
+    def own(condition, joined=""):
+        return outcomes(OWN, f"{earns} and not c.asks and {condition}", joined=joined, additions=False)
 
     return {
         **scales,
         "has_caps": has_caps,
         "has_measures": has_measures,
+        "has_additions": has_additions,
         "out": out,
         "format": FORMAT,
         "file_format": FILE_FORMAT,
@@ -217,13 +240,15 @@ def outputs(connection, out):
         "scope_customer": SCOPE_CUSTOMER,
         "gross": GROSS,
         "source": connection.execute("select min(source) from transactions").fetchone()[0],
-        "earned_lines": outcomes(OWN, earns + (" and r.scope is null" if has_caps else ""),
-                                 beyond=BEYOND if has_caps else ""),
-        "capped_lines": outcomes(OWN, earns + " and c.cap_no is not null"),
+        "earned_lines": own("r.scope is null", BEYOND) if has_caps else own("true"),
+        "capped_lines": own("c.cap_no is not null"),
+        "asking_lines": outcomes(OWN, f"{earns} and c.asks", additions=False),
+        "added_lines": outcomes(OWN, f"{earns} and c.asks and unadded is null"),
+        "unadded_lines": outcomes(OWN, f"{earns} and c.asks and unadded is not null"),
         "beyond_reversals": f"""anti join reached r
             on r.scope = {SCOPE} and r.customer = {SCOPE_CUSTOMER}""" if has_caps else "",
         "refused_lines": outcomes("rest", "not (y.eligible and c.in_term)", why=WHY),
-        "refunded_lines": outcomes(ORIGINALS, earns),
+        "refunded_lines": outcomes(ORIGINALS, f"{earns} and unadded is null"),
         "refunded_outcomes": outcomes(ORIGINALS, "true", why=WHY),
         "measured_lines": MEASURED.format(relation=OWN_WITH_QUANTITY),
         "measured_originals": MEASURED.format(relation=ORIGINALS),

@@ -268,12 +268,12 @@ create macro types_of(pays_as, share) as case
 
 -- Amounts are in thousandths or minor units, rates as whole numbers over powers of ten.
 create table cover as
-select c.* exclude (from_on, month_no), l.lever, l.pays_as, types_of(l.pays_as, share) as types,
+select row_number() over () as cover_no, c.* exclude (from_on, month_no), l.lever, l.pays_as, types_of(l.pays_as, share) as types,
        term is not null as in_term, (product + segment) * 4
            + case role when 'direct' then 0 when 'provider' then 1 else 2 end as place,
        (rate * (10 ** rate_scale)::int)::bigint as rate_n,
        (share * (10 ** share_scale)::int)::bigint as share_n,
-       l.has_measure, l.of_quantity, l.per_customer, slot(c.lever_no, c.month_no, 0) as lever_slot,
+       l.has_measure, l.asks, l.of_quantity, l.per_customer, slot(c.lever_no, c.month_no, 0) as lever_slot,
        k.cap_no, k.on_base, k.per_participant as cap_per_participant,
        k.per_customer as cap_per_customer,
        slot(k.cap_no, window_of(c.month_no, k.months, g.fiscal_start), 0) as cap_slot
@@ -294,7 +294,8 @@ with fx as (
 ), scale as (
     select greatest(max(length(rtrim(split_part(rate::text, '.', 2), '0'))), 1) as n from fx
 )
-select y.*, x.currency, x.rate as exchange_rate, x.rate is not null as known,
+select row_number() over () as paid_no, y.*, x.currency, x.rate as exchange_rate,
+       x.rate is not null as known,
        (x.rate * (10 ** n)::bigint)::bigint * (10 ** greatest(program_minor - minor, 0))::bigint
            as exchange_n,
        (10 ** (n + greatest(minor - program_minor, 0)))::bigint as exchange_d,

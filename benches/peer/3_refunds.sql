@@ -7,7 +7,7 @@ select o.* exclude (transaction_id, transaction_on, period, month_no, earned, re
                     program_rebate),
        o.transaction_on as original_on, n.transaction_id,
        o.transaction_id as original_transaction_id, n.customer_id as refund_customer_id,
-       n.transaction_on as on_day, d.period as own_period,
+       n.transaction_on as on_day, d.period as own_period, d.month_no as own_month_no,
        strftime(first_day(d.month_no + g.months_after), '%Y-%m') as own_month,
        (p.before - p.cumulated)::decimal(14,0) * 0.001::decimal(4,3) as own_base,
        p.before - p.cumulated as own_thousandths,

@@ -28,21 +28,20 @@ from sums s join cap_limits k on k.cap_no = scope >> 31;
 create table reached as select scope, customer, limit_n from capped_sums where is_reached;
 
 -- Every line of the scopes that can reach their limit, and the pieces of refunds that give room back.
+-- Only what is in order goes through the window; numbers stand for the rest.
 create table credited as
 with items as (
-    select program, program_currency, term, lever, lever_no, types, participant, partner, role,
-           role_no, source, transaction_id, null::text as original_transaction_id, customer_id,
-           product_group, transaction_currency, rate, share, share_n, exchange_rate, fund_half,
-           unit, program_unit, on_base, transaction_on as on_day, period as own_period,
-           payment_month as own_month, base::decimal(18,3) as own_base, earned, rebate, program_earned,
+    select paid_no, cover_no, lever_no, role_no, source, transaction_id,
+           null::text as original_transaction_id, customer_id, transaction_on as on_day,
+           month_no as own_month_no, base::decimal(18,3) as own_base, earned, rebate, program_earned,
            program_rebate, r.limit_n, {scope} as scope, r.customer as scope_customer,
            {gross}::hugeint as gross
     from ({capped_lines}) o join reached r on r.scope = {scope} and r.customer = {scope_customer}
-    union all by name
-    select v.* exclude (customer_id), refund_customer_id as customer_id, r.limit_n, {scope} as scope,
-           r.customer as scope_customer,
-           (case when on_base then own_thousandths * exchange_9 else program_earned end)::hugeint
-               as gross
+    union all
+    select paid_no, cover_no, lever_no, role_no, source, transaction_id, original_transaction_id,
+           refund_customer_id, on_day, own_month_no, own_base, earned, rebate, program_earned,
+           program_rebate, r.limit_n, {scope}, r.customer,
+           case when on_base then own_thousandths * exchange_9 else program_earned end
     from reversals v join reached r on r.scope = {scope} and r.customer = {scope_customer}
     where cap_no is not null
 ), running as (
@@ -51,23 +50,10 @@ with items as (
         order by on_day, transaction_id, source, original_transaction_id nulls first, lever_no, role_no
         rows unbounded preceding) as reached
     from items
-), parts as (
-    select *, (least(greatest(reached, 0), limit_n)
-        - least(greatest(reached - gross, 0), limit_n))::hugeint as credit
-    from running
-), credits as (
-    select *, case when credit = gross then earned
-                   else rdiv_big(earned::hugeint * abs(credit), abs(gross)) end::bigint as credit_earned,
-           case when credit = gross then program_earned when not on_base then credit
-                else rdiv_big(program_earned::hugeint * abs(credit), abs(gross)) end::bigint
-               as credit_program_earned
-    from parts
 )
-select *, case when credit = gross then rebate
-               else rdiv(credit_earned * share_n, {one_share}) end as credit_rebate,
-       case when credit = gross then program_rebate
-            else rdiv(credit_program_earned * share_n, {one_share}) end as credit_program_rebate
-from credits;
+select * exclude (reached, limit_n), (least(greatest(reached, 0), limit_n)
+           - least(greatest(reached - gross, 0), limit_n))::hugeint as credit
+from running;
 
 copy (
     with used as (

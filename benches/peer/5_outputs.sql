@@ -37,11 +37,10 @@ create table omitted as
 with outcome as (
     select y.pair, y.segment, y.role, y.partner, p.product,
            case when y.program is null then 'NO_PROGRAM'
-                when count(c.lever) = 0 then 'NO_LEVER'
-                else any_value(y.unmapped) end as reason
+                when c.place is null then 'NO_LEVER' else y.unmapped end as reason
     from payees y cross join products p
-    left join cover c on c.place = (p.product + y.segment) * 4 + y.role_no and c.program = y.program
-    group by y.pair, y.segment, y.role, y.partner, y.program, p.product
+    left join (select distinct place, program from cover) c
+      on c.place = (p.product + y.segment) * 4 + y.role_no and c.program = y.program
 ), whole as (
     select *, bool_and(reason is not null) over (partition by pair, segment, product) as whole
     from outcome

@@ -28,7 +28,8 @@ MONTHS = {"month": 1, "quarter": 3, "half": 6, "year": 12}
 # Whom a cap is per: participant, customer.
 PER = {"participant": (True, False), "customer": (False, True),
        "participant_customer": (True, True), "program": (False, False)}
-KNOWN_OF_LEVER = {"lever", "name", "draws", "product_groups", "pays_as", "rate", "measure", "tiers"}
+KNOWN_OF_LEVER = {"lever", "name", "draws", "product_groups", "pays_as", "rate", "measure", "tiers",
+                  "customer_add"}
 
 
 def days(row):
@@ -54,7 +55,8 @@ def load(connection, pattern):
         create table levers (
             lever_no int primary key, program text, lever text, pays_as text, product_groups text,
             has_measure bool, of_quantity bool, per_customer bool, months int, at_end bool,
-            minimum decimal(38,12), baseline text, baseline_amount decimal(38,12));
+            minimum decimal(38,12), baseline text, baseline_amount decimal(38,12), asks bool,
+            new_months int, new_by_product bool, new_minimum decimal(18,3));
         create table rates (
             program text, lever_no int, rate_no int, group_no int, product_group text,
             roles text[], from_on date, until_on date, rate decimal(18,9));
@@ -114,7 +116,7 @@ def add(connection, program):
         named = [rate.get("product_groups", lever.get("product_groups", [])) for rate in rates]
         distinct = dict.fromkeys(group for groups in named for group in groups)
         insert("levers", [(lever_no, key, lever["lever"], lever.get("pays_as", "split"),
-                           ",".join(distinct), *measure(key, lever))])
+                           ",".join(distinct), *measure(key, lever), *customer_add(lever))])
         for rate_no, (rate, groups) in enumerate(zip(rates, named)):
             insert("rates", [
                 (key, lever_no, rate_no, group_no, group,
@@ -128,6 +130,10 @@ def add(connection, program):
         insert("caps", [(cap_no, key, cap["cap"], cap["limit"], cap.get("on") == "base",
                          per_participant, per_customer, MONTHS[cap["window"]], *days(cap))])
         insert("cap_levers", [(cap_no, numbers[lever]) for lever in cap.get("levers", numbers)])
+    asking = connection.execute("""select count(*) from cap_levers join levers using (lever_no)
+                                   where asks""").fetchone()[0]
+    if asking:
+        raise SystemExit(f"{key}: the peer knows no caps on levers with `customer_add`")
 
 
 def measure(key, lever):
@@ -143,6 +149,14 @@ def measure(key, lever):
             MONTHS[measured["window"]], measured.get("at") == "end", measured.get("minimum"),
             baseline if looks_back or baseline is None else "fixed",
             None if looks_back else baseline)
+
+
+def customer_add(lever):
+    """Columns of `levers` from `asks` on: in how many months from which first line a customer is new."""
+    asked = lever.get("customer_add")
+    if asked is None:
+        return (False, None, None, None)
+    return (True, asked["months"], asked.get("first") == "products", asked.get("minimum", "0"))
 
 
 def tiers(table):
