@@ -3,12 +3,16 @@
 
 mod closes;
 mod compare;
+pub mod controls;
+pub mod doubt;
 mod files;
 mod funds;
 mod identities;
 mod keys;
 mod money;
 mod program_tables;
+pub mod programs;
+pub mod sources;
 mod trailing;
 
 pub use files::files;
