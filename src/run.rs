@@ -223,6 +223,8 @@ fn calculate(
     let exchange_rates = read(&schema::EXCHANGE_RATES)?;
     let ineligibilities = read(&schema::INELIGIBILITIES)?;
     let claims = read(&schema::CLAIMS)?;
+    let payment_statuses = read(&schema::PAYMENT_STATUSES)?;
+    let manual_adjustments = read(&schema::MANUAL_ADJUSTMENTS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
@@ -260,9 +262,15 @@ fn calculate(
         })
     })?;
     let paid = clock.time("payments", || {
-        let enrollments = &dimensions.enrollments;
-        let (rates, as_of) = (&exchange_rates, options.as_of);
-        payments::pay(programs, earned.postings, enrollments, rates, &claims, as_of)
+        let staged = payments::Staged {
+            memberships: &dimensions.memberships,
+            enrollments: &dimensions.enrollments,
+            exchange_rates: &exchange_rates,
+            claims: &claims,
+            payment_statuses: &payment_statuses,
+            manual_adjustments: &manual_adjustments,
+        };
+        payments::pay(programs, earned.postings, &staged, options.as_of)
     })?;
 
     clock.time("write", || {
@@ -272,7 +280,10 @@ fn calculate(
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
+        put(store, next, &schema::PAYMENT_HISTORY, [Ok(paid.payment_history)])?;
+        put(store, next, &schema::ADJUSTMENTS, [Ok(paid.adjustments)])?;
         put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;
+        put(store, next, &schema::BALANCE_LOTS, [Ok(paid.balance_lots)])?;
         put(store, next, &schema::COOP_FUND, [Ok(paid.coop_fund)])?;
         put(store, next, &schema::CLAIM_ITEMS, [Ok(paid.claim_items)])?;
         put(store, next, &schema::JOURNAL, [Ok(paid.journal)])

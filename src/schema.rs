@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 pub mod docs;
 mod fund;
+mod life;
 mod results;
 mod staged;
 
 pub use fund::*;
+pub use life::*;
 pub use results::*;
 pub use staged::*;
 
@@ -144,6 +146,8 @@ pub const TABLES: &[&Table] = &[
     &EXCHANGE_RATES,
     &INELIGIBILITIES,
     &CLAIMS,
+    &PAYMENT_STATUSES,
+    &MANUAL_ADJUSTMENTS,
     &REJECTS,
     &SUPERSESSIONS,
     &ELIGIBILITY,
@@ -155,7 +159,10 @@ pub const TABLES: &[&Table] = &[
     &OUT_OF_SCOPE,
     &PAYMENTS,
     &PAYMENT_ITEMS,
+    &PAYMENT_HISTORY,
+    &ADJUSTMENTS,
     &BALANCES,
+    &BALANCE_LOTS,
     &COOP_FUND,
     &CLAIM_ITEMS,
     &JOURNAL,

@@ -175,6 +175,15 @@ pub const CHECKS: &[Check] = &[
                 total_payment)
             FROM payments WHERE total_payment <> gross_amount - withheld_tax + sales_tax
             UNION ALL
+            SELECT concat(payment_id, ': expected taxes of ', withheld_tax, ' and ', sales_tax,
+                ', found items of ', item_withheld, ' and ', item_sales)
+            FROM payments JOIN (
+                SELECT payment_id, sum(withheld_tax) AS item_withheld, sum(sales_tax) AS item_sales
+                FROM payment_items GROUP BY payment_id
+            ) USING (payment_id)
+            WHERE withheld_tax IS DISTINCT FROM item_withheld
+                OR sales_tax IS DISTINCT FROM item_sales
+            UNION ALL
             SELECT concat(payment_id, ': expected a payment, found items only')
             FROM payment_items ANTI JOIN payments USING (payment_id)",
         ),

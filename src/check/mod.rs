@@ -6,6 +6,7 @@ mod files;
 mod funds;
 mod identities;
 mod keys;
+mod life;
 mod money;
 mod program_tables;
 mod trailing;
@@ -73,8 +74,8 @@ impl Status {
 /// Every check, in the order in which data flows.
 pub fn all() -> impl Iterator<Item = &'static Check> {
     let listed =
-        identities::CHECKS.iter().chain(funds::CHECKS).chain(money::CHECKS).chain(keys::CHECKS);
-    listed.chain([&compare::RECOMPUTE])
+        identities::CHECKS.iter().chain(funds::CHECKS).chain(life::CHECKS).chain(money::CHECKS);
+    listed.chain(keys::CHECKS).chain([&compare::RECOMPUTE])
 }
 
 /// Runs the named checks, or all if none is named. With `deep`, the recomputation is compared per

@@ -14,7 +14,7 @@ use earnest_core::tiers::{Edge, Shape, Terms};
 /// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`,
-/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`. Dates are half-open, null is
+/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are half-open, null is
 /// open.
 ///
 /// # Errors
@@ -86,6 +86,7 @@ struct Tables {
     fund_windows: Vec<String>,
     fund_thresholds: Vec<String>,
     fund_rollovers: Vec<String>,
+    taxes: Vec<String>,
 }
 
 impl Tables {
@@ -117,6 +118,7 @@ impl Tables {
             self.add_cap(program, cap);
         }
         self.add_fund(program);
+        self.taxes.extend(super::life::tax_rows(program));
     }
 
     /// A rollover of everybody has no participant.
@@ -250,7 +252,7 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 14] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 15] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             (
@@ -313,6 +315,7 @@ impl Tables {
                 "program TEXT, from_half TEXT, to_half TEXT, on_day DATE, participant_id TEXT",
                 self.fund_rollovers,
             ),
+            (super::life::TAX_TABLE.0, super::life::TAX_TABLE.1, self.taxes),
         ]
     }
 }
@@ -326,7 +329,7 @@ pub(super) fn days(days: &Days) -> String {
     format!("{}, {}", day(days.from), day(days.until))
 }
 
-fn rate(rate: i128) -> String {
+pub(super) fn rate(rate: i128) -> String {
     format(rate, RATE_SCALE, 0)
 }
 

@@ -1,80 +1,88 @@
 //! One account (participant × program × earning type) through its cycles. In: its postings, sorted
-//! by period. Out: balances, orders with their items, and the accruals.
+//! by period, its adjustments, and what the bank says of its payments. Out: balances, lots, orders with
+//! their items, and the accruals.
 
 use super::Posting;
+use super::adjustments::Adjustment;
+use super::orders::{Item, Ordering, Payment};
 use super::payees::{Method, Payees};
+use super::statuses::Statuses;
 use super::year_end::{self, Forfeiture};
 use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::decimal::{MONEY_SCALE, allocate, power_of_ten};
 use earnest_core::earning::EarningType;
-use earnest_core::id;
+use earnest_core::lots::{Lot, Lots};
 use earnest_core::program::Program;
-use earnest_core::waterfall::{Movements, Order, Settled, Terms, settle};
+use earnest_core::reason::{AdjustmentReason, CarryReason};
+use earnest_core::waterfall::{Movements, Settled, Terms, settle};
 use std::collections::BTreeMap;
 
 /// An account and what became of it.
 pub struct Account<'a> {
     pub program: &'a Program,
+    /// Of the program.
+    pub position: usize,
     pub earning_type: EarningType,
     pub participant: &'a str,
     postings: &'a [Posting],
+    adjustments: &'a [Adjustment],
     pub balances: Vec<(Period, Settled)>,
+    /// What is left at the end of each cycle, by origin.
+    pub lots: Vec<(Period, Vec<Lot>)>,
     pub payments: Vec<Payment<'a>>,
-    /// At year end.
+    /// At year end, and for want of a profile.
     pub forfeitures: Vec<Forfeiture<'a>>,
+    /// What became of adjustments that entered a cycle.
+    pub adjusted: Vec<(&'a Adjustment, Period, Option<AdjustmentReason>)>,
 }
 
-/// An order of a cycle.
-pub struct Payment<'a> {
-    pub payment_id: String,
-    pub cycle: Period,
-    pub due_on: NaiveDate,
-    pub method: String,
-    pub currency: String,
-    pub order: Order,
-    pub items: Vec<Item<'a>>,
+/// What decides besides the account itself.
+pub struct World<'a> {
+    pub payees: &'a Payees,
+    pub rates: &'a ExchangeRates,
+    pub statuses: &'a Statuses,
+    pub as_of: NaiveDate,
 }
 
-/// What a period's lever puts into a payment.
-pub struct Item<'a> {
-    pub period: Period,
-    /// The first cycle that a part of it entered.
-    pub origin_cycle: Period,
-    pub lever: &'a str,
-    /// In program currency and in payment currency, at money scale.
-    pub program_amount: i128,
-    pub payment_amount: i128,
-    pub earnings: i64,
-}
-
-impl<'a> Item<'a> {
-    /// What a year's end took, or gave back, since the order before.
-    fn forfeited(forfeiture: &Forfeiture) -> Item<'a> {
-        Item {
-            period: forfeiture.period,
-            origin_cycle: forfeiture.cycle,
-            lever: year_end::LEVER,
-            program_amount: -forfeiture.amount,
-            payment_amount: 0,
-            earnings: 0,
-        }
-    }
+/// What no order has released yet.
+struct Open<'a> {
+    /// Postings before these entered, and were released.
+    entered: usize,
+    released: usize,
+    /// Forfeitures that items of an order have named.
+    named: usize,
+    /// Adjustments that entered.
+    adjusted: usize,
+    /// Returns and adjustments since the last order.
+    items: Vec<Item<'a>>,
+    /// The part of them that doesn't count toward the minimum.
+    uncounted: i128,
+    terms: year_end::Terms<'a>,
+    lots: Lots,
 }
 
 impl<'a> Account<'a> {
-    /// `postings` are those of one account, not empty, sorted by period and lever.
-    pub fn of(program: &'a Program, postings: &'a [Posting]) -> Account<'a> {
+    /// `postings` are those of one account, sorted by period and lever.
+    pub fn of(
+        (program, position): (&'a Program, usize),
+        (participant, earning_type): (&'a str, EarningType),
+        postings: &'a [Posting],
+        adjustments: &'a [Adjustment],
+    ) -> Account<'a> {
         Account {
             program,
-            earning_type: postings[0].earning_type,
-            participant: &postings[0].participant,
+            position,
+            earning_type,
+            participant,
             postings,
+            adjustments,
             balances: Vec::new(),
+            lots: Vec::new(),
             payments: Vec::new(),
             forfeitures: Vec::new(),
+            adjusted: Vec::new(),
         }
     }
 
@@ -87,6 +95,11 @@ impl<'a> Account<'a> {
         periods.into_iter().filter(|(_, amount)| *amount != 0)
     }
 
+    /// Approved adjustments whose cycle isn't due.
+    pub fn not_due(&self) -> &'a [Adjustment] {
+        &self.adjustments[self.adjusted.len()..]
+    }
+
     /// What was converted from co-op: cycle, the half's last month, amount.
     pub fn conversions(&self) -> impl Iterator<Item = (Period, Period, i128)> + '_ {
         self.postings.iter().filter_map(|posting| {
@@ -95,175 +108,187 @@ impl<'a> Account<'a> {
     }
 
     /// Settles every cycle that is due. An order releases all postings since the order before it.
-    pub fn settle(
-        &mut self,
-        payees: &Payees,
-        rates: &ExchangeRates,
-        as_of: NaiveDate,
-    ) -> Result<()> {
+    pub fn settle(&mut self, world: &World<'a>) -> Result<()> {
         let program = self.program;
-        let mut cycle = self.postings[0].cycle(program);
-        let postings = self.postings;
-        let mut terms = year_end::Terms::new(program);
-        let (mut released, mut entered, mut opening) = (0, 0, 0);
-        // Forfeitures that items of an order have named.
-        let mut named = 0;
-        while program.due_day(cycle) <= as_of && (opening != 0 || entered < self.postings.len()) {
-            let due =
-                self.postings[entered..].partition_point(|posting| posting.cycle(program) <= cycle);
-            let entering = &postings[entered..entered + due];
-            let (earned, converted_in) = sums(entering);
-            terms.enter(entering);
-            entered += due;
-            if opening != 0 || earned != 0 || converted_in != 0 {
-                let movements = Movements { opening, earned, converted_in, ..Movements::default() };
-                let due_on = program.due_day(cycle);
-                let method = payees.on(self.postings[0].program, self.participant, due_on);
-                let mut settled = settle(movements, &self.terms(&method, rates, cycle))?;
-                if let (Some(order), Ok(method)) = (settled.order, &method) {
-                    let postings = &postings[released..entered];
-                    let payment = self.payment(cycle, due_on, method, order, postings, named)?;
-                    self.payments.push(payment);
-                }
-                if settled.order.is_some() || settled.movements.forfeited != 0 {
-                    (released, named) = (entered, self.forfeitures.len());
-                    terms.release();
-                }
-                for forfeiture in terms.test(cycle, settled.closing) {
-                    settled.forfeit(forfeiture.amount);
-                    self.forfeitures.push(forfeiture);
-                    if settled.closing == 0 {
-                        (released, named) = (entered, self.forfeitures.len());
-                        terms.release();
-                    }
-                }
-                self.balances.push((cycle, settled));
-                opening = settled.closing;
-            }
+        let adjusted = self.adjustments.iter().filter_map(|adjustment| adjustment.cycle);
+        let earned = self.postings.first().map(|posting| posting.cycle(program));
+        let Some(mut cycle) = adjusted.chain(earned).min() else { return Ok(()) };
+        let mut open = Open {
+            entered: 0,
+            released: 0,
+            named: 0,
+            adjusted: 0,
+            items: Vec::new(),
+            uncounted: 0,
+            terms: year_end::Terms::new(program),
+            lots: Lots::default(),
+        };
+        let mut opening = 0;
+        while program.due_day(cycle) <= world.as_of
+            && (opening != 0 || self.is_awaited(&open, cycle))
+        {
+            opening = self.cycle(world, &mut open, cycle, opening)?;
             cycle = cycle.plus(1);
         }
         Ok(())
     }
 
-    fn terms(
-        &self,
-        method: &Result<Method, earnest_core::reason::CarryReason>,
-        rates: &ExchangeRates,
+    /// Whether something enters in this cycle or later.
+    fn is_awaited(&self, open: &Open, cycle: Period) -> bool {
+        let returns = |payment: &Payment| payment.returns_in.is_some_and(|into| into >= cycle);
+        open.entered < self.postings.len()
+            || open.adjusted < self.adjustments.len()
+            || self.payments.iter().any(returns)
+    }
+
+    /// Settles a cycle; gives its closing balance.
+    fn cycle(
+        &mut self,
+        world: &World<'a>,
+        open: &mut Open<'a>,
         cycle: Period,
-    ) -> Terms {
-        let payment = &self.program.payment;
-        let (minimum, below_minimum) = (payment.minimum, payment.below_minimum);
-        match method {
-            Ok(method) => Terms {
-                minimum,
-                below_minimum,
-                hold: None,
-                rate: rates.rate(method.currency, &self.program.currency, cycle),
-                minor_units: method.minor_units,
-            },
-            Err(reason) => {
-                Terms { minimum, below_minimum, hold: Some(*reason), rate: None, minor_units: 0 }
+        opening: i128,
+    ) -> Result<i128> {
+        let movements = self.enter(open, cycle, opening);
+        let moved = Movements { opening, ..Movements::default() } != movements;
+        if opening == 0 && !moved {
+            return Ok(0);
+        }
+        let due_on = self.program.due_day(cycle);
+        let method = world.payees.on(self.position, self.participant, due_on);
+        open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
+        let mut settled = settle(movements, &self.terms(world, &method, open.uncounted, cycle))?;
+        if let (Some(order), Ok(method)) = (settled.order, &method) {
+            let ordering = Ordering {
+                program: self.program,
+                earning_type: self.earning_type,
+                participant: self.participant,
+                cycle,
+                due_on,
+                method,
+                order,
+            };
+            let said = |id: &str| world.statuses.of(self.position, self.participant, id);
+            let orders = ordering.orders(self.items(open), said)?;
+            self.payments.extend(orders);
+        }
+        if settled.order.is_some() || settled.movements.forfeited != 0 {
+            self.release(open);
+        }
+        let year_end = open.terms.test(cycle, settled.closing);
+        self.forfeit(open, &mut settled, year_end);
+        let days = self.program.payment.profile_days;
+        let lapsed = open.lots.clone().lapse(due_on, days);
+        let lapsed = lapsed.into_iter().map(|(origin, amount)| Forfeiture::lapse(cycle, origin, amount));
+        self.forfeit(open, &mut settled, lapsed.collect());
+        if open.lots.balance() != settled.closing {
+            let (place, closing) = (self.participant, settled.closing);
+            let found = open.lots.balance();
+            return Err(Error::check(format!(
+                "balance of {place} in {cycle}: expected lots of {closing}, found {found}"
+            )));
+        }
+        self.lots.push((cycle, open.lots.lots().to_vec()));
+        self.balances.push((cycle, settled));
+        Ok(settled.closing)
+    }
+
+    /// What enters in a cycle: postings, payments that came back, adjustments.
+    fn enter(&mut self, open: &mut Open<'a>, cycle: Period, opening: i128) -> Movements {
+        let (program, postings) = (self.program, self.postings);
+        let due = postings[open.entered..].partition_point(|posting| posting.cycle(program) <= cycle);
+        let entering = &postings[open.entered..open.entered + due];
+        open.entered += due;
+        open.terms.enter(entering);
+        let (earned, converted_in) = sums(entering);
+        let mut movements = Movements { opening, earned, converted_in, ..Movements::default() };
+        for payment in self.payments.iter().filter(|payment| payment.returns_in == Some(cycle)) {
+            movements.returned += payment.order.gross_program;
+            open.items.extend(Item::of_return(payment, cycle));
+        }
+        let adjustments = self.adjustments;
+        while let Some(adjustment) =
+            adjustments.get(open.adjusted).filter(|next| next.cycle.is_some_and(|on| on <= cycle))
+        {
+            open.adjusted += 1;
+            let amount = adjustment.amount;
+            if !adjustment.kind.fits(movements.closing(), amount) {
+                self.adjusted.push((adjustment, cycle, Some(AdjustmentReason::Exceeds)));
+                continue;
+            }
+            adjustment.kind.post(&mut movements, amount);
+            open.items.push(Item::of_adjustment(adjustment, cycle));
+            if !adjustment.counts_toward_minimum {
+                open.uncounted += amount;
+            }
+            self.adjusted.push((adjustment, cycle, None));
+        }
+        open.lots.enter(cycle, movements.closing() - opening);
+        movements
+    }
+
+    /// Takes what a year's end or a missing profile takes.
+    fn forfeit(
+        &mut self,
+        open: &mut Open<'a>,
+        settled: &mut Settled,
+        forfeitures: Vec<Forfeiture<'a>>,
+    ) {
+        for forfeiture in forfeitures {
+            settled.forfeit(forfeiture.amount);
+            match (forfeiture.lever == year_end::LAPSE, forfeiture.amount) {
+                (true, amount) => {
+                    open.terms.lapse(amount);
+                    open.lots.take(amount);
+                }
+                (false, amount) if amount < 0 => open.lots.enter(forfeiture.cycle, -amount),
+                (false, amount) => open.lots.take(amount),
+            }
+            self.forfeitures.push(forfeiture);
+            if settled.closing == 0 {
+                self.release(open);
             }
         }
     }
 
-    fn payment(
+    /// The whole balance was ordered or lost.
+    fn release(&self, open: &mut Open<'a>) {
+        (open.released, open.named) = (open.entered, self.forfeitures.len());
+        open.items.clear();
+        open.uncounted = 0;
+        open.terms.release();
+        open.lots = Lots::default();
+    }
+
+    /// Everything since the last order.
+    fn items(&self, open: &Open<'a>) -> Vec<Item<'a>> {
+        let postings: &'a [Posting] = &self.postings[open.released..open.entered];
+        let postings = postings.iter().filter(|posting| posting.amount != 0);
+        let postings = postings.map(|posting| Item::of_posting(self.program, posting));
+        let forfeited = self.forfeitures[open.named..].iter().map(Item::of_forfeiture);
+        postings.chain(forfeited).chain(open.items.iter().cloned()).collect()
+    }
+
+    fn terms(
         &self,
+        world: &World,
+        method: &Result<Method, CarryReason>,
+        uncounted: i128,
         cycle: Period,
-        due_on: NaiveDate,
-        method: &Method,
-        order: Order,
-        postings: &'a [Posting],
-        named: usize,
-    ) -> Result<Payment<'a>> {
-        let (cycle_text, earning_type) = (cycle.to_string(), self.earning_type.name());
-        let key = [
-            self.program.program.as_str(),
-            earning_type,
-            self.participant,
-            method.method,
-            method.currency,
-            &cycle_text,
-            ORDER_KIND,
-            &SEQUENCE.to_string(),
-        ];
-        let payment_id = payment_id(&key);
-        let forfeited = self.forfeitures[named..].iter().map(Item::forfeited);
-        let items = items(self.program, postings, forfeited, order, method.minor_units)?;
-        verify(&payment_id, &items, order)?;
-        Ok(Payment {
-            payment_id,
-            cycle,
-            due_on,
-            method: method.method.to_owned(),
-            currency: method.currency.to_owned(),
-            order,
-            items,
-        })
-    }
-}
-
-/// The kind of order that cycles make; claims and reissued payments are others.
-pub const ORDER_KIND: &str = "cycle";
-/// A cycle makes one order per key.
-pub const SEQUENCE: i64 = 1;
-
-/// Stable id of an order, from the parts of its key.
-fn payment_id(key: &[&str]) -> String {
-    let text = id::text(id::digest(key.iter().map(|part| part.as_bytes())));
-    format!("P{}", text[..16].to_uppercase())
-}
-
-/// The items of an order, which share its gross by largest remainder, ties by period and lever.
-fn items<'a>(
-    program: &Program,
-    postings: &'a [Posting],
-    forfeited: impl Iterator<Item = Item<'a>>,
-    order: Order,
-    minor_units: u32,
-) -> Result<Vec<Item<'a>>> {
-    let mut items: Vec<Item> = postings
-        .iter()
-        .filter(|posting| posting.amount != 0)
-        .map(|posting| Item {
-            period: posting.period,
-            origin_cycle: posting.cycle(program),
-            lever: &posting.lever,
-            program_amount: posting.amount,
-            payment_amount: 0,
-            earnings: posting.earnings,
-        })
-        .chain(forfeited)
-        .collect();
-    items.sort_by_key(|item| (item.period, item.lever, item.origin_cycle));
-    // Co-op of a half may convert in several cycles.
-    items.dedup_by(|next, kept| {
-        let same = next.period == kept.period && next.lever == kept.lever;
-        if same {
-            kept.program_amount += next.program_amount;
-            kept.earnings += next.earnings;
+    ) -> Terms {
+        let payment = &self.program.payment;
+        let (minimum, below_minimum) = (payment.minimum, payment.below_minimum);
+        let terms =
+            Terms { minimum, below_minimum, uncounted, hold: None, rate: None, minor_units: 0 };
+        match method {
+            Ok(method) => Terms {
+                rate: world.rates.rate(method.currency, &self.program.currency, cycle),
+                minor_units: method.minor_units,
+                ..terms
+            },
+            Err(reason) => Terms { hold: Some(*reason), ..terms },
         }
-        same
-    });
-    let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
-    let parts = allocate(order.gross, &weights, power_of_ten(MONEY_SCALE - minor_units))?;
-    for (item, part) in items.iter_mut().zip(parts) {
-        item.payment_amount = part;
     }
-    Ok(items)
-}
-
-/// Items re-add to their order, in both currencies.
-fn verify(payment_id: &str, items: &[Item], order: Order) -> Result<()> {
-    let program: i128 = items.iter().map(|item| item.program_amount).sum();
-    let payment: i128 = items.iter().map(|item| item.payment_amount).sum();
-    if program == order.gross_program && payment == order.gross {
-        return Ok(());
-    }
-    Err(Error::check(format!(
-        "payment {payment_id}: expected items that add up to {} and {}, found {program} and {payment}",
-        order.gross_program, order.gross
-    )))
 }
 
 /// What was earned, and what was converted from co-op.

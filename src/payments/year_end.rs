@@ -9,15 +9,26 @@ use std::collections::BTreeMap;
 
 /// The lever under which what was forfeited stands among a payment's items.
 pub const LEVER: &str = "forfeiture";
+/// The same for what waited too long for a profile.
+pub const LAPSE: &str = "lapse";
 
-/// What a term forfeits in a cycle; negative if it gets it back.
+/// What a term forfeits in a cycle, or a missing profile; negative if it gets it back.
 pub struct Forfeiture<'a> {
     pub cycle: Period,
+    /// Blank for a missing profile.
     pub term: &'a str,
-    /// The term's last month.
+    pub lever: &'static str,
+    /// The term's last month, or the cycle that the lot is from.
     pub period: Period,
     /// In program currency, at money scale.
     pub amount: i128,
+}
+
+impl Forfeiture<'_> {
+    /// A lot that waited too long.
+    pub fn lapse(cycle: Period, origin: Period, amount: i128) -> Forfeiture<'static> {
+        Forfeiture { cycle, term: "", lever: LAPSE, period: origin, amount }
+    }
 }
 
 /// The terms of an account, in program currency at money scale.
@@ -56,6 +67,17 @@ impl<'a> Terms<'a> {
         }
     }
 
+    /// What lapsed can't be forfeited again: it is taken from the oldest terms.
+    pub fn lapse(&mut self, mut amount: i128) {
+        for term in &self.program.terms {
+            if let Some(amounts) = self.by_term.get_mut(term.term.as_str()) {
+                let taken = amount.min(amounts.unordered - amounts.forfeited).max(0);
+                amounts.unordered -= taken;
+                amount -= taken;
+            }
+        }
+    }
+
     /// Tests every term whose last month is due by `cycle`: it forfeits what is left of it, if all that
     /// it earned is positive and below the minimum; rows that come later test it again. A balance
     /// (`closing`) never becomes negative by it.
@@ -79,7 +101,7 @@ impl<'a> Terms<'a> {
             let amount = (wanted - amounts.forfeited).min(closing.max(0));
             if amount != 0 {
                 closing -= amount;
-                forfeitures.push(Forfeiture { cycle, term: name, period, amount });
+                forfeitures.push(Forfeiture { cycle, term: name, lever: LEVER, period, amount });
             }
         }
         for forfeiture in &forfeitures {

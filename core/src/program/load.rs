@@ -8,7 +8,7 @@ use super::{
     Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever, LeverRate, Program,
     Role, Term,
 };
-use super::{cap, measured, raw};
+use super::{cap, measured, raw, tax};
 use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
@@ -37,6 +37,7 @@ impl Program {
             splits: splits(&place, &raw.split)?,
             coop_thresholds: coop_thresholds(&place, &raw)?,
             coop: coop_rules(&place, &raw)?,
+            taxes: tax::taxes(&place, &raw)?,
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,

@@ -4,6 +4,7 @@ use super::cap::RawCap;
 use super::coop::{RawActivity, RawRollover, RawWindow};
 use super::measured::{RawMeasure, RawTable};
 use super::requirement::Written as Requirement;
+use super::tax::RawTax;
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
@@ -39,6 +40,8 @@ pub struct Program {
     pub split: Vec<Split>,
     #[serde(default)]
     pub coop: Coop,
+    #[serde(default)]
+    pub tax: Vec<RawTax>,
     pub payment: Payment,
 }
 
@@ -148,6 +151,8 @@ pub struct Payment {
     pub below_minimum: BelowMinimum,
     #[serde(default)]
     pub year_end: YearEnd,
+    #[serde(default = "half_a_year")]
+    pub profile_days: u32,
     pub business_day: Option<BusinessDay>,
     #[serde(default)]
     pub holidays: Vec<Text>,
@@ -157,6 +162,10 @@ pub struct Payment {
 
 fn fifteenth() -> u32 {
     15
+}
+
+fn half_a_year() -> u32 {
+    180
 }
 
 fn two_months() -> u32 {
