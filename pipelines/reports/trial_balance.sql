@@ -19,11 +19,12 @@ months AS (
     GROUP BY program
 ),
 filled AS (
-    SELECT accounts.program, months.month, account, currency,
+    SELECT program, month, account, currency,
         coalesce(debit, 0) AS debit, coalesce(credit, 0) AS credit
     FROM accounts
-    JOIN months ON months.program = accounts.program AND months.month >= first_month
+    JOIN months USING (program)
     LEFT JOIN moved USING (program, month, account, currency)
+    WHERE month >= first_month
 ),
 running AS (
     SELECT *,

@@ -39,9 +39,9 @@ pub struct Account<'a> {
 }
 
 /// What decides besides the account itself.
-pub struct World<'a> {
-    pub payees: &'a Payees,
-    pub rates: &'a ExchangeRates,
+pub struct World<'w, 'a> {
+    pub payees: &'w Payees,
+    pub rates: &'w ExchangeRates,
     pub statuses: &'a Statuses,
     pub as_of: NaiveDate,
 }
@@ -108,7 +108,7 @@ impl<'a> Account<'a> {
     }
 
     /// Settles every cycle that is due. An order releases all postings since the order before it.
-    pub fn settle(&mut self, world: &World<'a>) -> Result<()> {
+    pub fn settle(&mut self, world: &World<'_, 'a>) -> Result<()> {
         let program = self.program;
         let adjusted = self.adjustments.iter().filter_map(|adjustment| adjustment.cycle);
         let earned = self.postings.first().map(|posting| posting.cycle(program));
@@ -144,7 +144,7 @@ impl<'a> Account<'a> {
     /// Settles a cycle; gives its closing balance.
     fn cycle(
         &mut self,
-        world: &World<'a>,
+        world: &World<'_, 'a>,
         open: &mut Open<'a>,
         cycle: Period,
         opening: i128,

@@ -15,6 +15,8 @@ mod fund;
 mod fund_journal;
 mod journal;
 mod life_tables;
+#[cfg(test)]
+mod life_tests;
 mod orders;
 mod payees;
 mod payment_journal;

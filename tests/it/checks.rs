@@ -44,6 +44,36 @@ const FAULTS: &[(&str, &str, &str)] = &[
             (ordered + 1)::DECIMAL(18, 3) AS ordered) FROM published",
     ),
     ("settled", "payments", "SELECT * FROM published LIMIT 3"),
+    ("taxes", "payments", "SELECT * REPLACE (0.01::DECIMAL(18, 3) AS withheld_tax) FROM published"),
+    ("taxes", "payments", "SELECT * REPLACE (0.01::DECIMAL(18, 3) AS sales_tax) FROM published"),
+    (
+        "payment_statuses",
+        "payment_history",
+        "SELECT * REPLACE ('UNKNOWN_PAYMENT' AS reason, false AS accepted) FROM published",
+    ),
+    ("returns", "balances", "SELECT * REPLACE (1::DECIMAL(18, 3) AS returned) FROM published"),
+    (
+        "returns",
+        "payment_history",
+        "SELECT * REPLACE (strftime(status_on, '%Y-%m') AS returns_in) FROM published",
+    ),
+    ("adjustments", "balances", "SELECT * REPLACE (1::DECIMAL(18, 3) AS adjusted) FROM published"),
+    ("adjustments", "balances", "SELECT * REPLACE (1::DECIMAL(18, 3) AS transferred_in) FROM published"),
+    ("adjustments", "adjustments", "FROM published UNION ALL BY NAME SELECT 'A' AS adjustment_id,
+        'posted' AS state, 'ana' AS requested_by, 'Ana' AS approved_by"),
+    ("balance_lots", "balance_lots", "SELECT * FROM published LIMIT 1"),
+    (
+        "balance_lots",
+        "balance_lots",
+        "SELECT * REPLACE (DATE '2020-01-01' AS lapses_on) FROM published",
+    ),
+    ("payable", "balances", "SELECT * REPLACE ((closing + 1)::DECIMAL(18, 3) AS closing) FROM published"),
+    (
+        "payable",
+        "journal",
+        "SELECT * REPLACE ('tax_payable' AS account) FROM published
+            WHERE event = 'order' AND account = 'payments_clearing'",
+    ),
     ("coop_fund", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS reserved) FROM published"),
     (
         "coop_fund",

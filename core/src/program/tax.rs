@@ -215,7 +215,7 @@ countries = ["IT"]
         let message = |taxes: &str| program(taxes).expect_err("it is broken").to_string();
         let tax = |more: &str| format!("[[tax]]\ntax = \"sales\"\nrate = \"0.1\"\n{more}");
         let twice = tax("") + &tax("countries = [\"DE\"]");
-        assert!(message(&twice).starts_with("p.toml:20: expected a tax that an earlier one leaves"));
+        assert!(message(&twice).starts_with("p.toml:22: expected a tax that an earlier one leaves"));
         let apart = tax("until = \"2021-01-01\"\n") + &tax("");
         assert!(program(&apart).is_ok());
         let narrow = tax("countries = [\"DE\"]\n") + &tax("");
