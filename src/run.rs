@@ -89,6 +89,7 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
             clock.time("verify", || check::run_all(&connection, &programs, &[], false))?;
         let mut attention = ingested.attention.clone();
         attention.extend(failures(check::refuse_failures(findings)?));
+        check::refuse_holds(&connection, job.limits.check_fail)?;
         let reports = clock
             .time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
         drop(connection);

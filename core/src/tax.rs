@@ -3,9 +3,7 @@
 //! Amounts at money scale.
 
 use crate::Error;
-use crate::decimal::{
-    MONEY_SCALE, RATE_SCALE, allocate, power_of_ten, round_product,
-};
+use crate::decimal::{MONEY_SCALE, RATE_SCALE, allocate, power_of_ten, round_product};
 
 /// Rates of an order, at rate scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

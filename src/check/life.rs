@@ -59,6 +59,20 @@ pub const CHECKS: &[Check] = &[
     },
 ];
 
+/// Participants of programs that a check holds, and all that have a balance or a fund.
+pub const HELD: &str = "
+    SELECT count(*) FILTER (held), count(*) FROM (
+        SELECT program, participant_id, bool_or(held) AS held FROM (
+            SELECT program, participant_id, coalesce(reason = 'CHECK', false) AS held FROM balances
+            UNION ALL
+            SELECT program, participant_id, false FROM coop_fund
+            UNION ALL
+            SELECT program, participant_id,
+                coalesce(decision = 'held' OR reason IN ('CHECK', 'OVERCLAIMED'), false)
+            FROM claim_items SEMI JOIN program USING (program)
+        ) GROUP BY ALL
+    )";
+
 const RETURNS: &str = "
     WITH due AS (SELECT program, max(cycle) AS last FROM balances GROUP BY program),
     came_back AS (

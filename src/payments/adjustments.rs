@@ -130,7 +130,8 @@ impl Adjustments {
         for mut adjustment in read(rows)? {
             let on = adjustment.period.first_day();
             let named = called.programs(&adjustment.program).iter();
-            let position = named.filter(|(_, days)| days.contain(on)).map(|(place, _)| *place).next();
+            let position =
+                named.filter(|(_, days)| days.contain(on)).map(|(place, _)| *place).next();
             let position = match test(programs, position, &adjustment, as_of) {
                 Ok(position) => position,
                 Err(reason) => {
@@ -141,7 +142,9 @@ impl Adjustments {
             let program = &programs[position];
             adjustment.program.clone_from(&program.program);
             adjustment.cycle = cycle(program, &adjustment);
-            if let (Kind::TransferOut, Some(successor)) = (adjustment.kind, successor(programs, program)) {
+            if let (Kind::TransferOut, Some(successor)) =
+                (adjustment.kind, successor(programs, program))
+            {
                 let to = &programs[successor];
                 let mut moved = Adjustment {
                     kind: Kind::TransferIn,

@@ -179,7 +179,8 @@ impl<'a> Account<'a> {
         self.forfeit(open, &mut settled, year_end);
         let days = self.program.payment.profile_days;
         let lapsed = open.lots.clone().lapse(due_on, days);
-        let lapsed = lapsed.into_iter().map(|(origin, amount)| Forfeiture::lapse(cycle, origin, amount));
+        let lapsed =
+            lapsed.into_iter().map(|(origin, amount)| Forfeiture::lapse(cycle, origin, amount));
         self.forfeit(open, &mut settled, lapsed.collect());
         if open.lots.balance() != settled.closing {
             let (place, closing) = (self.participant, settled.closing);
@@ -196,7 +197,8 @@ impl<'a> Account<'a> {
     /// What enters in a cycle: postings, payments that came back, adjustments.
     fn enter(&mut self, open: &mut Open<'a>, cycle: Period, opening: i128) -> Movements {
         let (program, postings) = (self.program, self.postings);
-        let due = postings[open.entered..].partition_point(|posting| posting.cycle(program) <= cycle);
+        let due =
+            postings[open.entered..].partition_point(|posting| posting.cycle(program) <= cycle);
         let entering = &postings[open.entered..open.entered + due];
         open.entered += due;
         open.terms.enter(entering);

@@ -117,7 +117,9 @@ pub fn payment_history(
     for (program, participant, id, said) in &statuses.stray {
         steps.push(stray((program, participant, id), said, StatusReason::NoProgram));
     }
-    let key = |step: &Step| (step.payment_id.to_owned(), step.program.to_owned(), step.participant.to_owned());
+    let key = |step: &Step| {
+        (step.payment_id.to_owned(), step.program.to_owned(), step.participant.to_owned())
+    };
     steps.sort_by_cached_key(|step| (key(step), step.status_on, step.step, step.said.cloned()));
     for place in 1..steps.len() {
         let before = (key(&steps[place - 1]), steps[place - 1].step);
@@ -147,7 +149,8 @@ fn steps_of<'a>(
     said: &'a [StatusRow],
     history: &History,
 ) -> Vec<Step<'a>> {
-    let newest = |status: Status, on: NaiveDate| (status, on) == (history.status, history.status_on);
+    let newest =
+        |status: Status, on: NaiveDate| (status, on) == (history.status, history.status_on);
     let order = Step {
         payment_id,
         program,
@@ -247,7 +250,8 @@ pub fn balance_lots(accounts: &[Account]) -> Result<RecordBatch> {
         .collect();
     let rows = rows.as_slice();
     let each = || rows.iter();
-    let lapses_on = |row: &(&Account, Period, &Lot)| row.2.lapses_on(row.0.program.payment.profile_days);
+    let lapses_on =
+        |row: &(&Account, Period, &Lot)| row.2.lapses_on(row.0.program.payment.profile_days);
     let columns = vec![
         text(rows, |row| row.0.program.program.as_str()),
         text(rows, |row| row.0.earning_type.name()),

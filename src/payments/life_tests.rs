@@ -84,7 +84,8 @@ fn a_reissue_may_come_back_too() {
 
 #[test]
 fn what_nobody_knows_holds_the_participant_s_payments() {
-    let mut world = World::of(&["rebate core 2021-01 300", "rebate core 2021-02 300"]).paid_in("USD");
+    let mut world =
+        World::of(&["rebate core 2021-01 300", "rebate core 2021-02 300"]).paid_in("USD");
     world.as_of = "2021-04-20";
     let first = ids(&world.pay()).remove(0);
     for (status, held) in [
@@ -226,5 +227,9 @@ fn re_adds(paid: &Payments, round: usize) {
     }
     let ordered = sum(&PAYMENTS, &paid.payments, "gross_program_amount");
     assert_eq!(moved("ordered"), ordered, "round {round}");
-    assert!(picked(&PAYMENTS, &paid.payments, &["gross_amount"]).iter().all(|gross| gross.as_str() > "0"));
+    assert!(
+        picked(&PAYMENTS, &paid.payments, &["gross_amount"])
+            .iter()
+            .all(|gross| gross.as_str() > "0")
+    );
 }

@@ -30,14 +30,14 @@ mod year_end;
 use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
 pub use fund::LEVER as CLAIM;
-pub use rollover::LEVER as ROLLOVER;
 pub use orders::RETURN;
+pub use rollover::LEVER as ROLLOVER;
 pub use year_end::{LAPSE, LEVER as FORFEITURE};
 
 use crate::error::{Error, Result};
+use adjustments::{Adjustment, Adjustments};
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
-use adjustments::{Adjustment, Adjustments};
 use claims::Claims;
 use cycles::{Account, World};
 use earnest_core::earning::EarningType;

@@ -2,10 +2,10 @@
 //! one order that reissues each payment that came back, and one of all the rest; each converted once, then
 //! taxed, and its items re-add.
 
+use super::Posting;
 use super::adjustments::Adjustment;
 use super::payees::Method;
 use super::year_end::Forfeiture;
-use super::Posting;
 use crate::error::{Error, Result};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -237,9 +237,10 @@ impl Ordering<'_> {
         let payment_id = self.payment_id(kind, sequence);
         let said = said(&payment_id);
         let history = follow(self.due_on, said);
-        let returns_in = history.returned_on.and_then(|day| day.succ_opt()).map(|day| {
-            self.program.first_cycle_from(day).max(self.cycle.plus(1))
-        });
+        let returns_in = history
+            .returned_on
+            .and_then(|day| day.succ_opt())
+            .map(|day| self.program.first_cycle_from(day).max(self.cycle.plus(1)));
         Ok(Payment {
             payment_id,
             cycle: self.cycle,

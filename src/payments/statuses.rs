@@ -44,7 +44,8 @@ impl Statuses {
                 note: filled(note),
             };
             let named = called.programs(program.value(row)).iter();
-            let position = named.filter(|(_, days)| days.contain(day)).map(|(place, _)| *place).next();
+            let position =
+                named.filter(|(_, days)| days.contain(day)).map(|(place, _)| *place).next();
             let (participant, payment) = (location.value(row).to_owned(), id.value(row).to_owned());
             match position {
                 Some(program) => {

@@ -1,12 +1,12 @@
 //! From settled accounts to the tables, each sorted by its key.
 
 use super::Payments;
+use super::adjustments::Adjustments;
 use super::cycles::Account;
 use super::fund::FundAccount;
 use super::journal::{self, Line};
 use super::orders::{Item, Payment};
 use super::rollover::Decision;
-use super::adjustments::Adjustments;
 use super::statuses::Statuses;
 use super::{claim_tables, fund_journal, life_tables};
 use crate::columns::{batch, days, decimals, integers, texts, uuids};

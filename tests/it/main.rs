@@ -10,6 +10,7 @@ mod examples;
 mod faults;
 mod golden;
 mod ingest;
+mod life;
 mod measured;
 mod plans;
 mod programs;

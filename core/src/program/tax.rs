@@ -65,8 +65,7 @@ impl TaxRule {
     /// Whether whatever matches `other` matches this one.
     fn covers(&self, other: &TaxRule) -> bool {
         fn all<T: PartialEq>(ours: &[T], theirs: &[T]) -> bool {
-            ours.is_empty()
-                || !theirs.is_empty() && theirs.iter().all(|named| ours.contains(named))
+            ours.is_empty() || !theirs.is_empty() && theirs.iter().all(|named| ours.contains(named))
         }
         self.tax == other.tax
             && self.days.first() <= other.days.first()
@@ -89,9 +88,7 @@ impl Program {
         let rate = |kind| {
             let mut rules = self.taxes.iter();
             let rule = rules.find(|rule| {
-                rule.tax == kind
-                    && rule.days.contain(due_on)
-                    && rule.matches(earning_type, payee)
+                rule.tax == kind && rule.days.contain(due_on) && rule.matches(earning_type, payee)
             });
             rule.map_or(0, |rule| rule.rate)
         };
@@ -215,7 +212,9 @@ countries = ["IT"]
         let message = |taxes: &str| program(taxes).expect_err("it is broken").to_string();
         let tax = |more: &str| format!("[[tax]]\ntax = \"sales\"\nrate = \"0.1\"\n{more}");
         let twice = tax("") + &tax("countries = [\"DE\"]");
-        assert!(message(&twice).starts_with("p.toml:22: expected a tax that an earlier one leaves"));
+        assert!(
+            message(&twice).starts_with("p.toml:22: expected a tax that an earlier one leaves")
+        );
         let apart = tax("until = \"2021-01-01\"\n") + &tax("");
         assert!(program(&apart).is_ok());
         let narrow = tax("countries = [\"DE\"]\n") + &tax("");

@@ -61,8 +61,19 @@ pub fn item(
     let name = format!("{period} {lever}");
     if lever == RETURN {
         let names = [
-            "payment", "cycle", "kind", "status", "came_back_on", "*gross", "program_currency",
-            "*withheld_tax", "-", "*sales_tax", "-", "reference", "note",
+            "payment",
+            "cycle",
+            "kind",
+            "status",
+            "came_back_on",
+            "*gross",
+            "program_currency",
+            "*withheld_tax",
+            "-",
+            "*sales_tax",
+            "-",
+            "reference",
+            "note",
         ];
         let key = [&account[..], &[period], &cycles].concat();
         let title = format!("{name}: the payment that came back");
@@ -72,8 +83,16 @@ pub fn item(
     }
     if items.cell(row, "kind") == "adjustment" && items.cell(row, "earnings") == "0" {
         let names = [
-            "adjustment", "cycle", "*amount", "currency", "reason", "explanation", "requested_by",
-            "approved_by", "approved_on", "counterpart",
+            "adjustment",
+            "cycle",
+            "*amount",
+            "currency",
+            "reason",
+            "explanation",
+            "requested_by",
+            "approved_by",
+            "approved_on",
+            "counterpart",
         ];
         let key = [&account[..], &[period, lever], &cycles].concat();
         let title = format!("{name}: manual adjustments");
