@@ -11,7 +11,7 @@ use crate::ingest::{self, Ingested};
 use crate::job::{Job, Limits, thread_pool};
 use crate::schema::{self, Table};
 use crate::warehouse::{DataFile, Fault, Snapshot, Store, TableWriter};
-use crate::{check, earnings, payments, query, report};
+use crate::{check, closes, earnings, payments, query, report};
 use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::calendar::Period;
@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use workspace::Workspace;
+pub(crate) use workspace::run_id;
 
 /// What the command line asks for. The clock is read there, nowhere else.
 #[derive(Clone, Debug)]
@@ -80,22 +81,15 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
     let pool = thread_pool(options.threads.unwrap_or(job.limits.threads))?;
     pool.install(move || {
         let store = &workspace.store;
-        let mut next = workspace.next_snapshot(options);
+        let mut next = workspace.next_snapshot(options)?;
         let ingested = clock.time("ingest", || stage(options, &job, &workspace, &mut next))?;
-        calculate(options, &job.limits, &programs, store, &mut next, &mut clock)?;
+        let previous = workspace.previous.as_ref();
+        calculate(options, &job.limits, &programs, (store, previous), &mut next, &mut clock)?;
         record::runs(options, store, &mut next, &ingested)?;
-        let connection = query::connect(store, &next, &job.limits)?;
-        let findings =
-            clock.time("verify", || check::run_all(&connection, &programs, &[], false))?;
         let mut attention = ingested.attention.clone();
-        attention.extend(failures(check::refuse_failures(findings)?));
-        check::refuse_holds(&connection, job.limits.check_fail)?;
-        let reports = clock
-            .time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
-        drop(connection);
-        if workspace.publishes {
-            clock.time("publish", || next.publish(store))?;
-        }
+        let publishes = workspace.publishes;
+        let (failed, reports) = finish(&job, &programs, store, &next, publishes, &mut clock)?;
+        attention.extend(failed);
         Ok(Outcome {
             attention,
             ingested: Counts {
@@ -112,6 +106,32 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
             workspace,
         })
     })
+}
+
+/// Checks a snapshot to be, builds its reports and publishes it. Gives what needs attention, in words,
+/// and the names of the reports.
+///
+/// # Errors
+/// If a global check fails, or the disk refuses.
+pub(crate) fn finish(
+    job: &Job,
+    programs: &[Program],
+    store: &Store,
+    next: &Snapshot,
+    publishes: bool,
+    clock: &mut Clock,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let connection = query::connect(store, next, &job.limits)?;
+    let findings = clock.time("verify", || check::run_all(&connection, programs, &[], false))?;
+    let attention = failures(check::refuse_failures(findings)?).collect();
+    check::refuse_holds(&connection, job.limits.check_fail)?;
+    let reports =
+        clock.time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
+    drop(connection);
+    if publishes {
+        clock.time("publish", || next.publish(store))?;
+    }
+    Ok((attention, reports))
 }
 
 /// Failed checks that don't stop the run, in words.
@@ -203,11 +223,11 @@ fn stage(
 }
 
 /// Eligibility, earnings, payments: staged tables in, result tables out.
-fn calculate(
+pub(crate) fn calculate(
     options: &RunOptions,
     limits: &Limits,
     programs: &[Program],
-    store: &Store,
+    (store, previous): (&Store, Option<&Snapshot>),
     next: &mut Snapshot,
     clock: &mut Clock,
 ) -> Result<()> {
@@ -228,6 +248,7 @@ fn calculate(
     let manual_adjustments = read(&schema::MANUAL_ADJUSTMENTS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
+    let closed = closes::Closed::read(store, next, programs)?;
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
@@ -245,6 +266,7 @@ fn calculate(
             product_groups: &product_groups,
             exchange_rates: &exchange_rates,
             as_of: options.as_of,
+            frozen: &closed.revenue,
         };
         eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
@@ -262,6 +284,7 @@ fn calculate(
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
+    let changes = clock.time("payments", || closed.changes(store, programs, &earned.files))?;
     let paid = clock.time("payments", || {
         let staged = payments::Staged {
             memberships: &dimensions.memberships,
@@ -271,13 +294,16 @@ fn calculate(
             payment_statuses: &payment_statuses,
             manual_adjustments: &manual_adjustments,
         };
-        payments::pay(programs, earned.postings, &staged, options.as_of)
+        let postings = closed.enter(programs, earned.postings, &changes)?;
+        payments::pay(programs, postings, &staged, &closed, options.as_of)
     })?;
 
     clock.time("write", || {
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
         put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
-        let determinations = [decisions.determinations(), Ok(paid.determinations)];
+        let known = closes::Known::read(store, previous, options.as_of)?;
+        let determinations = [decisions.determinations()?, paid.determinations];
+        let determinations = determinations.map(|rows| known.since(&rows));
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
@@ -287,7 +313,8 @@ fn calculate(
         put(store, next, &schema::BALANCE_LOTS, [Ok(paid.balance_lots)])?;
         put(store, next, &schema::COOP_FUND, [Ok(paid.coop_fund)])?;
         put(store, next, &schema::CLAIM_ITEMS, [Ok(paid.claim_items)])?;
-        put(store, next, &schema::JOURNAL, [Ok(paid.journal)])
+        put(store, next, &schema::JOURNAL, [Ok(paid.journal)])?;
+        put(store, next, &schema::SETTLEMENT_CHANGES, [closes::table_of(&changes)])
     })?;
     let by_table = |table: &Table| {
         let ours = earned.files.iter().filter(|(name, _)| *name == table.name);
@@ -301,7 +328,7 @@ fn calculate(
     Ok(())
 }
 
-/// Writes a whole table as one file.
+/// Writes what a run makes of a table as one file, beside those of closed cycles.
 fn put(
     store: &Store,
     next: &mut Snapshot,
@@ -312,7 +339,9 @@ fn put(
     for batch in batches {
         writer.write(&batch?)?;
     }
-    next.set(table, writer.finish()?.into_iter().collect());
+    let mut files = next.files(table.name).to_vec();
+    files.extend(writer.finish()?);
+    next.set(table, files);
     Ok(())
 }
 
@@ -322,7 +351,7 @@ fn declared(name: &str) -> Result<&'static Table> {
 
 /// Wall and CPU seconds per stage.
 #[derive(Default)]
-struct Clock(BTreeMap<&'static str, (Duration, Duration)>);
+pub(crate) struct Clock(BTreeMap<&'static str, (Duration, Duration)>);
 
 impl Clock {
     fn time<T>(&mut self, stage: &'static str, act: impl FnOnce() -> T) -> T {

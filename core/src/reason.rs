@@ -184,7 +184,7 @@ reasons! {
 
 reasons! {
     /// Why a manual adjustment isn't posted, in order of precedence.
-    AdjustmentReason {
+    PostingReason {
         NoProgram = "NO_PROGRAM", "No program has the name on the adjustment", "correct the program in the export";
         Currency = "CURRENCY", "The amount is not in program currency", "state it in program currency";
         Sign = "SIGN", "A write-off or a recovery adds to a negative balance, what escheats takes from it, and none of them is zero", "correct the sign of the amount";
@@ -193,6 +193,20 @@ reasons! {
         NotApproved = "NOT_APPROVED", "Nobody has approved it yet", "have it approved: `approved_by` and `approved_on`";
         SelfApproved = "SELF_APPROVED", "Who asks for it may not approve it", "have it approved by someone else";
         NotDue = "NOT_DUE", "The cycle that it enters is not due yet", "nothing, it is posted when the cycle is due";
+    }
+}
+
+reasons! {
+    /// Why a settled amount changed, as Partner Center publishes the reasons of adjustments.
+    AdjustmentReason {
+        ArCompliance = "AR Compliance", "The partner paid its invoices late", "see the approval of the adjustment";
+        CoopRollover = "Co-op rollover", "Co-op moved to another period, or became rebate", "nothing, the half was below the threshold";
+        OpsAdjustment = "Ops Adjustment", "Data of a closed month was corrected", "compare the deliveries of the transaction";
+        OpsIncorrectCalc = "Ops Adjustment Microsoft incorrect calc", "A closed month was calculated wrong", "see the approval of the adjustment";
+        OpsIncorrectEnrollment = "Ops Adjustment Microsoft incorrect enrollment", "An enrollment of a closed month was wrong", "see the approval of the adjustment";
+        PartnerMapping = "Partner mapping", "The participant map changed for a closed month: one participant gives back what another gets", "compare the versions of the participant map";
+        PolicyException = "Policy Exception", "An exception from the rules was granted", "see the approval of the adjustment";
+        PreviousPeriod = "Previous period earnings", "It became known after its month's cycle was closed", "nothing, it is paid late";
     }
 }
 
@@ -211,5 +225,7 @@ mod tests {
         assert_eq!(codes.len(), CarryReason::ALL.len());
         let codes: HashSet<_> = ClaimReason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), ClaimReason::ALL.len());
+        let codes: HashSet<_> = AdjustmentReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), AdjustmentReason::ALL.len());
     }
 }

@@ -90,8 +90,8 @@ LEFT JOIN reasons ON reasons.code = exceptions.reason
         WHEN 'claim approved' THEN 'claim'
         WHEN 'claim paid' THEN 'claim'
         WHEN 'payment status' THEN 'status'
-        WHEN 'adjustment waiting' THEN 'adjustment'
-        WHEN 'adjustment refused' THEN 'adjustment'
+        WHEN 'adjustment waiting' THEN 'posting'
+        WHEN 'adjustment refused' THEN 'posting'
         ELSE 'outcome'
     END
 ORDER BY place, source, exceptions.reason, currency

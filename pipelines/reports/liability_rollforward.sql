@@ -8,6 +8,8 @@ WITH moved AS (
         replace(account, '_payable', '') AS earning_type, currency,
         CASE event
             WHEN 'forfeiture reversed' THEN 'forfeiture'
+            WHEN 'late' THEN 'accrual'
+            WHEN 'manual adjustment' THEN 'adjustment'
             WHEN 'expiry reversed' THEN 'expiry'
             ELSE event
         END AS event,

@@ -92,7 +92,6 @@ const RETURNS: &str = "
 const ADJUSTMENTS: &str = "
     WITH posted AS (
         SELECT program, participant_id, earning_type, cycle,
-            coalesce(sum(amount) FILTER (kind = 'adjustment'), 0) AS adjusted,
             coalesce(sum(-amount) FILTER (kind = 'write_off'), 0) AS written_off,
             coalesce(sum(-amount) FILTER (kind = 'escheat'), 0) AS escheated,
             coalesce(sum(-amount) FILTER (kind = 'recovery'), 0) AS recovered,
@@ -100,23 +99,22 @@ const ADJUSTMENTS: &str = "
         FROM adjustments WHERE state = 'posted' GROUP BY ALL
     ),
     moved AS (
-        SELECT program, participant_id, earning_type, cycle, adjusted, written_off, escheated,
+        SELECT program, participant_id, earning_type, cycle, written_off, escheated,
             recovered_outside AS recovered, transferred_in - transferred_out AS transferred
         FROM balances
-        WHERE adjusted <> 0 OR written_off <> 0 OR escheated <> 0 OR recovered_outside <> 0
+        WHERE written_off <> 0 OR escheated <> 0 OR recovered_outside <> 0
             OR transferred_in <> 0 OR transferred_out <> 0
     ),
     -- What cancels out in a cycle moves nothing.
     differing AS (
-        (FROM posted WHERE adjusted <> 0 OR written_off <> 0 OR escheated <> 0 OR recovered <> 0
+        (FROM posted WHERE written_off <> 0 OR escheated <> 0 OR recovered <> 0
             OR transferred <> 0 EXCEPT FROM moved)
         UNION ALL
-        (FROM moved WHERE adjusted <> 0 OR written_off <> 0 OR escheated <> 0 OR recovered <> 0
+        (FROM moved WHERE written_off <> 0 OR escheated <> 0 OR recovered <> 0
             OR transferred <> 0 EXCEPT FROM posted)
     )
     SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle,
-        ': expected adjustments = movements, found only on one side ', adjusted, ' adjusted, ',
-        written_off, ' written off, ', escheated, ' escheated, ', recovered, ' recovered, ',
+        ': expected adjustments = movements, found only on one side ', written_off, ' written off, ', escheated, ' escheated, ', recovered, ' recovered, ',
         transferred, ' transferred')
     FROM differing
     UNION ALL

@@ -1,6 +1,7 @@
 //! Named checks. In: a connection over a snapshot and the programs. Out: one finding per check. A
 //! check whose tables aren't filled yet is `not applicable`, never `ok`.
 
+mod closes;
 mod compare;
 mod files;
 mod funds;
@@ -74,9 +75,9 @@ impl Status {
 
 /// Every check, in the order in which data flows.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let listed =
-        identities::CHECKS.iter().chain(funds::CHECKS).chain(life::CHECKS).chain(money::CHECKS);
-    listed.chain(keys::CHECKS).chain([&compare::RECOMPUTE])
+    let listed = identities::CHECKS.iter().chain(closes::CHECKS).chain(funds::CHECKS);
+    let listed = listed.chain(life::CHECKS).chain(money::CHECKS).chain(keys::CHECKS);
+    listed.chain([&compare::RECOMPUTE])
 }
 
 /// Runs the named checks, or all if none is named. With `deep`, the recomputation is compared per

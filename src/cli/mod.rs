@@ -1,7 +1,9 @@
 //! The command line. In: arguments. Out: an exit code; data on stdout, talk on stderr.
 
+mod approve;
 mod catalog;
 mod check;
+mod close;
 mod estimate;
 mod explain;
 mod generate;
@@ -56,6 +58,8 @@ enum Log {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Close(close::Args),
+    Approve(approve::Args),
     Check(check::Args),
     Status(status::Args),
     Query(query::Args),
@@ -112,6 +116,8 @@ fn dispatch(cli: &Cli) -> Result<Done> {
     let global = &cli.global;
     match &cli.command {
         Command::Run(args) => run::execute(global, args),
+        Command::Close(args) => close::execute(global, args),
+        Command::Approve(args) => approve::execute(global, args),
         Command::Check(args) => check::execute(global, args),
         Command::Status(args) => status::execute(global, args),
         Command::Query(args) => query::execute(global, args),

@@ -33,6 +33,7 @@ pub(crate) mod toml_file;
 
 pub use format::Format;
 pub use in_force::{InForceFile, in_force, read_table};
+pub use read::{read_columns, read_file};
 
 use crate::error::Result;
 use crate::job::Job;

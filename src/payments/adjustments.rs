@@ -1,6 +1,7 @@
 //! Manual adjustments. In: the rows in force of `manual_adjustments`. Out: those that are approved, by
 //! account in the order in which they enter its cycles; and why the others aren't posted.
 
+use crate::closes::Closed;
 use crate::columns;
 use crate::eligibility::Called;
 use crate::error::Result;
@@ -9,7 +10,7 @@ use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
-use earnest_core::reason::AdjustmentReason;
+use earnest_core::reason::PostingReason;
 use earnest_core::waterfall::Movements;
 use std::collections::BTreeMap;
 
@@ -116,15 +117,21 @@ pub struct Adjustments {
     /// earning type, sorted.
     pub by_account: BTreeMap<(String, usize, EarningType), Vec<Adjustment>>,
     /// Those that aren't, and why.
-    pub waiting: Vec<(Adjustment, AdjustmentReason)>,
+    pub waiting: Vec<(Adjustment, PostingReason)>,
 }
 
 impl Adjustments {
-    /// Reads the rows; approvals after `as_of` don't count yet.
+    /// Reads the rows; approvals after `as_of` don't count yet. What a closed cycle posted stays as it was
+    /// posted, whatever a later delivery says of it.
     ///
     /// # Errors
     /// If the batch lacks a column, or a month isn't one, which staging excludes.
-    pub fn read(programs: &[Program], rows: &RecordBatch, as_of: NaiveDate) -> Result<Adjustments> {
+    pub fn read(
+        programs: &[Program],
+        rows: &RecordBatch,
+        closed: &Closed,
+        as_of: NaiveDate,
+    ) -> Result<Adjustments> {
         let mut found = Adjustments::default();
         let mut called = Called::new(programs);
         for mut adjustment in read(rows)? {
@@ -132,16 +139,22 @@ impl Adjustments {
             let named = called.programs(&adjustment.program).iter();
             let position =
                 named.filter(|(_, days)| days.contain(on)).map(|(place, _)| *place).next();
+            let recorded = position.and_then(|position| {
+                closed.adjusted(&adjustment.adjustment_id, &programs[position].program)
+            });
             let position = match test(programs, position, &adjustment, as_of) {
                 Ok(position) => position,
-                Err(reason) => {
-                    found.waiting.push((adjustment, reason));
-                    continue;
-                }
+                Err(reason) => match position.filter(|_| recorded.is_some()) {
+                    Some(position) => position,
+                    None => {
+                        found.waiting.push((adjustment, reason));
+                        continue;
+                    }
+                },
             };
             let program = &programs[position];
             adjustment.program.clone_from(&program.program);
-            adjustment.cycle = cycle(program, &adjustment);
+            enter(program, closed, &mut adjustment);
             if let (Kind::TransferOut, Some(successor)) =
                 (adjustment.kind, successor(programs, program))
             {
@@ -153,7 +166,7 @@ impl Adjustments {
                     counterpart: Some(program.program.clone()),
                     ..adjustment.clone()
                 };
-                moved.cycle = cycle(to, &moved);
+                enter(to, closed, &mut moved);
                 adjustment.counterpart = Some(to.program.clone());
                 found.add(successor, moved);
             }
@@ -176,24 +189,24 @@ fn test(
     position: Option<usize>,
     adjustment: &Adjustment,
     as_of: NaiveDate,
-) -> Result<usize, AdjustmentReason> {
-    let position = position.ok_or(AdjustmentReason::NoProgram)?;
+) -> Result<usize, PostingReason> {
+    let position = position.ok_or(PostingReason::NoProgram)?;
     let program = &programs[position];
     if adjustment.currency != program.currency {
-        return Err(AdjustmentReason::Currency);
+        return Err(PostingReason::Currency);
     }
     if !adjustment.kind.has_sign_of(adjustment.amount) {
-        return Err(AdjustmentReason::Sign);
+        return Err(PostingReason::Sign);
     }
     if adjustment.kind == Kind::TransferOut && successor(programs, program).is_none() {
-        return Err(AdjustmentReason::NoSuccessor);
+        return Err(PostingReason::NoSuccessor);
     }
     match (&adjustment.approved_by, adjustment.approved_on) {
         (Some(by), Some(on)) if on <= as_of => {
             let same = by.trim().eq_ignore_ascii_case(adjustment.requested_by.trim());
-            if same { Err(AdjustmentReason::SelfApproved) } else { Ok(position) }
+            if same { Err(PostingReason::SelfApproved) } else { Ok(position) }
         }
-        _ => Err(AdjustmentReason::NotApproved),
+        _ => Err(PostingReason::NotApproved),
     }
 }
 
@@ -203,9 +216,16 @@ fn successor(programs: &[Program], program: &Program) -> Option<usize> {
     programs.iter().position(|to| to.program == *key && to.currency == program.currency)
 }
 
-fn cycle(program: &Program, adjustment: &Adjustment) -> Option<Period> {
-    let decided = program.first_cycle_from(adjustment.approved_on?);
-    Some(program.due_cycle(adjustment.period).max(decided))
+/// The cycle that recorded it, else the one in which it was decided, if that is open.
+fn enter(program: &Program, closed: &Closed, adjustment: &mut Adjustment) {
+    if let Some((cycle, amount)) = closed.adjusted(&adjustment.adjustment_id, &program.program) {
+        (adjustment.cycle, adjustment.amount) = (Some(cycle), amount);
+        return;
+    }
+    adjustment.cycle = adjustment.approved_on.map(|day| {
+        let decided = program.due_cycle(adjustment.period).max(program.first_cycle_from(day));
+        closed.last.map_or(decided, |last| decided.max(last.plus(1)))
+    });
 }
 
 fn read(rows: &RecordBatch) -> Result<Vec<Adjustment>> {

@@ -7,7 +7,7 @@ use super::tables::{money, text};
 use crate::columns::{batch, days, decimals, integers, optional_decimals};
 use crate::error::Result;
 use crate::schema::{CLAIM_ITEMS, COOP_FUND, Kind, PAYMENT_ITEMS, PAYMENTS, Table};
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use chrono::{Days, NaiveDate};
 use earnest_core::calendar::FiscalHalf;
@@ -224,6 +224,7 @@ fn payments(rows: &[&Row]) -> Result<RecordBatch> {
         money(rows, |row| of_order(row, |order| order.taxes.withheld))?,
         money(rows, |row| of_order(row, |order| order.taxes.sales))?,
         money(rows, |row| of_order(row, |order| order.taxes.total(row.item.allowed)))?,
+        new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)
 }

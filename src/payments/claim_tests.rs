@@ -7,6 +7,7 @@ use crate::schema::{
     BALANCES, CLAIM_ITEMS, CLAIMS, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL,
     MANUAL_ADJUSTMENTS, MEMBERSHIPS, PAYMENT_ITEMS, PAYMENT_STATUSES, PAYMENTS,
 };
+use earnest_core::earning::EntryKind;
 use std::sync::Arc;
 
 const PROGRAM: &str = r#"
@@ -61,6 +62,8 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
         period: period.parse().expect("a month"),
         fund_half: None,
         converted_in: None,
+        kind: EntryKind::Regular,
+        entered: None,
         amount,
         earnings: 1,
     };
@@ -81,7 +84,8 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
         payment_statuses: &table(&PAYMENT_STATUSES, &[]),
         manual_adjustments: &table(&MANUAL_ADJUSTMENTS, &[]),
     };
-    let paid = pay(&programs, postings, &staged, day(as_of)).expect("payments");
+    let closed = Closed::default();
+    let paid = pay(&programs, postings, &staged, &closed, day(as_of)).expect("payments");
     balanced(&paid.journal);
     paid
 }

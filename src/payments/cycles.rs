@@ -1,6 +1,6 @@
 //! One account (participant × program × earning type) through its cycles. In: its postings, sorted
-//! by period, its adjustments, and what the bank says of its payments. Out: balances, lots, orders with
-//! their items, and the accruals.
+//! by the cycle that they enter, its adjustments, what the bank says of its payments, and what closed
+//! cycles made of it. Out: balances, lots, orders with their items, and the accruals of open cycles.
 
 use super::Posting;
 use super::adjustments::Adjustment;
@@ -8,14 +8,16 @@ use super::orders::{Item, Ordering, Payment};
 use super::payees::{Method, Payees};
 use super::statuses::Statuses;
 use super::year_end::{self, Forfeiture};
+use crate::closes::{Closed, Outcome};
 use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::earning::EarningType;
+use earnest_core::decimal::{MONEY_SCALE, format};
+use earnest_core::earning::{EarningType, EntryKind};
 use earnest_core::lots::{Lot, Lots};
 use earnest_core::program::Program;
-use earnest_core::reason::{AdjustmentReason, CarryReason};
+use earnest_core::reason::{CarryReason, PostingReason};
 use earnest_core::waterfall::{Movements, Settled, Terms, settle};
 use std::collections::BTreeMap;
 
@@ -35,7 +37,7 @@ pub struct Account<'a> {
     /// At year end, and for want of a profile.
     pub forfeitures: Vec<Forfeiture<'a>>,
     /// What became of adjustments that entered a cycle.
-    pub adjusted: Vec<(&'a Adjustment, Period, Option<AdjustmentReason>)>,
+    pub adjusted: Vec<(&'a Adjustment, Period, Option<PostingReason>)>,
 }
 
 /// What decides besides the account itself.
@@ -43,6 +45,7 @@ pub struct World<'w, 'a> {
     pub payees: &'w Payees,
     pub rates: &'w ExchangeRates,
     pub statuses: &'a Statuses,
+    pub closed: &'w Closed,
     pub as_of: NaiveDate,
 }
 
@@ -86,13 +89,32 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// What was earned per period; periods that add up to zero are left out.
+    /// What was earned per period; periods that add up to zero are left out. What changes earnings of
+    /// closed cycles is apart.
     pub fn accruals(&self) -> impl Iterator<Item = (Period, i128)> + use<> {
         let mut periods: BTreeMap<Period, i128> = BTreeMap::new();
-        for posting in self.postings.iter().filter(|posting| posting.converted_in.is_none()) {
+        let regular = |posting: &&Posting| {
+            posting.converted_in.is_none() && posting.kind == EntryKind::Regular
+        };
+        for posting in self.postings.iter().filter(regular) {
             *periods.entry(posting.period).or_default() += posting.amount;
         }
         periods.into_iter().filter(|(_, amount)| *amount != 0)
+    }
+
+    /// What changes earnings of closed cycles: kind, the cycle that it enters, period, amount.
+    pub fn changes(&self) -> impl Iterator<Item = (EntryKind, Period, Period, i128)> + use<> {
+        let mut changes: BTreeMap<(EntryKind, Period, Period), i128> = BTreeMap::new();
+        for posting in self.postings.iter().filter(|posting| posting.converted_in.is_none()) {
+            if let (EntryKind::Late | EntryKind::Adjustment, Some(cycle)) =
+                (posting.kind, posting.entered)
+            {
+                *changes.entry((posting.kind, cycle, posting.period)).or_default() +=
+                    posting.amount;
+            }
+        }
+        let changes = changes.into_iter().filter(|(_, amount)| *amount != 0);
+        changes.map(|((kind, cycle, period), amount)| (kind, cycle, period, amount))
     }
 
     /// Approved adjustments whose cycle isn't due.
@@ -107,12 +129,17 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Settles every cycle that is due. An order releases all postings since the order before it.
+    /// Settles every open cycle that is due, going on from what closed ones recorded. An order releases
+    /// all that entered since the order before it.
     pub fn settle(&mut self, world: &World<'_, 'a>) -> Result<()> {
         let program = self.program;
         let adjusted = self.adjustments.iter().filter_map(|adjustment| adjustment.cycle);
         let earned = self.postings.first().map(|posting| posting.cycle(program));
-        let Some(mut cycle) = adjusted.chain(earned).min() else { return Ok(()) };
+        let closed = world.closed;
+        let records = closed.outcomes(self.position, self.earning_type, self.participant);
+        let recorded = records.and_then(|records| records.keys().next().copied());
+        let Some(mut cycle) = adjusted.chain(earned).chain(recorded).min() else { return Ok(()) };
+        self.closed_payments(world, records);
         let mut open = Open {
             entered: 0,
             released: 0,
@@ -125,9 +152,14 @@ impl<'a> Account<'a> {
         };
         let mut opening = 0;
         while program.due_day(cycle) <= world.as_of
-            && (opening != 0 || self.is_awaited(&open, cycle))
+            && (opening != 0 || self.is_awaited(&open, cycle) || closed.is_closed(cycle))
         {
-            opening = self.cycle(world, &mut open, cycle, opening)?;
+            opening = if closed.is_closed(cycle) {
+                let record = records.and_then(|records| records.get(&cycle));
+                self.follow(world, &mut open, (cycle, opening), record)?
+            } else {
+                self.cycle(world, &mut open, cycle, opening)?
+            };
             cycle = cycle.plus(1);
         }
         Ok(())
@@ -141,6 +173,107 @@ impl<'a> Account<'a> {
             || self.payments.iter().any(returns)
     }
 
+    /// Orders of closed cycles, each with the cycle into which it came back: a closed one only if that
+    /// recorded it, else the oldest open one.
+    fn closed_payments(
+        &mut self,
+        world: &World<'_, 'a>,
+        records: Option<&BTreeMap<Period, Outcome>>,
+    ) {
+        let paid = world.closed.payments(self.position, self.earning_type, self.participant);
+        let mut returned: BTreeMap<Period, i128> = records
+            .into_iter()
+            .flatten()
+            .map(|(cycle, record)| (*cycle, record.movements.returned))
+            .collect();
+        for paid in paid {
+            let said = world.statuses.of(self.position, self.participant, &paid.payment_id);
+            self.payments.push(Payment::of_closed(paid, said));
+        }
+        let mut back: Vec<&mut Payment> =
+            self.payments.iter_mut().filter(|one| one.history.returned_on.is_some()).collect();
+        back.sort_by(|a, b| {
+            let key = |one: &Payment| (one.history.returned_on, one.payment_id.clone());
+            key(a).cmp(&key(b))
+        });
+        for payment in back {
+            let amount = payment.order.gross_program;
+            let mut into = payment.comes_back_in(self.program);
+            while let Some(cycle) = into.filter(|cycle| world.closed.is_closed(*cycle)) {
+                let left = returned.entry(cycle).or_default();
+                if *left >= amount {
+                    *left -= amount;
+                    break;
+                }
+                into = Some(cycle.plus(1));
+            }
+            payment.returns_in = into;
+        }
+    }
+
+    /// A closed cycle: what it ordered and forfeited is what was recorded. Gives its closing balance.
+    fn follow(
+        &mut self,
+        world: &World<'_, 'a>,
+        open: &mut Open<'a>,
+        (cycle, opening): (Period, i128),
+        record: Option<&Outcome>,
+    ) -> Result<i128> {
+        let found = self.enter(open, (cycle, opening), true);
+        let recorded = record.cloned().unwrap_or_default();
+        let of = recorded.movements;
+        let entered = Movements { ordered: 0, forfeited: 0, ..of };
+        if entered != found {
+            return Err(self.differs(cycle, &entered, &found));
+        }
+        let due_on = self.program.due_day(cycle);
+        open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
+        let later: i128 = recorded.forfeited.iter().map(|forfeited| forfeited.amount).sum();
+        if of.ordered != 0 || of.forfeited != later {
+            self.release(open);
+        }
+        for forfeited in &recorded.forfeited {
+            let (term, amount) = (forfeited.term.as_str(), forfeited.amount);
+            let forfeiture = match term.strip_prefix(year_end::LAPSED) {
+                Some(origin) => Some(Forfeiture::lapse(cycle, origin.parse()?, amount)),
+                None => open.terms.record(cycle, term, amount),
+            };
+            if let Some(forfeiture) = forfeiture {
+                self.take(open, forfeiture);
+            }
+            if of.closing() == 0 {
+                self.release(open);
+            }
+        }
+        self.keep_lots(open, cycle, of.closing())?;
+        Ok(of.closing())
+    }
+
+    fn differs(&self, cycle: Period, expected: &Movements, found: &Movements) -> Error {
+        let text = |of: &Movements| {
+            let [opening, earned, adjusted, converted, other] = [
+                of.opening,
+                of.earned,
+                of.adjusted,
+                of.converted_in,
+                of.closing() - of.opening - of.earned - of.adjusted - of.converted_in,
+            ]
+            .map(|amount| format(amount, MONEY_SCALE, 2));
+            format!(
+                "opening {opening}, earned {earned}, adjusted {adjusted}, converted {converted}, \
+                 other {other}"
+            )
+        };
+        let (program, participant) = (&self.program.program, self.participant);
+        let kind = self.earning_type.name();
+        let (expected, found) = (text(expected), text(found));
+        Error::check(format!(
+            "closed cycle {cycle}, {program}/{participant}/{kind}: expected {expected} as it was \
+             closed, found {found}"
+        ))
+        .hint("a closed cycle stays; see whether `[payment]` of the program was changed")
+    }
+
     /// Settles a cycle; gives its closing balance.
     fn cycle(
         &mut self,
@@ -149,7 +282,7 @@ impl<'a> Account<'a> {
         cycle: Period,
         opening: i128,
     ) -> Result<i128> {
-        let movements = self.enter(open, cycle, opening);
+        let movements = self.enter(open, (cycle, opening), false);
         let moved = Movements { opening, ..Movements::default() } != movements;
         if opening == 0 && !moved {
             return Ok(0);
@@ -182,28 +315,39 @@ impl<'a> Account<'a> {
         let lapsed =
             lapsed.into_iter().map(|(origin, amount)| Forfeiture::lapse(cycle, origin, amount));
         self.forfeit(open, &mut settled, lapsed.collect());
-        if open.lots.balance() != settled.closing {
-            let (place, closing) = (self.participant, settled.closing);
-            let found = open.lots.balance();
+        self.keep_lots(open, cycle, settled.closing)?;
+        self.balances.push((cycle, settled));
+        Ok(settled.closing)
+    }
+
+    /// What is left of each cycle's entries, which is the balance.
+    fn keep_lots(&mut self, open: &Open, cycle: Period, closing: i128) -> Result<()> {
+        let found = open.lots.balance();
+        if found != closing {
+            let place = self.participant;
             return Err(Error::check(format!(
                 "balance of {place} in {cycle}: expected lots of {closing}, found {found}"
             )));
         }
         self.lots.push((cycle, open.lots.lots().to_vec()));
-        self.balances.push((cycle, settled));
-        Ok(settled.closing)
+        Ok(())
     }
 
     /// What enters in a cycle: postings, payments that came back, adjustments.
-    fn enter(&mut self, open: &mut Open<'a>, cycle: Period, opening: i128) -> Movements {
+    /// In closed cycles adjustments were tested before.
+    fn enter(
+        &mut self,
+        open: &mut Open<'a>,
+        (cycle, opening): (Period, i128),
+        recorded: bool,
+    ) -> Movements {
         let (program, postings) = (self.program, self.postings);
         let due =
             postings[open.entered..].partition_point(|posting| posting.cycle(program) <= cycle);
         let entering = &postings[open.entered..open.entered + due];
         open.entered += due;
         open.terms.enter(entering);
-        let (earned, converted_in) = sums(entering);
-        let mut movements = Movements { opening, earned, converted_in, ..Movements::default() };
+        let mut movements = Movements { opening, ..sums(entering) };
         for payment in self.payments.iter().filter(|payment| payment.returns_in == Some(cycle)) {
             movements.returned += payment.order.gross_program;
             open.items.extend(Item::of_return(payment, cycle));
@@ -214,8 +358,8 @@ impl<'a> Account<'a> {
         {
             open.adjusted += 1;
             let amount = adjustment.amount;
-            if !adjustment.kind.fits(movements.closing(), amount) {
-                self.adjusted.push((adjustment, cycle, Some(AdjustmentReason::Exceeds)));
+            if !recorded && !adjustment.kind.fits(movements.closing(), amount) {
+                self.adjusted.push((adjustment, cycle, Some(PostingReason::Exceeds)));
                 continue;
             }
             adjustment.kind.post(&mut movements, amount);
@@ -238,19 +382,25 @@ impl<'a> Account<'a> {
     ) {
         for forfeiture in forfeitures {
             settled.forfeit(forfeiture.amount);
-            match (forfeiture.lever == year_end::LAPSE, forfeiture.amount) {
-                (true, amount) => {
-                    open.terms.lapse(amount);
-                    open.lots.take(amount);
-                }
-                (false, amount) if amount < 0 => open.lots.enter(forfeiture.cycle, -amount),
-                (false, amount) => open.lots.take(amount),
-            }
-            self.forfeitures.push(forfeiture);
+            self.take(open, forfeiture);
             if settled.closing == 0 {
                 self.release(open);
             }
         }
+    }
+
+    /// Takes a forfeiture from the lots, or gives it back.
+    fn take(&mut self, open: &mut Open<'a>, forfeiture: Forfeiture<'a>) {
+        let amount = forfeiture.amount;
+        if forfeiture.lever == year_end::LAPSE {
+            open.terms.lapse(amount);
+        }
+        if amount < 0 {
+            open.lots.enter(forfeiture.cycle, -amount);
+        } else {
+            open.lots.take(amount);
+        }
+        self.forfeitures.push(forfeiture);
     }
 
     /// The whole balance was ordered or lost.
@@ -293,10 +443,16 @@ impl<'a> Account<'a> {
     }
 }
 
-/// What was earned, and what was converted from co-op.
-fn sums(postings: &[Posting]) -> (i128, i128) {
-    postings.iter().fold((0, 0), |(earned, converted), posting| match posting.converted_in {
-        None => (earned + posting.amount, converted),
-        Some(_) => (earned, converted + posting.amount),
-    })
+/// What enters a balance: earned, adjusted, and converted from co-op.
+fn sums(postings: &[Posting]) -> Movements {
+    let mut sums = Movements::default();
+    for posting in postings {
+        let sum = match (posting.converted_in, posting.kind) {
+            (Some(_), _) => &mut sums.converted_in,
+            (None, EntryKind::Adjustment) => &mut sums.adjusted,
+            (None, EntryKind::Regular | EntryKind::Late) => &mut sums.earned,
+        };
+        *sum += posting.amount;
+    }
+    sums
 }

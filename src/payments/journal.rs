@@ -1,11 +1,13 @@
 //! The journal: balanced entries. Accruals move expense to what is payable, dated the period's last
 //! day; conversions move co-op payable to rebate payable, and forfeitures what is payable to income,
-//! dated the due day of their cycle. Orders, taxes, returns and adjustments: see `payment_journal`; claims
-//! and expiry: see `fund_journal`.
+//! dated the due day of their cycle. What changes earnings of closed cycles moves expense, dated the
+//! due day of the cycle that it enters. Orders, taxes, returns and adjustments: see `payment_journal`;
+//! claims and expiry: see `fund_journal`.
 
 use super::cycles::Account;
 use super::payment_journal;
 use super::rollover::LEVER;
+use crate::closes::Closed;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
@@ -41,22 +43,16 @@ pub fn payable(earning_type: EarningType) -> &'static str {
     }
 }
 
-/// All entries of an account.
-pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
+/// All entries of an account that belong to open cycles.
+pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     let kind = account.earning_type;
     let currency = account.program.currency.as_str();
-    for (period, amount) in account.accruals() {
-        let due = account.program.due_cycle(period);
-        let cycle = (kind != EarningType::Coop).then_some(due);
-        let entry = Entry::new(account, "accrual", period.last_day(), cycle, period);
-        let source =
-            format!("{}/{}/{period}/{}", account.program.program, account.participant, kind.name());
-        let (debit, credit) =
-            if amount > 0 { (EXPENSE, payable(kind)) } else { (payable(kind), EXPENSE) };
-        entry.transfer(&mut lines, debit, credit, currency, amount.abs(), &source);
-    }
+    accruals(account, closed, &mut lines);
     for (cycle, period, amount) in account.conversions() {
+        if closed.is_closed(cycle) {
+            continue;
+        }
         let program = account.program;
         let key = format!("{period}/{cycle}");
         let entry = Entry {
@@ -83,8 +79,38 @@ pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
             entry.transfer(&mut lines, debit, credit, currency, forfeited.abs(), &source);
         }
     }
-    payment_journal::entries(account, &mut lines);
+    payment_journal::entries(account, closed, &mut lines);
     lines
+}
+
+/// What was earned, and what changes earnings of closed cycles: that is dated the due day of the cycle
+/// that it enters, since the months before are closed.
+fn accruals<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<'a>>) {
+    let kind = account.earning_type;
+    let (program, participant) = (account.program, account.participant);
+    let mut post = |entry: &Entry<'a>, amount: i128| {
+        let source = format!("{}/{participant}/{}/{}", program.program, entry.period, kind.name());
+        let (debit, credit) =
+            if amount > 0 { (EXPENSE, payable(kind)) } else { (payable(kind), EXPENSE) };
+        entry.transfer(lines, debit, credit, &program.currency, amount.abs(), &source);
+    };
+    for (period, amount) in account.accruals() {
+        let due = program.due_cycle(period);
+        if !closed.is_closed(due) {
+            let cycle = (kind != EarningType::Coop).then_some(due);
+            post(&Entry::new(account, "accrual", period.last_day(), cycle, period), amount);
+        }
+    }
+    for (entry_kind, cycle, period, amount) in account.changes() {
+        if !closed.is_closed(cycle) {
+            let (event, day) = (entry_kind.name(), program.due_day(cycle));
+            let entry = Entry {
+                entry_id: entry_id(account, event, &format!("{period}/{cycle}")),
+                ..Entry::new(account, event, day, Some(cycle), period)
+            };
+            post(&entry, amount);
+        }
+    }
 }
 
 /// `what`, mostly a month, tells entries of an event apart.

@@ -5,6 +5,7 @@ use super::cycles::Account;
 use super::fund::FundAccount;
 use super::statuses::Statuses;
 use super::tables::{money, text};
+use crate::closes::Closed;
 use crate::columns::{batch, booleans, days, integers};
 use crate::error::Result;
 use crate::schema::{ADJUSTMENTS, BALANCE_LOTS, PAYMENT_HISTORY};
@@ -14,7 +15,7 @@ use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
 use earnest_core::lots::Lot;
 use earnest_core::program::Program;
-use earnest_core::reason::{AdjustmentReason, StatusReason};
+use earnest_core::reason::{PostingReason, StatusReason};
 use earnest_core::status::{History, Status, StatusRow, follow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -267,25 +268,27 @@ pub fn balance_lots(accounts: &[Account]) -> Result<RecordBatch> {
     batch(&BALANCE_LOTS, columns)
 }
 
-/// What became of adjustments: those of a cycle, and those that wait or are refused.
+/// What became of adjustments: those of an open cycle, and those that wait or are refused.
 pub fn adjustments(
     accounts: &[Account],
-    waiting: &[(Adjustment, AdjustmentReason)],
+    closed: &Closed,
+    waiting: &[(Adjustment, PostingReason)],
 ) -> Result<RecordBatch> {
     let entered = accounts.iter().flat_map(|account| &account.adjusted);
-    let mut rows: Vec<(&Adjustment, Option<AdjustmentReason>)> =
+    let entered = entered.filter(|(_, cycle, _)| !closed.is_closed(*cycle));
+    let mut rows: Vec<(&Adjustment, Option<PostingReason>)> =
         entered.map(|(adjustment, _, refused)| (*adjustment, *refused)).collect();
     let not_due = accounts.iter().flat_map(Account::not_due);
-    rows.extend(not_due.map(|adjustment| (adjustment, Some(AdjustmentReason::NotDue))));
+    rows.extend(not_due.map(|adjustment| (adjustment, Some(PostingReason::NotDue))));
     rows.extend(waiting.iter().map(|(adjustment, reason)| (adjustment, Some(*reason))));
     rows.sort_by_key(|(adjustment, _)| {
         (&adjustment.adjustment_id, &adjustment.program, *adjustment)
     });
     let rows = rows.as_slice();
     let each = || rows.iter();
-    let state = |row: &(&Adjustment, Option<AdjustmentReason>)| match row.1 {
+    let state = |row: &(&Adjustment, Option<PostingReason>)| match row.1 {
         None => "posted",
-        Some(AdjustmentReason::NotApproved | AdjustmentReason::NotDue) => "waiting",
+        Some(PostingReason::NotApproved | PostingReason::NotDue) => "waiting",
         Some(_) => "refused",
     };
     let columns = vec![

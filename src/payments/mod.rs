@@ -2,8 +2,9 @@
 //! the bank says of payments, and what people adjust. Out: for every cycle due by the as-of date, orders
 //! with their items, balances, their lots and co-op funds with every movement, and the journal.
 //!
-//! Closure key: participant. No cycle is closed yet: every posting enters its due cycle as `regular`
-//! and orders are `proposed`.
+//! Closure key: participant. Closed cycles are not calculated: their postings pass through the accounts,
+//! what they ordered is taken from their records, and only open cycles come out. Before the first
+//! close every posting enters its due cycle as `regular`.
 
 mod adjustments;
 mod claim_tables;
@@ -34,6 +35,7 @@ pub use orders::RETURN;
 pub use rollover::LEVER as ROLLOVER;
 pub use year_end::{LAPSE, LEVER as FORFEITURE};
 
+use crate::closes::Closed;
 use crate::error::{Error, Result};
 use adjustments::{Adjustment, Adjustments};
 use arrow::array::RecordBatch;
@@ -72,7 +74,8 @@ pub struct Staged<'a> {
     pub manual_adjustments: &'a RecordBatch,
 }
 
-/// Settles every cycle whose due day is on or before `as_of`.
+/// Settles every open cycle whose due day is on or before `as_of`. `postings` are what entered cycles,
+/// closed ones too.
 ///
 /// # Errors
 /// If a table lacks a column, an amount overflows, or an identity doesn't hold.
@@ -80,12 +83,13 @@ pub fn pay(
     programs: &[Program],
     postings: Vec<Posting>,
     staged: &Staged,
+    closed: &Closed,
     as_of: NaiveDate,
 ) -> Result<Payments> {
     let mut payees = Payees::read(programs, staged.enrollments, staged.memberships)?;
     let rates = ExchangeRates::read(staged.exchange_rates, "payment")?;
     let mut postings = added_up(programs, postings)?;
-    let decisions = rollover::decide(programs, &postings, as_of);
+    let decisions = rollover::decide(programs, &postings, closed, as_of);
     let claims = Claims::read(programs, staged.claims, as_of)?;
     let earned = postings.clone();
     let mut funds = fund::funds(programs, &earned, &decisions, &claims, &rates, as_of)?;
@@ -98,9 +102,9 @@ pub fn pay(
     postings.extend(decisions.iter().flat_map(converted));
     sort(programs, &mut postings);
     let statuses = Statuses::read(programs, staged.payment_statuses, as_of)?;
-    let adjustments = Adjustments::read(programs, staged.manual_adjustments, as_of)?;
+    let adjustments = Adjustments::read(programs, staged.manual_adjustments, closed, as_of)?;
     let settle = |payees: &Payees, funds: &mut [FundAccount]| -> Result<Vec<Account>> {
-        let world = World { payees, rates: &rates, statuses: &statuses, as_of };
+        let world = World { payees, rates: &rates, statuses: &statuses, closed, as_of };
         funds.iter_mut().try_for_each(|account| account.order(payees, as_of))?;
         let mut accounts = accounts(programs, &postings, &adjustments);
         // Co-op stays in its fund.
@@ -116,7 +120,8 @@ pub fn pay(
         }
         settled = settle(&payees, &mut funds)?;
     }
-    let built = tables::build(&settled, programs, &decisions, &funds, &statuses, &adjustments)?;
+    let built =
+        tables::build(&settled, programs, &decisions, &funds, (&statuses, &adjustments), closed)?;
     claim_tables::with_claims(built, &funds, &claims.stray)
 }
 
@@ -171,7 +176,9 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
             && next.period == kept.period
             && next.lever == kept.lever
             && next.term == kept.term
-            && next.fund_half == kept.fund_half;
+            && next.fund_half == kept.fund_half
+            && next.kind == kept.kind
+            && next.entered == kept.entered;
         if same {
             kept.amount += next.amount;
             kept.earnings += next.earnings;
@@ -195,6 +202,7 @@ fn sort(programs: &[Program], postings: &mut [Posting]) {
             .then_with(|| a.lever.cmp(&b.lever))
             .then_with(|| a.term.cmp(&b.term))
             .then_with(|| a.fund_half.cmp(&b.fund_half))
+            .then_with(|| (a.kind, a.entered).cmp(&(b.kind, b.entered)))
     });
 }
 

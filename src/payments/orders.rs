@@ -6,6 +6,7 @@ use super::Posting;
 use super::adjustments::Adjustment;
 use super::payees::Method;
 use super::year_end::Forfeiture;
+use crate::closes::Paid;
 use crate::error::{Error, Result};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -33,6 +34,10 @@ pub enum OrderKind {
 }
 
 impl OrderKind {
+    fn named(name: &str) -> OrderKind {
+        if name == OrderKind::Reissue.name() { OrderKind::Reissue } else { OrderKind::Cycle }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             OrderKind::Cycle => "cycle",
@@ -70,7 +75,7 @@ pub struct Item<'a> {
     /// The first cycle that a part of it entered.
     pub origin_cycle: Period,
     pub lever: &'a str,
-    /// `regular`, `returned` or `adjustment`.
+    /// `regular`, `late`, `adjustment` or `returned`.
     pub kind: &'static str,
     /// Tells items of the same lever and period apart.
     key: String,
@@ -87,6 +92,7 @@ impl<'a> Item<'a> {
     pub fn of_posting(program: &Program, posting: &'a Posting) -> Item<'a> {
         Item {
             origin_cycle: posting.cycle(program),
+            kind: posting.kind.name(),
             earnings: posting.earnings,
             ..Item::new(&posting.lever, posting.period, posting.amount)
         }
@@ -151,6 +157,34 @@ impl<'a> Item<'a> {
             self.earnings += next.earnings;
         }
         same
+    }
+}
+
+impl<'a> Payment<'a> {
+    /// An order of a closed cycle, without its items, which are kept. `returns_in` is left to the caller.
+    pub fn of_closed(paid: &Paid, said: &'a [StatusRow]) -> Payment<'a> {
+        Payment {
+            payment_id: paid.payment_id.clone(),
+            cycle: paid.cycle,
+            due_on: paid.due_on,
+            kind: OrderKind::named(&paid.kind),
+            sequence: paid.sequence,
+            method: paid.method.clone(),
+            currency: paid.currency.clone(),
+            order: paid.order,
+            taxes: paid.taxes,
+            untaxed: 0,
+            items: Vec::new(),
+            said,
+            history: follow(paid.due_on, said),
+            returns_in: None,
+        }
+    }
+
+    /// The cycle into which it comes back by its day.
+    pub fn comes_back_in(&self, program: &Program) -> Option<Period> {
+        let day = self.history.returned_on?.succ_opt()?;
+        Some(program.first_cycle_from(day).max(self.cycle.plus(1)))
     }
 }
 
@@ -237,11 +271,7 @@ impl Ordering<'_> {
         let payment_id = self.payment_id(kind, sequence);
         let said = said(&payment_id);
         let history = follow(self.due_on, said);
-        let returns_in = history
-            .returned_on
-            .and_then(|day| day.succ_opt())
-            .map(|day| self.program.first_cycle_from(day).max(self.cycle.plus(1)));
-        Ok(Payment {
+        let mut payment = Payment {
             payment_id,
             cycle: self.cycle,
             due_on: self.due_on,
@@ -255,8 +285,10 @@ impl Ordering<'_> {
             items,
             said,
             history,
-            returns_in,
-        })
+            returns_in: None,
+        };
+        payment.returns_in = payment.comes_back_in(self.program);
+        Ok(payment)
     }
 
     /// Items share the gross, then its taxes, by largest remainder, ties by period and lever.

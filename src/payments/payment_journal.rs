@@ -7,6 +7,7 @@ use super::adjustments::{Adjustment, Kind};
 use super::cycles::Account;
 use super::journal::{EXPENSE, Entry, FX_CLEARING, Line, PAYMENTS_CLEARING, entry_id, payable};
 use super::orders::Payment;
+use crate::closes::Closed;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 
@@ -18,16 +19,20 @@ const EVENTS: [[&str; 3]; 2] = [
     ["return", "withholding reversed", "sales tax reversed"],
 ];
 
-/// Entries of an account's payments and adjustments.
-pub fn entries<'a>(account: &'a Account<'a>, lines: &mut Vec<Line<'a>>) {
+/// Entries of an account's payments and adjustments that belong to open cycles.
+pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<'a>>) {
     for payment in &account.payments {
-        post(account, payment, EVENTS[0], payment.due_on, payment.cycle, lines);
-        if let (Some(day), Some(cycle)) = (payment.history.returned_on, payment.returns_in) {
+        if !closed.is_closed(payment.cycle) {
+            post(account, payment, EVENTS[0], payment.due_on, payment.cycle, lines);
+        }
+        if let (Some(day), Some(cycle)) = (payment.history.returned_on, payment.returns_in)
+            && !closed.is_closed(cycle)
+        {
             post(account, payment, EVENTS[1], day, cycle, lines);
         }
     }
     for (adjustment, cycle, refused) in &account.adjusted {
-        if refused.is_none() {
+        if refused.is_none() && !closed.is_closed(*cycle) {
             adjust(account, adjustment, *cycle, lines);
         }
     }
@@ -85,7 +90,7 @@ fn adjust<'a>(
         Kind::Escheat | Kind::Recovery | Kind::TransferOut | Kind::TransferIn => PAYMENTS_CLEARING,
     };
     let event = match adjustment.kind {
-        Kind::Adjustment => "adjustment",
+        Kind::Adjustment => "manual adjustment",
         Kind::WriteOff => "write-off",
         Kind::Escheat => "escheat",
         Kind::Recovery => "recovery",

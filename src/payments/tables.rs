@@ -9,12 +9,13 @@ use super::orders::{Item, Payment};
 use super::rollover::Decision;
 use super::statuses::Statuses;
 use super::{claim_tables, fund_journal, life_tables};
+use crate::closes::Closed;
 use crate::columns::{batch, days, decimals, integers, texts, uuids};
 use crate::error::Result;
 use crate::schema::{
     BALANCES, CLAIM_ITEMS, DETERMINATIONS, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS,
 };
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use earnest_core::calendar::Period;
 use earnest_core::program::Program;
 use earnest_core::waterfall::Settled;
@@ -26,49 +27,91 @@ pub fn build(
     programs: &[Program],
     decisions: &[Decision],
     funds: &[FundAccount],
-    statuses: &Statuses,
-    adjustments: &Adjustments,
+    (statuses, adjustments): (&Statuses, &Adjustments),
+    closed: &Closed,
 ) -> Result<Payments> {
     let mut orders: Vec<(&Account, &Payment)> = accounts
         .iter()
         .flat_map(|account| account.payments.iter().map(move |payment| (account, payment)))
+        .filter(|(_, payment)| !closed.is_closed(payment.cycle))
         .collect();
     orders.sort_unstable_by_key(|(_, payment)| &payment.payment_id);
     Ok(Payments {
-        determinations: determinations(programs, decisions)?,
+        determinations: determinations(programs, decisions, accounts, closed)?,
         payments: payments(&orders)?,
         payment_items: payment_items(&orders)?,
         payment_history: life_tables::payment_history(accounts, funds, programs, statuses)?,
         balances: balances(accounts)?,
         balance_lots: life_tables::balance_lots(accounts)?,
-        adjustments: life_tables::adjustments(accounts, &adjustments.waiting)?,
+        adjustments: life_tables::adjustments(accounts, closed, &adjustments.waiting)?,
         coop_fund: claim_tables::coop_fund(funds)?,
         claim_items: RecordBatch::new_empty(CLAIM_ITEMS.arrow()),
-        journal: journal(accounts, funds)?,
+        journal: journal(accounts, funds, closed)?,
     })
 }
 
-fn determinations(programs: &[Program], decisions: &[Decision]) -> Result<RecordBatch> {
-    let mut rows: Vec<(&Program, &Decision)> =
-        decisions.iter().map(|decision| (&programs[decision.program], decision)).collect();
-    rows.sort_by_key(|(program, decision)| {
-        (program.program.as_str(), Arc::clone(&decision.participant), decision.half)
+/// A determination of this stage.
+struct Determined<'a> {
+    program: &'a Program,
+    kind: &'static str,
+    subject: &'a str,
+    window: String,
+    cycle: Period,
+    outcome: &'static str,
+    measured: i128,
+    threshold: i128,
+}
+
+/// Thresholds and forfeitures of open cycles; those of closed ones are kept.
+fn determinations<'a>(
+    programs: &'a [Program],
+    decisions: &'a [Decision],
+    accounts: &'a [Account],
+    closed: &Closed,
+) -> Result<RecordBatch> {
+    let thresholds =
+        decisions.iter().filter(|decision| !decision.frozen).map(|decision| Determined {
+            program: &programs[decision.program],
+            kind: "coop_threshold",
+            subject: &decision.participant,
+            window: decision.half.to_string(),
+            cycle: decision.cycle,
+            outcome: if decision.conversion.qualified { "qualified" } else { "converted" },
+            measured: decision.conversion.measured,
+            threshold: decision.threshold,
+        });
+    let forfeitures = accounts.iter().flat_map(|account| {
+        let open = account.forfeitures.iter().filter(|one| !closed.is_closed(one.cycle));
+        open.map(|forfeiture| Determined {
+            program: account.program,
+            kind: "forfeiture",
+            subject: account.participant,
+            window: forfeiture.window(account.earning_type),
+            cycle: forfeiture.cycle,
+            outcome: if forfeiture.amount > 0 { "forfeited" } else { "reversed" },
+            measured: forfeiture.amount,
+            threshold: account.program.payment.minimum,
+        })
+    });
+    let mut rows: Vec<Determined> = thresholds.chain(forfeitures).collect();
+    rows.sort_by(|a, b| {
+        let key = |row: &Determined<'a>| (&*row.program.program, row.kind, row.subject);
+        key(a).cmp(&key(b)).then_with(|| (a.cycle, &a.window).cmp(&(b.cycle, &b.window)))
     });
     let rows = rows.as_slice();
-    let outcome = |row: &(&Program, &Decision)| {
-        if row.1.conversion.qualified { "qualified" } else { "converted" }
-    };
     let columns = vec![
-        text(rows, |row| row.0.program.as_str()),
-        text(rows, |_| "coop_threshold"),
-        text(rows, |row| &*row.1.participant),
-        text(rows, |row| row.1.half.to_string()),
-        text(rows, |row| row.1.cycle.to_string()),
-        text(rows, outcome),
-        text(rows, |row| row.0.currency.as_str()),
-        money(rows, |row| row.1.conversion.measured)?,
-        money(rows, |row| row.1.threshold)?,
-        days(rows.iter().map(|row| Some(row.0.due_day(row.1.cycle)))),
+        text(rows, |row| row.program.program.as_str()),
+        text(rows, |row| row.kind),
+        text(rows, |row| row.subject),
+        text(rows, |row| row.window.clone()),
+        text(rows, |row| row.cycle.to_string()),
+        text(rows, |row| row.outcome),
+        text(rows, |row| row.program.currency.as_str()),
+        money(rows, |row| row.measured)?,
+        money(rows, |row| row.threshold)?,
+        days(rows.iter().map(|row| Some(row.program.due_day(row.cycle)))),
+        new_null_array(&Kind::Date.data_type(), rows.len()),
+        new_null_array(&Kind::Text.data_type(), rows.len()),
     ];
     batch(&DETERMINATIONS, columns)
 }
@@ -103,6 +146,7 @@ fn payments(rows: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         money(rows, |row| row.1.taxes.withheld)?,
         money(rows, |row| row.1.taxes.sales)?,
         money(rows, |row| row.1.taxes.total(row.1.order.gross))?,
+        new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)
 }
@@ -171,8 +215,9 @@ fn balances(accounts: &[Account]) -> Result<RecordBatch> {
     batch(&BALANCES, columns)
 }
 
-fn journal(accounts: &[Account], funds: &[FundAccount]) -> Result<RecordBatch> {
-    let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(journal::entries).collect();
+fn journal(accounts: &[Account], funds: &[FundAccount], closed: &Closed) -> Result<RecordBatch> {
+    let entries = |account| journal::entries(account, closed);
+    let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(entries).collect();
     rows.extend(funds.iter().flat_map(fund_journal::entries));
     rows.par_sort_unstable_by(|a, b| {
         a.entry_id

@@ -8,6 +8,7 @@ use crate::schema::{
 };
 use earnest_core::calendar::FiscalHalf;
 use earnest_core::decimal::{MONEY_SCALE, parse};
+use earnest_core::earning::EntryKind;
 use std::collections::HashMap;
 
 const PROGRAM: &str = r#"
@@ -47,6 +48,8 @@ fn posting(text: &str) -> Posting {
         period: period.parse().expect("a month"),
         fund_half: None,
         converted_in: None,
+        kind: EntryKind::Regular,
+        entered: None,
         amount: parse(amount, MONEY_SCALE).expect("an amount"),
         earnings: 1,
     }
@@ -102,7 +105,8 @@ impl World {
             payment_statuses: &table(&PAYMENT_STATUSES, &texts_of(&self.statuses)),
             manual_adjustments: &table(&MANUAL_ADJUSTMENTS, &texts_of(&self.adjustments)),
         };
-        let paid = pay(&programs, postings, &staged, day(self.as_of)).expect("payments");
+        let (closed, as_of) = (Closed::default(), day(self.as_of));
+        let paid = pay(&programs, postings, &staged, &closed, as_of).expect("payments");
         balanced(&paid.journal);
         paid
     }

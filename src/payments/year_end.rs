@@ -3,6 +3,7 @@
 
 use super::Posting;
 use earnest_core::calendar::Period;
+use earnest_core::earning::EarningType;
 use earnest_core::program::{Program, YearEnd};
 use earnest_core::waterfall::year_is_lost;
 use std::collections::BTreeMap;
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 pub const LEVER: &str = "forfeiture";
 /// The same for what waited too long for a profile.
 pub const LAPSE: &str = "lapse";
+/// What stands before the origin cycle of a lapsed lot where a term stands otherwise.
+pub const LAPSED: &str = "lapse ";
 
 /// What a term forfeits in a cycle, or a missing profile; negative if it gets it back.
 pub struct Forfeiture<'a> {
@@ -28,6 +31,15 @@ impl Forfeiture<'_> {
     /// A lot that waited too long.
     pub fn lapse(cycle: Period, origin: Period, amount: i128) -> Forfeiture<'static> {
         Forfeiture { cycle, term: "", lever: LAPSE, period: origin, amount }
+    }
+
+    /// What tells forfeitures of a participant apart.
+    pub fn window(&self, earning_type: EarningType) -> String {
+        let of = match self.lever {
+            LAPSE => format!("{LAPSED}{}", self.period),
+            _ => self.term.to_owned(),
+        };
+        format!("{of}/{}/{}", earning_type.name(), self.cycle)
     }
 }
 
@@ -58,6 +70,16 @@ impl<'a> Terms<'a> {
             amounts.earned += posting.amount;
             amounts.unordered += posting.amount;
         }
+    }
+
+    /// What a closed cycle took from a term, or gave back to it.
+    pub fn record(&mut self, cycle: Period, term: &str, amount: i128) -> Option<Forfeiture<'a>> {
+        let terms = &self.program.terms;
+        let until = terms.iter().find(|one| one.term == term)?.days.until;
+        let period = Period::of(until.and_then(|until| until.pred_opt())?);
+        let (&term, amounts) = self.by_term.iter_mut().find(|(name, _)| **name == term)?;
+        amounts.forfeited += amount;
+        Some(Forfeiture { cycle, term, lever: LEVER, period, amount })
     }
 
     /// The whole balance was ordered, or lost below the minimum: all but what was forfeited before.

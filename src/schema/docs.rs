@@ -2,7 +2,7 @@
 
 use super::{TABLES, Table};
 use earnest_core::reason::{
-    AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason, StatusReason,
+    AdjustmentReason, CarryReason, ClaimReason, PostingReason, Reason, RejectReason, StatusReason,
 };
 use std::fmt::Write;
 
@@ -65,6 +65,13 @@ pub fn reason_codes() -> String {
     }
     page.push_str(
         "\n## Why a manual adjustment isn't posted\n\nIn order of precedence.\n\n\
+         | code | rule | remedy |\n|---|---|---|\n",
+    );
+    for reason in PostingReason::ALL {
+        row(&mut page, reason.code(), reason.sentence(), reason.remedy());
+    }
+    page.push_str(
+        "\n## Why a settled amount changed\n\nAs published.\n\n\
          | code | rule | remedy |\n|---|---|---|\n",
     );
     for reason in AdjustmentReason::ALL {

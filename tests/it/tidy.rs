@@ -2,7 +2,7 @@
 
 use earnest::schema;
 use earnest_core::reason::{
-    AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason, StatusReason,
+    AdjustmentReason, CarryReason, ClaimReason, PostingReason, Reason, RejectReason, StatusReason,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules in the order in which data flows: none imports a later one.
-const STAGES: [&str; 6] = ["ingest", "eligibility", "earnings", "payments", "check", "report"];
+const STAGES: [&str; 7] =
+    ["ingest", "eligibility", "earnings", "closes", "payments", "check", "report"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -278,6 +279,7 @@ fn every_reason_code_is_documented() {
         .chain(RejectReason::ALL.iter().map(|reason| reason.code()))
         .chain(CarryReason::ALL.iter().map(|reason| reason.code()))
         .chain(ClaimReason::ALL.iter().map(|reason| reason.code()))
+        .chain(PostingReason::ALL.iter().map(|reason| reason.code()))
         .chain(StatusReason::ALL.iter().map(|reason| reason.code()))
         .chain(AdjustmentReason::ALL.iter().map(|reason| reason.code()))
         .filter(|code| !page.contains(&format!("`{code}`")))

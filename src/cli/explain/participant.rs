@@ -116,7 +116,7 @@ const BLOCKS: &[Block] = &[
         "SELECT adjustment_id, adjustments.kind, program, earning_type, period, state, cycle,
             amount::VARCHAR, currency, adjustment_reason, explanation, requested_by, approved_by,
             sentence
-        FROM adjustments LEFT JOIN reasons ON code = reason AND reasons.kind = 'adjustment'
+        FROM adjustments LEFT JOIN reasons ON code = reason AND reasons.kind = 'posting'
         WHERE participant_id = ? AND coalesce(cycle, period) LIKE ?
         ORDER BY adjustment_id, program",
     ),
