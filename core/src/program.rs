@@ -7,8 +7,10 @@ mod load;
 pub mod measured;
 mod names;
 mod pay;
+pub mod places;
 mod raw;
 mod requirement;
+pub mod review;
 #[cfg(test)]
 mod rules_tests;
 pub mod tax;

@@ -3,6 +3,8 @@
 
 mod closes;
 mod compare;
+pub mod controls;
+pub mod doubt;
 mod files;
 mod funds;
 mod identities;
@@ -10,6 +12,8 @@ mod keys;
 mod life;
 mod money;
 mod program_tables;
+pub mod programs;
+pub mod sources;
 mod trailing;
 
 pub use files::files;

@@ -14,7 +14,7 @@ mod run;
 mod status;
 mod summary;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, Limits};
 use crate::warehouse::{Snapshot, Store};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -77,6 +77,8 @@ enum Done {
     Well,
     /// Exit 1: the data needs attention.
     Attention,
+    /// Exit 2: a program file says what it can't mean.
+    Misconfigured,
     /// Exit 3: a check failed.
     CheckFailed,
 }
@@ -86,6 +88,7 @@ impl Done {
         match self {
             Done::Well => 0,
             Done::Attention => 1,
+            Done::Misconfigured => ErrorKind::Usage.exit_code(),
             Done::CheckFailed => 3,
         }
     }
