@@ -87,7 +87,11 @@ pub const DETERMINATIONS: Table = Table {
         content("threshold", Money, "What it had to reach"),
         content("decided_on", Date, "The cycle's due day; the day of the assessment"),
         provenance("known_on", Date, "The as-of date of the run that first decided it so"),
-        optional("frozen_by", Text, "The cycle whose close froze it; null: it is decided anew"),
+        optional(
+            "frozen_by",
+            Text,
+            "The cycle whose close froze it; `never`: an earlier run did, and its rule never decides again; null: it is decided anew",
+        ),
     ],
 };
 
