@@ -415,8 +415,7 @@ impl<'a> Account<'a> {
     /// Everything since the last order.
     fn items(&self, open: &Open<'a>) -> Vec<Item<'a>> {
         let postings: &'a [Posting] = &self.postings[open.released..open.entered];
-        let postings = postings.iter().filter(|posting| posting.amount != 0);
-        let postings = postings.map(|posting| Item::of_posting(self.program, posting));
+        let postings = postings.iter().map(|posting| Item::of_posting(self.program, posting));
         let forfeited = self.forfeitures[open.named..].iter().map(Item::of_forfeiture);
         postings.chain(forfeited).chain(open.items.iter().cloned()).collect()
     }

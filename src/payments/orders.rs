@@ -298,8 +298,9 @@ impl Ordering<'_> {
             let key = |item: &Item<'a>| (item.period, item.lever, item.kind, item.origin_cycle);
             key(a).cmp(&key(b)).then_with(|| a.key.cmp(&b.key))
         });
-        // Co-op of a half may convert in several cycles.
+        // Co-op of a half may convert in several cycles, a month's earnings be of two terms.
         items.dedup_by(|next, kept| kept.absorb(next));
+        items.retain(|item| item.program_amount != 0);
         let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
         let parts = allocate(gross, &weights, power_of_ten(MONEY_SCALE - minor_units))?;
         for (item, part) in items.iter_mut().zip(parts) {
