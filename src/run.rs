@@ -256,6 +256,7 @@ fn calculate(
             product_groups: &product_groups,
             exchange_rates: &exchange_rates,
             ineligibilities: &ineligibilities,
+            memberships: &dimensions.memberships,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
@@ -268,7 +269,8 @@ fn calculate(
     clock.time("write", || {
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
         put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
-        let determinations = [decisions.determinations(), Ok(paid.determinations)];
+        let determinations =
+            [decisions.determinations(), Ok(earned.determinations), Ok(paid.determinations)];
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;

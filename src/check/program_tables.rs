@@ -11,7 +11,8 @@ use earnest_core::program::measured::{Baseline, Measured, Per, Quantity, Side};
 use earnest_core::program::{Days, Filter, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
 use earnest_core::tiers::{Edge, Shape, Terms};
 
-/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`, and fills
+/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`,
+/// `any_customer_countries`, `any_partner_countries`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`,
 /// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`. Dates are half-open, null is
@@ -59,14 +60,19 @@ fn currencies() -> String {
     )
 }
 
-/// Whether there is a measured lever, and a cap: if not, no line needs to be looked at for one.
+/// Whether there is a measured lever, a cap, a rate by country: if not, nothing needs to be looked at
+/// for one.
 fn any(programs: &[Program]) -> String {
     let mut levers = programs.iter().flat_map(|program| &program.levers);
     let measured = levers.any(|lever| lever.measured.is_some());
     let capped = programs.iter().any(|program| !program.caps.is_empty());
+    let of_customers = programs.iter().any(Program::asks_for_customer_countries);
+    let of_partners = programs.iter().any(Program::asks_for_partner_countries);
     format!(
         "CREATE OR REPLACE TEMP MACRO any_measured() AS {measured};
-        CREATE OR REPLACE TEMP MACRO any_capped() AS {capped}"
+        CREATE OR REPLACE TEMP MACRO any_capped() AS {capped};
+        CREATE OR REPLACE TEMP MACRO any_customer_countries() AS {of_customers};
+        CREATE OR REPLACE TEMP MACRO any_partner_countries() AS {of_partners}"
     )
 }
 
@@ -108,7 +114,8 @@ impl Tables {
         }
         self.trailing.extend(super::trailing::rows(program));
         for split in &program.splits {
-            self.splits.push(format!("({key}, {}, {})", days(&split.days), rate(split.rebate)));
+            let (rebate, fee) = (rate(split.shares.rebate), rate(split.shares.fee));
+            self.splits.push(format!("({key}, {}, {rebate}, {fee})", days(&split.days)));
         }
         for (place, lever) in program.levers.iter().enumerate() {
             self.add_lever(program, place, lever);
@@ -188,10 +195,13 @@ impl Tables {
         } else {
             &lever_rate.partner_types
         };
+        let amount = integer(lever_rate.amount);
+        let countries = &lever_rate.countries;
+        let (customer, partner) = (texts(&countries.customer), texts(&countries.partner));
         for (group_place, group) in lever_rate.product_groups.iter().enumerate() {
             for role in roles {
                 self.rates.push(format!(
-                    "({key}, {place}, {}, {}, '{}', {}, {group_place})",
+                    "({key}, {place}, {}, {}, {amount}, '{}', {}, {group_place}, {customer}, {partner})",
                     days(&lever_rate.days),
                     rate(lever_rate.rate),
                     role.name(),
@@ -262,7 +272,8 @@ impl Tables {
             ("program_term", "program TEXT, term TEXT, from_on DATE, until_on DATE", self.terms),
             (
                 "program_split",
-                "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9)",
+                "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9), \
+                 fee_share DECIMAL(18, 9)",
                 self.splits,
             ),
             (
@@ -274,7 +285,8 @@ impl Tables {
             (
                 "program_rate",
                 "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, \
-                 rate DECIMAL(18, 9), role TEXT, product_group TEXT, group_place INTEGER",
+                 rate DECIMAL(18, 9), amount BIGINT, role TEXT, product_group TEXT, \
+                 group_place INTEGER, customer_countries TEXT[], partner_countries TEXT[]",
                 self.rates,
             ),
             (
@@ -315,6 +327,11 @@ impl Tables {
             ),
         ]
     }
+}
+
+fn texts(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    format!("[{}]::TEXT[]", texts.join(", "))
 }
 
 fn integer(number: Option<i128>) -> String {

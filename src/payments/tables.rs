@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::schema::{
     BALANCES, CLAIM_ITEMS, DETERMINATIONS, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS,
 };
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use earnest_core::calendar::Period;
 use earnest_core::program::Program;
 use earnest_core::waterfall::Settled;
@@ -50,7 +50,7 @@ fn determinations(programs: &[Program], decisions: &[Decision]) -> Result<Record
     let outcome = |row: &(&Program, &Decision)| {
         if row.1.conversion.qualified { "qualified" } else { "converted" }
     };
-    let columns = vec![
+    let mut columns = vec![
         text(rows, |row| row.0.program.as_str()),
         text(rows, |_| "coop_threshold"),
         text(rows, |row| &*row.1.participant),
@@ -62,6 +62,9 @@ fn determinations(programs: &[Program], decisions: &[Decision]) -> Result<Record
         money(rows, |row| row.1.threshold)?,
         days(rows.iter().map(|row| Some(row.0.due_day(row.1.cycle)))),
     ];
+    // No transaction decides it.
+    let others = DETERMINATIONS.columns.iter().skip(columns.len());
+    columns.extend(others.map(|one| new_null_array(&one.kind.data_type(), rows.len())));
     batch(&DETERMINATIONS, columns)
 }
 

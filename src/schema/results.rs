@@ -50,38 +50,49 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 1,
-    description: "What is decided once: whether a half's co-op reached the threshold, and when trailing revenue did",
+    version: 2,
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, who added a customer",
     grain: "one row per program × kind × subject × window",
     key: &["program", "kind", "subject", "window"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
-        content("kind", Text, "`coop_threshold` or `trailing_revenue`"),
+        content("kind", Text, "`coop_threshold`, `trailing_revenue` or `customer_add`"),
         content(
             "subject",
             Text,
-            "Whom it is about: the participant, or `company` and the company's id",
+            "Whom it is about: the participant, `company` and the company's id, or the customer",
         ),
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; the lever and the days on which the customer is new",
         ),
         content(
             "cycle",
             Text,
-            "The cycle that decides it: the half's last month, or that of the assessment, is due in it",
+            "The cycle that decides it: the half's last month, or that of the day that decided, is due in it",
         ),
-        content("outcome", Text, "`qualified`, or `converted`: the co-op became rebate"),
+        content(
+            "outcome",
+            Text,
+            "`qualified`, or `converted`: the co-op became rebate; `added`: the customer was",
+        ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; what was sold to the customer by then",
         ),
         content("threshold", Money, "What it had to reach"),
-        content("decided_on", Date, "The cycle's due day; the day of the assessment"),
+        content(
+            "decided_on",
+            Date,
+            "The cycle's due day; the day of the assessment, of the transaction",
+        ),
+        optional("awarded_to", Text, "The participant that added the customer"),
+        optional("source", Text, "The source of the transaction that decided"),
+        optional("transaction_id", Text, "The transaction that decided"),
     ],
 };
 
@@ -143,7 +154,11 @@ pub const EARNINGS: Table = Table {
             Money,
             "The earning in program currency: what is settled and paid",
         ),
-        optional("tier_detail", Text, "Slices, rates and amounts of tiered levers, as JSON"),
+        optional(
+            "tier_detail",
+            Text,
+            "What made the amount besides base and rate, as JSON: slices, rates and amounts of tiered levers; a line's fixed amount, what levers before left of its base, its payee's share",
+        ),
         optional(
             "fund_half",
             Text,
