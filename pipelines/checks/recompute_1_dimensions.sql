@@ -135,7 +135,10 @@ rated AS (
 ),
 matching AS (
     SELECT product_day_groups.*, program, lever, role, customer_place, partner_place, term, rate,
-        amount, aggregated, measured, pays_as
+        amount, aggregated, measured, pays_as, lever_place, engagement, selects,
+        (product_group <> '*')::INTEGER * 16 + (len(customer_countries) > 0)::INTEGER * 8
+            + (len(partner_countries) > 0)::INTEGER * 4 + typed::INTEGER * 2 + filtered::INTEGER
+            AS specificity
     FROM product_day_groups
     JOIN rated AS program_rate USING (product_group)
     JOIN program_lever USING (program, lever, data_role)
@@ -153,7 +156,8 @@ matching AS (
 ),
 out_of_term AS (
     SELECT product_day_groups.*, program, lever, role, customer_place, partner_place, NULL AS term,
-        0::DECIMAL(18, 9) AS rate, NULL::BIGINT AS amount, aggregated, measured, pays_as
+        0::DECIMAL(18, 9) AS rate, NULL::BIGINT AS amount, aggregated, measured, pays_as,
+        lever_place, engagement, selects, 0 AS specificity
     FROM product_day_groups
     JOIN rated AS program_rate USING (product_group)
     JOIN program_lever USING (program, lever, data_role)
@@ -172,6 +176,8 @@ SELECT *, part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
     part_of(share) AS share_part, whole_of(share) AS share_whole
 FROM (
     SELECT covering.*, segment_on, cap,
+        CASE WHEN covering.role <> 'direct' AND term IS NOT NULL THEN reseller_share END
+            AS payee_share,
         rebate_share(pays_as, program_split.share) AS share,
         fee_share(pays_as, program_split.fee_share) AS fee_share
     FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
@@ -179,6 +185,10 @@ FROM (
         ON program_split.program = covering.program
         AND coalesce(program_split.from_on <= transaction_on, true)
         AND coalesce(transaction_on < program_split.until_on, true)
+    LEFT JOIN program_payees
+        ON program_payees.program = covering.program AND program_payees.lever = covering.lever
+        AND coalesce(program_payees.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_payees.until_on, true)
     LEFT JOIN program_cap
         ON program_cap.program = covering.program AND program_cap.lever = covering.lever
         AND coalesce(program_cap.from_on <= transaction_on, true)

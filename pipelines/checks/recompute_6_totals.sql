@@ -4,7 +4,7 @@
 -- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
 CREATE OR REPLACE TEMP TABLE tallies AS
 SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
-    aggregated, measured, cap, pays_as, share, fee_share, amount, rate_part, rate_whole, share_part, share_whole, exchange_part,
+    aggregated, measured, cap, pays_as, share, fee_share, amount, payee_share, rate_part, rate_whole, share_part, share_whole, exchange_part,
     exchange_whole, minor, program_minor, reason,
     CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
         AS customer_id,
@@ -18,7 +18,7 @@ GROUP BY ALL;
 
 CREATE OR REPLACE TEMP VIEW aggregates AS
 SELECT * EXCLUDE (rows, earned, rebate, fee, program_earned, program_rebate, program_fee), 1 AS rows,
-    millionths_of(base) AS millionths
+    base AS rated_base, millionths_of(base) AS millionths
 FROM tallies
 WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
 

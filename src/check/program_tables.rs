@@ -8,13 +8,15 @@ use earnest_core::currency::{codes, minor_units};
 use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, format};
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::measured::{Baseline, Measured, Per, Quantity, Side};
-use earnest_core::program::{Days, Filter, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
+use earnest_core::program::{
+    Days, Filter, First, Grain, Lever, LeverRate, PaysAs, Program, Unmapped,
+};
 use earnest_core::tiers::{Edge, Shape, Terms};
 
 /// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`,
 /// `any_customer_countries`, `any_partner_countries`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
-/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`,
+/// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`,
 /// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`. Dates are half-open, null is
 /// open.
 ///
@@ -84,6 +86,9 @@ struct Tables {
     terms: Vec<String>,
     splits: Vec<String>,
     levers: Vec<String>,
+    additions: Vec<String>,
+    after: Vec<String>,
+    payees: Vec<String>,
     rates: Vec<String>,
     caps: Vec<String>,
     measures: Vec<String>,
@@ -178,13 +183,37 @@ impl Tables {
         let aggregated = lever.grain == Grain::CustomerProductGroupPeriod;
         let draws = lever.draws.name();
         let measured = lever.measured.is_some();
-        self.levers
-            .push(format!("({key}, {place}, '{draws}', {aggregated}, {measured}, '{pays_as}')"));
+        let engagement = lever.engagement.map(|engagement| &program.engagements[engagement]);
+        let (engagement, selects) = match engagement {
+            Some(found) => (literal(&found.engagement), format!("'{}'", found.select.name())),
+            None => ("NULL".to_owned(), "NULL".to_owned()),
+        };
+        let filtered = lever.filter.is_some();
+        self.levers.push(format!(
+            "({key}, {place}, '{draws}', {aggregated}, {measured}, '{pays_as}', {engagement}, {selects}, \
+             {filtered})"
+        ));
+        self.add_meeting(program, &key, lever);
         if let Some(measured) = &lever.measured {
             self.add_measure(program, &key, measured);
         }
         for (place, lever_rate) in lever.rates.iter().enumerate() {
             self.add_rate(program, &key, place, lever_rate);
+        }
+    }
+
+    /// What a lever asks of customers, of levers before it, and of its payees.
+    fn add_meeting(&mut self, program: &Program, key: &str, lever: &Lever) {
+        if let Some(asked) = &lever.customer_add {
+            let by_product = asked.first == First::Products;
+            let (months, minimum) = (asked.months, asked.minimum);
+            self.additions.push(format!("({key}, {months}, {by_product}, {minimum})"));
+        }
+        let chain = std::iter::successors(lever.after, |&before| program.levers[before].after);
+        let chain = chain.map(|before| literal(&program.levers[before].lever));
+        self.after.extend(chain.map(|before| format!("({key}, {before})")));
+        for payees in &lever.payees {
+            self.payees.push(format!("({key}, {}, {})", days(&payees.days), rate(payees.reseller)));
         }
     }
 
@@ -195,13 +224,13 @@ impl Tables {
         } else {
             &lever_rate.partner_types
         };
-        let amount = integer(lever_rate.amount);
+        let (amount, typed) = (integer(lever_rate.amount), !lever_rate.partner_types.is_empty());
         let countries = &lever_rate.countries;
         let (customer, partner) = (texts(&countries.customer), texts(&countries.partner));
         for (group_place, group) in lever_rate.product_groups.iter().enumerate() {
             for role in roles {
                 self.rates.push(format!(
-                    "({key}, {place}, {}, {}, {amount}, '{}', {}, {group_place}, {customer}, {partner})",
+                    "({key}, {place}, {}, {}, {amount}, '{}', {}, {group_place}, {customer}, {partner}, {typed})",
                     days(&lever_rate.days),
                     rate(lever_rate.rate),
                     role.name(),
@@ -260,7 +289,7 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 14] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 17] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             (
@@ -279,14 +308,25 @@ impl Tables {
             (
                 "program_lever",
                 "program TEXT, lever TEXT, lever_place INTEGER, data_role TEXT, aggregated BOOLEAN, measured BOOLEAN, \
-                 pays_as TEXT",
+                 pays_as TEXT, engagement TEXT, selects TEXT, filtered BOOLEAN",
                 self.levers,
+            ),
+            (
+                "program_customer_add",
+                "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT",
+                self.additions,
+            ),
+            ("program_after", "program TEXT, lever TEXT, before TEXT", self.after),
+            (
+                "program_payees",
+                "program TEXT, lever TEXT, from_on DATE, until_on DATE, reseller_share DECIMAL(18, 9)",
+                self.payees,
             ),
             (
                 "program_rate",
                 "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, \
                  rate DECIMAL(18, 9), amount BIGINT, role TEXT, product_group TEXT, \
-                 group_place INTEGER, customer_countries TEXT[], partner_countries TEXT[]",
+                 group_place INTEGER, customer_countries TEXT[], partner_countries TEXT[], typed BOOLEAN",
                 self.rates,
             ),
             (

@@ -91,7 +91,7 @@ pub fn find(context: &Context, periods: &[PeriodFiles]) -> Result<Additions> {
         .into_iter()
         .par_bridge()
         .map(|(period, files)| {
-            let mut look = Look { context, asking: &asking, seen: HashMap::new() };
+            let mut look = Look { asking: &asking, seen: HashMap::new() };
             unit::read_lines(context, *period, files, &mut look)?;
             Ok(look.seen)
         })
@@ -203,7 +203,6 @@ fn decide(
 }
 
 struct Look<'a> {
-    context: &'a Context<'a>,
     asking: &'a [(Place, &'a CustomerAdd)],
     seen: SeenCustomers,
 }
@@ -219,7 +218,8 @@ impl Taker for Look<'_> {
         for (place, asked) in self.asking {
             if asked.first == First::Any || evaluated.firsts.contains(place) {
                 let first = &mut seen(&mut self.seen, *place, customer).first;
-                *first = first.into_iter().chain([line.transaction_on]).min();
+                *first =
+                    Some(first.map_or(line.transaction_on, |known| known.min(line.transaction_on)));
             }
         }
         for outcome in &evaluated.outcomes {
