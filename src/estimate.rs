@@ -76,6 +76,10 @@ pub fn estimate(request: &Request) -> Result<Estimate> {
     let program = Program::parse(&name, &text).map_err(|error| Error::usage(error.to_string()))?;
     let mut assumed = Vec::new();
     let changed = assume(request, &name, &text, &mut assumed)?;
+    let members = request.exports.iter().any(|(format, _)| format == "memberships");
+    if program.asks_for_partner_countries() && !members {
+        assumed.push("no participant's country is known; `memberships` tell".to_owned());
+    }
     write(&root.join("programs/program.toml"), &changed.to_string())?;
     fs::create_dir_all(root.join("reports")).map_err(|error| Error::io(root, &error))?;
     let formats =
@@ -175,7 +179,21 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
             return Err(Error::usage(message).hint(hint));
         }
     }
+    if request.lever.is_some() {
+        stand_alone(&mut program, assumed);
+    }
     Ok(program)
+}
+
+/// What the lever that is left says of others: it competes with none, and earns on the base.
+fn stand_alone(program: &mut Table, assumed: &mut Vec<String>) {
+    program.remove("engagement");
+    if let Some(Value::Array(levers)) = program.get_mut("lever") {
+        let on = levers.iter_mut().filter_map(Value::as_table_mut).find_map(|it| it.remove("on"));
+        if let Some(Value::String(on)) = on.filter(|on| on.as_str() != Some("base")) {
+            assumed.push(format!("nothing is earned before, although the lever earns `{on}`"));
+        }
+    }
 }
 
 /// Puts an export where the job finds it: under its own name, with the as-of date if the name has no

@@ -9,6 +9,8 @@ mod engagement;
 mod lever;
 mod load;
 pub mod measured;
+#[cfg(test)]
+mod meeting_tests;
 mod names;
 mod pay;
 mod payees;

@@ -11,6 +11,7 @@ mod faults;
 mod golden;
 mod ingest;
 mod measured;
+mod meeting;
 mod plans;
 mod programs;
 mod properties;
