@@ -2,8 +2,8 @@
 -- level of levers is calculated from the levels before.
 
 CREATE OR REPLACE TEMP MACRO rest_of(base, taken, minor) AS (CASE
-    WHEN base < 0 THEN least(base - taken * minor * 0.000001::DECIMAL(7, 6), 0)
-    ELSE greatest(base - taken * minor * 0.000001::DECIMAL(7, 6), 0) END)::DECIMAL(38, 12);
+    WHEN base < 0 THEN least(base - (taken * minor)::DECIMAL(38, 0) * 0.000001::DECIMAL(7, 6), 0)
+    ELSE greatest(base - (taken * minor)::DECIMAL(38, 0) * 0.000001::DECIMAL(7, 6), 0) END)::DECIMAL(38, 12);
 
 CREATE OR REPLACE TEMP MACRO whole_on(
     rated_base, base, amount, program_minor, exchange_part, exchange_whole, rate_part, rate_whole, minor
@@ -34,9 +34,9 @@ earned_0 AS (
         ON program_after.program = chained.program AND program_after.before = chained.lever
     WHERE depth = 0 AND reason IS NULL
 ),
-rest_1 AS (
-    SELECT taking.source, taking.transaction_id, taking.role, taking.program, taking.lever,
-        rest_of(base, coalesce(sum(whole), 0), minor) AS rest
+taken_1 AS (
+    SELECT taking.source, taking.transaction_id, taking.role, taking.program, taking.lever, base, minor,
+        coalesce(sum(whole), 0) AS taken
     FROM chained AS taking
     JOIN program_after
         ON program_after.program = taking.program AND program_after.lever = taking.lever
@@ -47,6 +47,10 @@ rest_1 AS (
     WHERE depth = 1
     GROUP BY ALL
 ),
+rest_1 AS (
+    SELECT source, transaction_id, role, program, lever, rest_of(base, taken, minor) AS rest
+    FROM taken_1
+),
 earned_1 AS (
     SELECT source, transaction_id, role, program, lever,
         whole_on(rest, base, amount, program_minor, exchange_part, exchange_whole, rate_part,
@@ -55,9 +59,9 @@ earned_1 AS (
     JOIN rest_1 USING (source, transaction_id, role, program, lever)
     WHERE reason IS NULL
 ),
-rest_2 AS (
-    SELECT taking.source, taking.transaction_id, taking.role, taking.program, taking.lever,
-        rest_of(base, coalesce(sum(whole), 0), minor) AS rest
+taken_2 AS (
+    SELECT taking.source, taking.transaction_id, taking.role, taking.program, taking.lever, base, minor,
+        coalesce(sum(whole), 0) AS taken
     FROM chained AS taking
     JOIN program_after
         ON program_after.program = taking.program AND program_after.lever = taking.lever
@@ -68,6 +72,10 @@ rest_2 AS (
     WHERE depth = 2
     GROUP BY ALL
 ),
+rest_2 AS (
+    SELECT source, transaction_id, role, program, lever, rest_of(base, taken, minor) AS rest
+    FROM taken_2
+),
 earned_2 AS (
     SELECT source, transaction_id, role, program, lever,
         whole_on(rest, base, amount, program_minor, exchange_part, exchange_whole, rate_part,
@@ -76,9 +84,9 @@ earned_2 AS (
     JOIN rest_2 USING (source, transaction_id, role, program, lever)
     WHERE reason IS NULL
 ),
-rest_3 AS (
-    SELECT taking.source, taking.transaction_id, taking.role, taking.program, taking.lever,
-        rest_of(base, coalesce(sum(whole), 0), minor) AS rest
+taken_3 AS (
+    SELECT taking.source, taking.transaction_id, taking.role, taking.program, taking.lever, base, minor,
+        coalesce(sum(whole), 0) AS taken
     FROM chained AS taking
     JOIN program_after
         ON program_after.program = taking.program AND program_after.lever = taking.lever
@@ -88,6 +96,10 @@ rest_3 AS (
         AND earned.lever = program_after.before
     WHERE depth = 3
     GROUP BY ALL
+),
+rest_3 AS (
+    SELECT source, transaction_id, role, program, lever, rest_of(base, taken, minor) AS rest
+    FROM taken_3
 ),
 rests AS (
     FROM rest_1 UNION ALL FROM rest_2 UNION ALL FROM rest_3
