@@ -95,7 +95,7 @@ fn faults_name_file_line_and_remedy() {
             "amount = \"20\"\nrate = \"0.1\"",
             "p.toml:24: expected one of `rate` and `amount`",
         ),
-        ("rate = \"0.04\"", "", "p.toml:32: expected one of `rate` and `amount`"),
+        ("rate = \"0.04\"", "", "p.toml:31: expected one of `rate` and `amount`"),
         (
             "name = \"Seats\"",
             "name = \"Seats\"\ngrain = \"customer_product_group_period\"",
@@ -174,13 +174,13 @@ fn faults_name_file_line_and_remedy() {
             "[[split]]",
             "[[cap]]\ncap = \"c\"\nlimit = \"1\"\nper = \"program\"\nwindow = \"month\"\n\
              engagement = \"csq\"\n[[split]]",
-            "p.toml:53: expected an engagement of the levers, found `csq`",
+            "p.toml:54: expected an engagement of the levers, found `csq`",
         ),
         (
             "[[split]]",
             "[[cap]]\ncap = \"c\"\nlimit = \"1\"\nper = \"program\"\nwindow = \"month\"\n\
              engagement = \"csp\"\nlevers = [\"core\"]\n[[split]]",
-            "p.toml:53: expected one of `levers` and `engagement`",
+            "p.toml:54: expected one of `levers` and `engagement`",
         ),
         ("[[split]]", base_cap, "p.toml:41: expected caps on payout, found one on base"),
         (
