@@ -14,8 +14,10 @@ mod meeting_tests;
 mod names;
 mod pay;
 mod payees;
+pub mod places;
 mod raw;
 mod requirement;
+pub mod review;
 #[cfg(test)]
 mod rules_tests;
 

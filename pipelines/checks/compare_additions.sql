@@ -6,7 +6,7 @@ SELECT concat(program, ', customer ', subject, ', ', "window", ': expected ', ex
     published.source, ' ', published.transaction_id, ' of ', published.decided_on, ' with ',
     coalesce(published.measured::VARCHAR, 'nothing')) AS fault
 FROM recomputed_additions AS expected
-FULL JOIN (FROM determinations WHERE kind = 'customer_add') AS published
+FULL JOIN (FROM determinations WHERE kind = 'customer_add' AND frozen_by IS NULL) AS published
     USING (program, subject, "window")
 WHERE expected.measured IS DISTINCT FROM published.measured
     OR expected.threshold IS DISTINCT FROM published.threshold

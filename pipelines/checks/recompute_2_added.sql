@@ -1,6 +1,14 @@
 -- Who added which customer: once per customer, whoever the partner. Run only where some lever asks.
 
 -- A customer's first line, whoever sold it; of any product, or of the lever's.
+-- What a close froze stays, whatever is known now.
+CREATE OR REPLACE TEMP TABLE frozen_additions AS
+SELECT program, regexp_extract("window", '^(.*) [^ ]*$', 1) AS lever, subject AS customer_id,
+    regexp_extract("window", ' ([^ ]*)[.][.]', 1)::DATE AS first_on,
+    regexp_extract("window", '[.][.](.*)$', 1)::DATE + 1 AS end_on, awarded_to
+FROM determinations
+WHERE kind = 'customer_add' AND frozen_by IS NOT NULL;
+
 CREATE OR REPLACE TEMP TABLE customer_windows AS
 WITH firsts AS (
     SELECT asked.program, asked.lever, customer_id, min(transaction_on) AS first_on
@@ -41,6 +49,7 @@ FROM firsts
 JOIN program_customer_add USING (program, lever)
 JOIN opened USING (program, lever)
 JOIN program USING (program)
+ANTI JOIN frozen_additions USING (program, lever, customer_id)
 WHERE first_on >= opened_on;
 
 -- The first line at which its participant has sold the minimum. What is taken back doesn't count.
@@ -82,10 +91,18 @@ SELECT covering.* REPLACE (CASE
 FROM covering_of(lines) AS covering
 LEFT JOIN program_customer_add AS asked
     ON asked.program = covering.program AND asked.lever = covering.lever
-LEFT JOIN customer_windows AS windows
+LEFT JOIN (
+    SELECT program, lever, customer_id, first_on, end_on FROM customer_windows
+    UNION ALL
+    SELECT program, lever, customer_id, first_on, end_on FROM frozen_additions
+) AS windows
     ON windows.program = covering.program AND windows.lever = covering.lever
     AND windows.customer_id = covering.customer_id
-LEFT JOIN customer_awards AS awards
+LEFT JOIN (
+    SELECT program, lever, customer_id, participant_id FROM customer_awards
+    UNION ALL
+    SELECT program, lever, customer_id, awarded_to FROM frozen_additions
+) AS awards
     ON awards.program = covering.program AND awards.lever = covering.lever
     AND awards.customer_id = covering.customer_id;
 

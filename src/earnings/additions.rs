@@ -20,6 +20,35 @@ use earnest_core::reason::Reason;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
+/// A customer that was added for good: rows known later don't change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrozenAddition {
+    /// Position of the program.
+    pub program: usize,
+    pub customer: String,
+    /// The lever and the days on which the customer is new, as `determinations` say.
+    pub window: String,
+    pub participant: String,
+}
+
+impl FrozenAddition {
+    fn is_of(&self, context: &Context, (program, lever): Place) -> bool {
+        let key = &context.programs[program].levers[lever].lever;
+        self.program == program
+            && self.window.rsplit_once(' ').is_some_and(|(lever, _)| lever == key)
+    }
+
+    /// What it is under its lever; `None` if its window can't be read, or nobody by that name sells.
+    fn customer(&self, context: &Context) -> Option<Customer> {
+        let (_, days) = self.window.rsplit_once(' ')?;
+        let (first, last) = days.split_once("..")?;
+        let (first, last): (NaiveDate, NaiveDate) = (first.parse().ok()?, last.parse().ok()?);
+        let window = Days { from: Some(first), until: last.succ_opt() };
+        let participant = context.names.participants.key(&self.participant).unwrap_or(-1);
+        Some(Customer { window, added: Some(Addition::frozen(participant)) })
+    }
+}
+
 /// Program and lever.
 type Place = (usize, usize);
 
@@ -37,11 +66,23 @@ struct Customer {
 /// How a customer was added.
 struct Addition {
     participant: i32,
+    /// `None`: a close froze it.
+    decided: Option<Decided>,
+}
+
+/// What decided, as rows are now.
+struct Decided {
     source: i32,
     transaction_id: String,
     on: i32,
     /// In program currency at money scale.
     measured: i128,
+}
+
+impl Addition {
+    fn frozen(participant: i32) -> Addition {
+        Addition { participant, decided: None }
+    }
 }
 
 impl Additions {
@@ -82,7 +123,11 @@ type SeenCustomers = HashMap<Place, HashMap<String, Seen>>;
 ///
 /// # Errors
 /// If a file can't be read, or on overflow.
-pub fn find(context: &Context, periods: &[PeriodFiles]) -> Result<Additions> {
+pub fn find(
+    context: &Context,
+    periods: &[PeriodFiles],
+    frozen: &[FrozenAddition],
+) -> Result<Additions> {
     let asking: Vec<(Place, &CustomerAdd)> = asking(context).collect();
     if asking.is_empty() {
         return Ok(Additions::default());
@@ -113,31 +158,36 @@ pub fn find(context: &Context, periods: &[PeriodFiles]) -> Result<Additions> {
                 customers.insert(customer, found);
             }
         }
+        for frozen in frozen.iter().filter(|frozen| frozen.is_of(context, place)) {
+            customers
+                .extend(frozen.customer(context).map(|found| (frozen.customer.clone(), found)));
+        }
     }
     Ok(additions)
 }
 
 impl Additions {
-    /// Rows of the `determinations` table: who added which customer, by which line.
+    /// Rows of the `determinations` table: who added which customer, by which line. Those that a close
+    /// froze are kept elsewhere.
     ///
     /// # Errors
     /// If a program's dates lie outside the calendar, which would be a bug.
     pub fn determinations(&self, context: &Context) -> Result<RecordBatch> {
-        let mut rows: Vec<(Place, &str, &Customer, &Addition)> = Vec::new();
+        let mut rows: Vec<(Place, &str, &Customer, i32, &Decided)> = Vec::new();
         for (place, customers) in &self.0 {
             for (id, customer) in customers {
-                rows.extend(
-                    customer.added.as_ref().map(|added| (*place, id.as_str(), customer, added)),
-                );
+                let Some(added) = &customer.added else { continue };
+                let Some(decided) = &added.decided else { continue };
+                rows.push((*place, id.as_str(), customer, added.participant, decided));
             }
         }
         rows.sort_by_key(|(place, id, ..)| (*place, *id));
-        type Row<'a> = (Place, &'a str, &'a Customer, &'a Addition);
+        type Row<'a> = (Place, &'a str, &'a Customer, i32, &'a Decided);
         let text = |of: &dyn Fn(&Row) -> String| columns::texts(rows.iter().map(of));
         let program = |row: &Row| &context.programs[row.0.0];
         let lever = |row: &Row| &program(row).levers[row.0.1];
         let minimum = |row: &Row| lever(row).customer_add.as_ref().map_or(0, |add| add.minimum);
-        let cycle = |row: &Row| program(row).due_cycle(Period::of(day(row.3.on))).to_string();
+        let cycle = |row: &Row| program(row).due_cycle(Period::of(day(row.4.on))).to_string();
         let names = &context.names;
         let column = |name: &str, kind: Kind| -> Result<ArrayRef> {
             Ok(match name {
@@ -148,12 +198,12 @@ impl Additions {
                 "cycle" => text(&cycle),
                 "outcome" => text(&|_| "added".to_owned()),
                 "program_currency" => text(&|row| program(row).currency.clone()),
-                "measured" => columns::decimals(kind, rows.iter().map(|row| row.3.measured))?,
+                "measured" => columns::decimals(kind, rows.iter().map(|row| row.4.measured))?,
                 "threshold" => columns::decimals(kind, rows.iter().map(minimum))?,
-                "decided_on" => columns::days(rows.iter().map(|row| Some(day(row.3.on)))),
-                "awarded_to" => text(&|row| names.participants.text(row.3.participant).to_owned()),
-                "source" => text(&|row| names.sources.text(row.3.source).to_owned()),
-                "transaction_id" => text(&|row| row.3.transaction_id.clone()),
+                "decided_on" => columns::days(rows.iter().map(|row| Some(day(row.4.on)))),
+                "awarded_to" => text(&|row| names.participants.text(row.3).to_owned()),
+                "source" => text(&|row| names.sources.text(row.4.source).to_owned()),
+                "transaction_id" => text(&|row| row.4.transaction_id.clone()),
                 _ => new_null_array(&kind.data_type(), rows.len()),
             })
         };
@@ -197,7 +247,10 @@ fn decide(
     let added = found.and_then(|found| {
         let ((on, transaction_id, source, _), sale) = sales.into_iter().nth(found.sale)?;
         let (participant, measured) = (sale.participant, found.measured);
-        Some(Addition { participant, source, transaction_id, on, measured })
+        Some(Addition {
+            participant,
+            decided: Some(Decided { source, transaction_id, on, measured }),
+        })
     });
     Ok(Some(Customer { window, added }))
 }

@@ -35,12 +35,13 @@ use crate::exchange_rates::ExchangeRates;
 use crate::ingest::InForceFile;
 use crate::schema;
 use crate::warehouse::{DataFile, Store};
+pub use additions::FrozenAddition;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use context::Context;
 use countries::Countries;
 use earnest_core::calendar::Period;
-use earnest_core::earning::{EarningType, Posting};
+use earnest_core::earning::{EarningType, EntryKind, Posting};
 use earnest_core::program::{Program, Role};
 use facts::Partners;
 use ineligible::Ineligible;
@@ -65,6 +66,8 @@ pub struct Request<'a> {
     pub exchange_rates: &'a RecordBatch,
     pub ineligibilities: &'a RecordBatch,
     pub memberships: &'a RecordBatch,
+    /// Customers that were added for good.
+    pub added: &'a [FrozenAddition],
     /// In how many portions ordered work is done; the result doesn't depend on it.
     pub buckets: usize,
 }
@@ -129,7 +132,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
         });
     };
     let mut context = context(request, *first, *last)?;
-    context.additions = Some(additions::find(&context, &periods)?);
+    context.additions = Some(additions::find(&context, &periods, request.added)?);
     let measures = measures::measure(&context, &periods)?;
     let credits = credits::credit(&context, &periods)?;
     let first_looks = (&measures, &credits);
@@ -230,6 +233,8 @@ fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
                     period,
                     fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
                     converted_in: None,
+                    kind: EntryKind::Regular,
+                    entered: None,
                     amount,
                     earnings,
                 }

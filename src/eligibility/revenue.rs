@@ -20,7 +20,7 @@ use earnest_core::program::{
     ConditionKind, DataRole, Days, Follow, Program, Role, TrailingRevenue,
 };
 use earnest_core::trailing::{Measure, Qualified, assessments, qualified};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What was sold on a day by one pair of partners in one currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,21 @@ pub struct Revenue<'a> {
     pub exchange_rates: &'a RecordBatch,
     /// Later days are not assessed.
     pub as_of: NaiveDate,
+    /// What was decided for good.
+    pub frozen: &'a [Frozen],
+}
+
+/// A qualification that was decided for good: rows known later don't change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    pub program: String,
+    /// The location, or `company` and the company's id.
+    pub subject: String,
+    /// The requirement and the days that were measured.
+    pub window: String,
+    pub on: NaiveDate,
+    /// At money scale.
+    pub measured: i128,
 }
 
 /// Whether some program asks for trailing revenue; if so, whether by product.
@@ -66,6 +81,7 @@ pub struct Measured<'a> {
     /// Groups with SKU and days, by product.
     products: HashMap<&'a str, Vec<Member<'a>>>,
     range: Range,
+    frozen: &'a [Frozen],
 }
 
 struct Member<'a> {
@@ -87,6 +103,8 @@ enum Subject<'a> {
 pub struct Qualifications {
     pub locations: HashMap<String, Qualified>,
     pub companies: HashMap<String, Qualified>,
+    /// Subjects that were decided for good.
+    frozen: HashSet<String>,
 }
 
 impl<'a> Measured<'a> {
@@ -110,7 +128,7 @@ impl<'a> Measured<'a> {
             products.entry(product.value(row)).or_default().push(member);
         }
         let rates = ExchangeRates::read(revenue.exchange_rates, "earning")?;
-        Ok(Measured { sold: revenue.sold, rates, products, range })
+        Ok(Measured { sold: revenue.sold, rates, products, range, frozen: revenue.frozen })
     }
 
     /// True if one of the groups holds the line's product on its day.
@@ -131,7 +149,7 @@ impl<'a> Measured<'a> {
     pub fn assess(
         &self,
         (position, program): (usize, &Program),
-        (trailing, days): (&TrailingRevenue, &Days),
+        (name, trailing, days): (&str, &TrailingRevenue, &Days),
         map: &ParticipantMap,
         index: &Index,
     ) -> Result<Qualifications> {
@@ -175,17 +193,41 @@ impl<'a> Measured<'a> {
                 Subject::Company(id) => found.companies.insert(id.to_owned(), qualified),
             };
         }
+        let of_us = |frozen: &&Frozen| frozen.program == program.program && frozen.is_of(name);
+        for frozen in self.frozen.iter().filter(of_us) {
+            if days.contain(frozen.on) {
+                found.freeze(frozen);
+            }
+        }
         Ok(found)
     }
 }
 
+impl Frozen {
+    /// True if the requirement of that name was met.
+    fn is_of(&self, name: &str) -> bool {
+        self.window.rsplit_once(' ').is_some_and(|(ours, _)| ours == name)
+    }
+}
+
 impl Qualifications {
+    /// Decides for a subject as it was decided before.
+    fn freeze(&mut self, frozen: &Frozen) {
+        let qualified = Qualified { on: frozen.on, measured: frozen.measured };
+        match frozen.subject.strip_prefix("company ") {
+            Some(company) => self.companies.insert(company.to_owned(), qualified),
+            None => self.locations.insert(frozen.subject.clone(), qualified),
+        };
+        self.frozen.insert(frozen.subject.clone());
+    }
+
     /// The facts of one that may have qualified: from then on, for good.
     pub fn fact(qualified: Option<&Qualified>) -> Option<Fact> {
         qualified.and_then(|qualified| Fact::of(Some(qualified.on), None))
     }
 
-    /// Who qualified under a requirement of that name, as rows of `determinations`.
+    /// Who qualified under a requirement of that name, as rows of `determinations`, without those of
+    /// whom it was decided before.
     pub fn determined(
         &self,
         program: &Program,
@@ -209,7 +251,8 @@ impl Qualifications {
                 on,
             }
         };
-        locations.chain(companies).map(row).collect()
+        let anew = |(subject, _): &(String, &Qualified)| !self.frozen.contains(subject);
+        locations.chain(companies).filter(anew).map(row).collect()
     }
 }
 

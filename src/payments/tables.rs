@@ -6,6 +6,7 @@ use super::fund::FundAccount;
 use super::journal::{self, Line};
 use super::rollover::Decision;
 use super::{claim_tables, fund_journal};
+use crate::closes::Closed;
 use crate::columns::{batch, days, decimals, integers, texts, uuids};
 use crate::error::Result;
 use crate::schema::{
@@ -23,6 +24,7 @@ pub fn build(
     programs: &[Program],
     decisions: &[Decision],
     funds: &[FundAccount],
+    closed: &Closed,
 ) -> Result<Payments> {
     let mut orders: Vec<(&Account, &Payment)> = accounts
         .iter()
@@ -30,37 +32,76 @@ pub fn build(
         .collect();
     orders.sort_unstable_by_key(|(_, payment)| &payment.payment_id);
     Ok(Payments {
-        determinations: determinations(programs, decisions)?,
+        determinations: determinations(programs, decisions, accounts, closed)?,
         payments: payments(&orders)?,
         payment_items: payment_items(&orders)?,
         balances: balances(accounts)?,
         coop_fund: claim_tables::coop_fund(funds)?,
         claim_items: RecordBatch::new_empty(CLAIM_ITEMS.arrow()),
-        journal: journal(accounts, funds)?,
+        journal: journal(accounts, funds, closed)?,
     })
 }
 
-fn determinations(programs: &[Program], decisions: &[Decision]) -> Result<RecordBatch> {
-    let mut rows: Vec<(&Program, &Decision)> =
-        decisions.iter().map(|decision| (&programs[decision.program], decision)).collect();
-    rows.sort_by_key(|(program, decision)| {
-        (program.program.as_str(), Arc::clone(&decision.participant), decision.half)
+/// A determination of this stage.
+struct Determined<'a> {
+    program: &'a Program,
+    kind: &'static str,
+    subject: &'a str,
+    window: String,
+    cycle: Period,
+    outcome: &'static str,
+    measured: i128,
+    threshold: i128,
+}
+
+/// Thresholds and forfeitures of open cycles; those of closed ones are kept.
+fn determinations<'a>(
+    programs: &'a [Program],
+    decisions: &'a [Decision],
+    accounts: &'a [Account],
+    closed: &Closed,
+) -> Result<RecordBatch> {
+    let thresholds =
+        decisions.iter().filter(|decision| !decision.frozen).map(|decision| Determined {
+            program: &programs[decision.program],
+            kind: "coop_threshold",
+            subject: &decision.participant,
+            window: decision.half.to_string(),
+            cycle: decision.cycle,
+            outcome: if decision.conversion.qualified { "qualified" } else { "converted" },
+            measured: decision.conversion.measured,
+            threshold: decision.threshold,
+        });
+    let forfeitures = accounts.iter().flat_map(|account| {
+        let open = account.forfeitures.iter().filter(|one| !closed.is_closed(one.cycle));
+        open.map(|forfeiture| Determined {
+            program: account.program,
+            kind: "forfeiture",
+            subject: account.participant,
+            window: forfeiture.window(account.earning_type),
+            cycle: forfeiture.cycle,
+            outcome: if forfeiture.amount > 0 { "forfeited" } else { "reversed" },
+            measured: forfeiture.amount,
+            threshold: account.program.payment.minimum,
+        })
+    });
+    let mut rows: Vec<Determined> = thresholds.chain(forfeitures).collect();
+    rows.sort_by(|a, b| {
+        let key = |row: &Determined<'a>| (&*row.program.program, row.kind, row.subject);
+        key(a).cmp(&key(b)).then_with(|| (a.cycle, &a.window).cmp(&(b.cycle, &b.window)))
     });
     let rows = rows.as_slice();
-    let outcome = |row: &(&Program, &Decision)| {
-        if row.1.conversion.qualified { "qualified" } else { "converted" }
-    };
     let mut columns = vec![
-        text(rows, |row| row.0.program.as_str()),
-        text(rows, |_| "coop_threshold"),
-        text(rows, |row| &*row.1.participant),
-        text(rows, |row| row.1.half.to_string()),
-        text(rows, |row| row.1.cycle.to_string()),
-        text(rows, outcome),
-        text(rows, |row| row.0.currency.as_str()),
-        money(rows, |row| row.1.conversion.measured)?,
-        money(rows, |row| row.1.threshold)?,
-        days(rows.iter().map(|row| Some(row.0.due_day(row.1.cycle)))),
+        text(rows, |row| row.program.program.as_str()),
+        text(rows, |row| row.kind),
+        text(rows, |row| row.subject),
+        text(rows, |row| row.window.clone()),
+        text(rows, |row| row.cycle.to_string()),
+        text(rows, |row| row.outcome),
+        text(rows, |row| row.program.currency.as_str()),
+        money(rows, |row| row.measured)?,
+        money(rows, |row| row.threshold)?,
+        days(rows.iter().map(|row| Some(row.program.due_day(row.cycle)))),
     ];
     // No transaction decides it.
     let others = DETERMINATIONS.columns.iter().skip(columns.len());
@@ -99,6 +140,7 @@ fn payments(rows: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         money(rows, |_| 0)?,
         money(rows, |_| 0)?,
         money(rows, |row| row.1.order.gross)?,
+        new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)
 }
@@ -120,7 +162,7 @@ fn payment_items(orders: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         text(rows, |row| row.2.origin_cycle.to_string()),
         text(rows, |row| row.2.lever),
         text(rows, |row| row.0.earning_type.name()),
-        text(rows, |_| "regular"),
+        text(rows, |row| row.2.kind.name()),
         text(rows, |row| row.0.program.currency.as_str()),
         money(rows, |row| row.2.program_amount)?,
         text(rows, |row| row.1.currency.as_str()),
@@ -165,8 +207,9 @@ fn balances(accounts: &[Account]) -> Result<RecordBatch> {
     batch(&BALANCES, columns)
 }
 
-fn journal(accounts: &[Account], funds: &[FundAccount]) -> Result<RecordBatch> {
-    let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(journal::entries).collect();
+fn journal(accounts: &[Account], funds: &[FundAccount], closed: &Closed) -> Result<RecordBatch> {
+    let entries = |account| journal::entries(account, closed);
+    let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(entries).collect();
     rows.extend(funds.iter().flat_map(fund_journal::entries));
     rows.par_sort_unstable_by(|a, b| {
         a.entry_id

@@ -7,6 +7,7 @@ use crate::schema::{
 };
 use earnest_core::calendar::FiscalHalf;
 use earnest_core::decimal::{MONEY_SCALE, parse};
+use earnest_core::earning::EntryKind;
 use std::collections::HashMap;
 
 const PROGRAM: &str = r#"
@@ -46,6 +47,8 @@ fn posting(text: &str) -> Posting {
         period: period.parse().expect("a month"),
         fund_half: None,
         converted_in: None,
+        kind: EntryKind::Regular,
+        entered: None,
         amount: parse(amount, MONEY_SCALE).expect("an amount"),
         earnings: 1,
     }
@@ -80,7 +83,8 @@ impl World {
         let rates = table(&EXCHANGE_RATES, &self.rates);
         let claims = table(&CLAIMS, &[]);
         let postings = self.postings.clone();
-        let paid = pay(&programs, postings, &enrollments, &rates, &claims, day(self.as_of));
+        let (closed, as_of) = (Closed::default(), day(self.as_of));
+        let paid = pay(&programs, postings, &enrollments, &rates, &claims, &closed, as_of);
         let paid = paid.expect("payments");
         balanced(&paid.journal);
         paid

@@ -1,6 +1,7 @@
 //! The one integration binary.
 
 mod broken;
+mod broken_programs;
 mod capped;
 mod checks;
 mod cli;
@@ -17,3 +18,4 @@ mod programs;
 mod properties;
 mod support;
 mod tidy;
+mod write_a_program;
