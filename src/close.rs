@@ -2,7 +2,10 @@
 //! create-only like a run's. A close moves rows of the cycle into files that later runs keep and
 //! calculates nothing; a void forgets those files and calculates again what is open then.
 
+mod export;
 mod split;
+
+pub use export::{Exported, export};
 
 use crate::closes::{self, By, Event, State, kept};
 use crate::error::{Error, Result};
@@ -116,6 +119,15 @@ impl Ground {
     /// The event that closed a cycle, if that counts.
     fn closed(&self, cycle: Period) -> Option<&Event> {
         kept::in_force(&self.events).remove(&cycle)
+    }
+
+    /// True if the orders of a close were exported.
+    fn exported(&self, cycle: Period, orders_digest: &str) -> bool {
+        self.events.iter().any(|event| {
+            event.state == State::Exported
+                && event.cycle == cycle
+                && event.orders_digest == orders_digest
+        })
     }
 
     /// The oldest cycle that isn't closed: the one after the last closed one; before the first close the
@@ -285,6 +297,13 @@ impl Ground {
                 format!("cycle {cycle}: expected a close without approval, found it approved");
             return Err(Error::usage(message)
                 .hint("what is approved stays; correct it by an adjustment in a later cycle"));
+        }
+        if before.is_some_and(|event| self.exported(cycle, &event.orders_digest)) {
+            let message =
+                format!("cycle {cycle}: expected orders that stayed here, found them exported");
+            return Err(Error::usage(message).hint(
+                "what the bank may have stays; correct it by an adjustment in a later cycle",
+            ));
         }
         if reason.trim().is_empty() {
             let message = format!("cycle {cycle}: expected a reason, found a blank one");

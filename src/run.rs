@@ -245,7 +245,7 @@ pub(crate) fn calculate(
     let claims = read(&schema::CLAIMS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
-    let closed = closes::Closed::read(store, next, programs)?;
+    let closed = closes::Closed::read(store, next, previous, programs)?;
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;

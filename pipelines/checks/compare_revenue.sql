@@ -3,7 +3,7 @@
 SELECT concat(program, ', trailing revenue of ', subject, ', ', "window", ': expected ',
     coalesce(expected.measured::VARCHAR, 'nothing'), ' on ', expected.decided_on, ', found ',
     coalesce(published.measured::VARCHAR, 'nothing'), ' on ', published.decided_on) AS fault
--- What a close froze stays, whatever the recomputation says.
+-- What was decided for good stays, whatever the recomputation says.
 FROM (
     FROM recomputed_revenue AS anew
     WHERE (program, subject, regexp_replace("window", ' [^ ]*$', '')) NOT IN (

@@ -89,7 +89,7 @@ pub fn perform(
 }
 
 /// Who runs this process, by the operating system, and where.
-fn by(at: DateTime<Utc>) -> Result<By> {
+pub fn by(at: DateTime<Utc>) -> Result<By> {
     let place = Path::new("/proc/self");
     let process = std::fs::metadata(place).map_err(|error| Error::io(place, &error))?;
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

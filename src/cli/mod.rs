@@ -6,6 +6,7 @@ mod check;
 mod close;
 mod estimate;
 mod explain;
+mod export;
 mod generate;
 mod output;
 mod query;
@@ -60,6 +61,7 @@ enum Command {
     Run(run::Args),
     Close(close::Args),
     Approve(approve::Args),
+    Export(export::Args),
     Check(check::Args),
     Status(status::Args),
     Query(query::Args),
@@ -121,6 +123,7 @@ fn dispatch(cli: &Cli) -> Result<Done> {
         Command::Run(args) => run::execute(global, args),
         Command::Close(args) => close::execute(global, args),
         Command::Approve(args) => approve::execute(global, args),
+        Command::Export(args) => export::execute(global, args),
         Command::Check(args) => check::execute(global, args),
         Command::Status(args) => status::execute(global, args),
         Command::Query(args) => query::execute(global, args),

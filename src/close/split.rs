@@ -10,7 +10,7 @@ use crate::warehouse::{DataFile, Snapshot, Store, TableWriter};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{filter_record_batch, not};
 use earnest_core::calendar::Period;
-use earnest_core::program::Program;
+use earnest_core::program::{Program, Redecide};
 use std::sync::Arc;
 
 /// What parts the rows.
@@ -87,11 +87,25 @@ impl Split<'_> {
                 .collect::<Result<_>>()?
             }
             // What was decided before the first close is decided by it.
-            "determinations" => all
-                .map(|row| Ok(Some(cycles.value(row).parse::<Period>()? <= self.event.cycle)))
-                .collect::<Result<_>>()?,
+            "determinations" => {
+                let (programs, kinds) =
+                    (columns::text(rows, "program")?, columns::text(rows, "kind")?);
+                let windows = columns::text(rows, "window")?;
+                all.map(|row| {
+                    let due = cycles.value(row).parse::<Period>()? <= self.event.cycle;
+                    let rule = (programs.value(row), kinds.value(row), windows.value(row));
+                    Ok(Some(due && self.freezes(rule)))
+                })
+                .collect::<Result<_>>()?
+            }
             _ => all.map(|row| Some(own(row))).collect(),
         })
+    }
+
+    /// True unless the program says that every run decides anew.
+    fn freezes(&self, (program, kind, window): (&str, &str, &str)) -> bool {
+        let mut programs = self.programs.iter().filter(|ours| ours.program == program);
+        programs.all(|program| program.redecides(kind, window) != Redecide::Always)
     }
 
     /// True if a program's period is due in the cycle.

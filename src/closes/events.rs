@@ -17,6 +17,8 @@ pub enum State {
     Closed,
     Voided,
     Approved,
+    /// Its orders were; it stays what it was.
+    Exported,
 }
 
 impl State {
@@ -26,14 +28,15 @@ impl State {
             State::Closed => "closed",
             State::Voided => "voided",
             State::Approved => "approved",
+            State::Exported => "exported",
         }
     }
 
     fn named(name: &str) -> Result<State> {
-        let all = [State::Closed, State::Voided, State::Approved];
+        let all = [State::Closed, State::Voided, State::Approved, State::Exported];
         all.into_iter().find(|state| state.name() == name).ok_or_else(|| {
             Error::broken(format!(
-                "closes: expected `closed`, `voided` or `approved`, found `{name}`"
+                "closes: expected `closed`, `voided`, `approved` or `exported`, found `{name}`"
             ))
         })
     }
@@ -96,7 +99,7 @@ pub fn read(store: &Store, snapshot: &Snapshot) -> Result<Vec<Event>> {
             let (file, owner) = (text("file")?, text("file_owner")?);
             let (closed_on, as_of) =
                 (columns::date(&rows, "closed_on")?, columns::date(&rows, "as_of")?);
-            let at = rows.column(CLOSES.position("at"));
+            let at = rows.column(CLOSES.position("done_at"));
             let at = at.as_primitive::<TimestampMicrosecondType>();
             for row in 0..rows.num_rows() {
                 let filled = |column| columns::filled(column, row).map(str::to_owned);

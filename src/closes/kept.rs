@@ -37,7 +37,7 @@ pub fn cycle_of(file: &DataFile) -> Option<Period> {
 #[must_use]
 pub fn in_force(events: &[Event]) -> BTreeMap<Period, &Event> {
     let mut last: BTreeMap<Period, &Event> = BTreeMap::new();
-    for event in events {
+    for event in events.iter().filter(|event| event.state != State::Exported) {
         last.insert(event.cycle, event);
     }
     last.retain(|_, event| event.state != State::Voided);

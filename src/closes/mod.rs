@@ -48,23 +48,45 @@ pub struct Closed {
     pub added: Vec<FrozenAddition>,
 }
 
-/// What a close froze of a half's co-op.
+/// What was decided for good of a half's co-op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold {
     pub cycle: Period,
     pub qualified: bool,
+    pub measured: i128,
+    /// Its row is a closed cycle's, which stays; else it is published again.
+    pub kept: bool,
 }
 
 impl Closed {
-    /// Reads what a snapshot keeps. `programs` are those of the job.
+    /// Reads what a snapshot keeps, and what the `previous` one decided that is never decided again.
+    /// `programs` are those of the job.
     ///
     /// # Errors
     /// If a file of a closed cycle is damaged, or names a program that the job lacks.
-    pub fn read(store: &Store, kept: &Snapshot, programs: &[Program]) -> Result<Closed> {
+    pub fn read(
+        store: &Store,
+        kept: &Snapshot,
+        previous: Option<&Snapshot>,
+        programs: &[Program],
+    ) -> Result<Closed> {
         let events = events::read(store, kept)?;
-        let Some(last) = kept::in_force(&events).into_keys().next_back() else {
-            return Ok(Closed::default());
-        };
+        let mut closed = Closed::default();
+        if let Some(last) = kept::in_force(&events).into_keys().next_back() {
+            closed = Closed::through(last, store, kept, programs)?;
+        }
+        if let Some(previous) = previous {
+            outcomes::decided_before(store, previous, programs, &mut closed)?;
+        }
+        Ok(closed)
+    }
+
+    fn through(
+        last: Period,
+        store: &Store,
+        kept: &Snapshot,
+        programs: &[Program],
+    ) -> Result<Closed> {
         kept::verify(store, kept)?;
         let mut closed = Closed {
             last: Some(last),

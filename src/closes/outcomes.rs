@@ -1,17 +1,17 @@
 //! What closed cycles made of balances and of co-op, as their files record it.
 
-use super::{Closed, Threshold};
+use super::{Closed, Threshold, kept};
 use crate::columns;
 use crate::earnings::FrozenAddition;
 use crate::eligibility::Frozen;
 use crate::error::{Error, Result};
 use crate::ingest::read_file;
 use crate::schema::{BALANCES, DETERMINATIONS};
-use crate::warehouse::{Snapshot, Store};
+use crate::warehouse::{DataFile, Snapshot, Store};
 use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::EarningType;
-use earnest_core::program::Program;
+use earnest_core::program::{Program, Redecide};
 use earnest_core::waterfall::Movements;
 
 /// What a closed cycle made of a balance.
@@ -55,11 +55,11 @@ fn earning_type(name: &str) -> Result<EarningType> {
 /// If a file can't be read, or names a program that the job lacks.
 pub fn read(
     store: &Store,
-    kept: &Snapshot,
+    snapshot: &Snapshot,
     programs: &[Program],
     closed: &mut Closed,
 ) -> Result<()> {
-    for path in kept.paths(store, BALANCES.name) {
+    for path in snapshot.paths(store, BALANCES.name) {
         for rows in read_file(&path, &BALANCES)? {
             let text = |name| columns::text(&rows, name);
             let (program, kind) = (text("program")?, text("earning_type")?);
@@ -96,60 +96,120 @@ pub fn read(
             }
         }
     }
-    determinations(store, kept, programs, closed)
+    let files: Vec<&DataFile> = snapshot.files(DETERMINATIONS.name).iter().collect();
+    let all = |_: &Program, _: &str, _: &str| true;
+    determinations((store, &files, true), all, programs, closed)
 }
 
-fn determinations(
+/// Reads what the snapshot before decided under rules that never decide again.
+///
+/// # Errors
+/// If a file can't be read.
+pub fn decided_before(
     store: &Store,
-    kept: &Snapshot,
+    previous: &Snapshot,
     programs: &[Program],
     closed: &mut Closed,
 ) -> Result<()> {
-    for path in kept.paths(store, DETERMINATIONS.name) {
-        for rows in read_file(&path, &DETERMINATIONS)? {
+    let files = previous.files(DETERMINATIONS.name).iter();
+    let open: Vec<&DataFile> = files.filter(|file| kept::cycle_of(file).is_none()).collect();
+    let never = |program: &Program, kind: &str, window: &str| {
+        program.redecides(kind, window) == Redecide::Never
+    };
+    determinations((store, &open, false), never, programs, closed)
+}
+
+/// Rows of files, those of closed cycles or others, that count.
+fn determinations(
+    (store, files, kept): (&Store, &[&DataFile], bool),
+    counts: impl Fn(&Program, &str, &str) -> bool,
+    programs: &[Program],
+    closed: &mut Closed,
+) -> Result<()> {
+    for file in files {
+        for rows in read_file(&store.path(&file.path), &DETERMINATIONS)? {
             let text = |name| columns::text(&rows, name);
-            let (program, kind, subject) = (text("program")?, text("kind")?, text("subject")?);
+            let (names, kind, subject) = (text("program")?, text("kind")?, text("subject")?);
             let (window, cycle, outcome) = (text("window")?, text("cycle")?, text("outcome")?);
             let measured = columns::decimal(&rows, "measured")?;
             let decided_on = columns::date(&rows, "decided_on")?;
             let awarded_to = text("awarded_to")?;
             for row in 0..rows.num_rows() {
-                let program = position(programs, program.value(row))?;
-                let subject = subject.value(row).to_owned();
-                let cycle: Period = cycle.value(row).parse()?;
-                match kind.value(row) {
-                    "coop_threshold" => {
-                        let start = programs[program].fiscal_year_start;
-                        let half = FiscalHalf::named(window.value(row), start)?;
-                        let qualified = outcome.value(row) == "qualified";
-                        let threshold = Threshold { cycle, qualified };
-                        closed.thresholds.insert((program, subject, half), threshold);
-                    }
-                    "forfeiture" => {
-                        let (term, kind) = forfeiture(window.value(row))?;
-                        let term = term.to_owned();
-                        let forfeited = Forfeited { term, amount: measured.value(row) };
-                        let of = closed.outcomes.entry((program, kind, subject)).or_default();
-                        of.entry(cycle).or_default().forfeited.push(forfeited);
-                    }
-                    "customer_add" => closed.added.push(FrozenAddition {
-                        program,
-                        customer: subject,
-                        window: window.value(row).to_owned(),
-                        participant: awarded_to.value(row).to_owned(),
-                    }),
-                    _ => closed.revenue.push(Frozen {
-                        program: programs[program].program.clone(),
-                        subject,
-                        window: window.value(row).to_owned(),
-                        on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
-                        measured: measured.value(row),
-                    }),
+                let program = match position(programs, names.value(row)) {
+                    Ok(program) => program,
+                    Err(error) if kept => return Err(error),
+                    Err(_) => continue,
+                };
+                let (kind, window) = (kind.value(row), window.value(row));
+                if !counts(&programs[program], kind, window) {
+                    continue;
                 }
+                let decided = Decided {
+                    program,
+                    kind,
+                    subject: subject.value(row).to_owned(),
+                    window,
+                    cycle: cycle.value(row).parse()?,
+                    qualified: outcome.value(row) == "qualified",
+                    measured: measured.value(row),
+                    awarded_to: awarded_to.value(row),
+                    on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
+                    kept,
+                };
+                decided.add(programs, closed)?;
             }
         }
     }
     Ok(())
+}
+
+/// A row of `determinations`.
+struct Decided<'a> {
+    program: usize,
+    kind: &'a str,
+    subject: String,
+    window: &'a str,
+    cycle: Period,
+    qualified: bool,
+    measured: i128,
+    awarded_to: &'a str,
+    on: NaiveDate,
+    kept: bool,
+}
+
+impl Decided<'_> {
+    fn add(self, programs: &[Program], closed: &mut Closed) -> Result<()> {
+        let (cycle, qualified, kept) = (self.cycle, self.qualified, self.kept);
+        let (measured, program) = (self.measured, self.program);
+        match self.kind {
+            "coop_threshold" => {
+                let half = FiscalHalf::named(self.window, programs[program].fiscal_year_start)?;
+                let threshold = Threshold { cycle, qualified, measured, kept };
+                closed.thresholds.insert((program, self.subject, half), threshold);
+            }
+            "forfeiture" => {
+                let (term, kind) = forfeiture(self.window)?;
+                let forfeited = Forfeited { term: term.to_owned(), amount: measured };
+                let of = closed.outcomes.entry((program, kind, self.subject)).or_default();
+                of.entry(cycle).or_default().forfeited.push(forfeited);
+            }
+            "customer_add" => closed.added.push(FrozenAddition {
+                program,
+                customer: self.subject,
+                window: self.window.to_owned(),
+                participant: self.awarded_to.to_owned(),
+            }),
+            _ => closed.revenue.push(Frozen {
+                program: programs[program].program.clone(),
+                subject: self.subject,
+                window: self.window.to_owned(),
+                on: self.on,
+                measured,
+                kept,
+            }),
+        }
+        Ok(())
+    }
 }
 
 /// Term and earning type of a forfeiture's window, `term/earning type/cycle`.

@@ -20,7 +20,7 @@ use earnest_core::program::{
     ConditionKind, DataRole, Days, Follow, Program, Role, TrailingRevenue,
 };
 use earnest_core::trailing::{Measure, Qualified, assessments, qualified};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// What was sold on a day by one pair of partners in one currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Frozen {
     pub on: NaiveDate,
     /// At money scale.
     pub measured: i128,
+    /// A closed cycle's row, which stays; else it is published again.
+    pub kept: bool,
 }
 
 /// Whether some program asks for trailing revenue; if so, whether by product.
@@ -103,8 +105,8 @@ enum Subject<'a> {
 pub struct Qualifications {
     pub locations: HashMap<String, Qualified>,
     pub companies: HashMap<String, Qualified>,
-    /// Subjects that were decided for good.
-    frozen: HashSet<String>,
+    /// Subjects that were decided for good, and whether their rows are kept.
+    frozen: HashMap<String, bool>,
 }
 
 impl<'a> Measured<'a> {
@@ -218,7 +220,7 @@ impl Qualifications {
             Some(company) => self.companies.insert(company.to_owned(), qualified),
             None => self.locations.insert(frozen.subject.clone(), qualified),
         };
-        self.frozen.insert(frozen.subject.clone());
+        self.frozen.insert(frozen.subject.clone(), frozen.kept);
     }
 
     /// The facts of one that may have qualified: from then on, for good.
@@ -238,6 +240,7 @@ impl Qualifications {
         let companies = self.companies.iter().map(|(id, one)| (format!("company {id}"), one));
         let row = |(subject, qualified): (String, &Qualified)| {
             let on = qualified.on;
+            let frozen = self.frozen.contains_key(&subject);
             let before = chrono::Days::new(u64::from(trailing.days) - 1);
             let first = on.checked_sub_days(before).unwrap_or(NaiveDate::MIN);
             Determined {
@@ -249,9 +252,10 @@ impl Qualifications {
                 measured: qualified.measured,
                 amount: trailing.amount,
                 on,
+                frozen,
             }
         };
-        let anew = |(subject, _): &(String, &Qualified)| !self.frozen.contains(subject);
+        let anew = |(subject, _): &(String, &Qualified)| self.frozen.get(subject) != Some(&true);
         locations.chain(companies).filter(anew).map(row).collect()
     }
 }
@@ -271,6 +275,8 @@ pub struct Determined {
     pub measured: i128,
     pub amount: i128,
     pub on: NaiveDate,
+    /// An earlier run decided it, for good.
+    pub frozen: bool,
 }
 
 impl Sold {

@@ -24,8 +24,10 @@ pub struct Decision {
     /// The cycle that decides: the half's last month is due in it, or it is the oldest open one.
     pub cycle: Period,
     pub threshold: i128,
-    /// A close decided it for good.
+    /// It was decided for good.
     pub frozen: bool,
+    /// By a close, which keeps the row.
+    pub kept: bool,
     /// With what converted by the as-of date.
     pub conversion: Conversion,
     /// Co-op earnings by the cycle in which they convert.
@@ -74,8 +76,12 @@ pub fn decide(
             cycle,
             threshold,
             frozen: frozen.is_some(),
+            kept: frozen.is_some_and(|frozen| frozen.kept),
             conversion: match frozen {
-                Some(frozen) => carry_on(entered, cycle, frozen.qualified),
+                Some(frozen) => Conversion {
+                    measured: frozen.measured,
+                    ..carry_on(entered, cycle, frozen.qualified)
+                },
                 // All of it came after the close of its own cycle.
                 None if cycle > own => {
                     let of_half = due.iter().filter(|posting| posting.period <= half.last());
@@ -111,7 +117,7 @@ impl Decision {
             period: self.half.last(),
             fund_half: None,
             converted_in: Some(cycle),
-            kind: if self.frozen && cycle > self.cycle {
+            kind: if self.kept && cycle > self.cycle {
                 EntryKind::Late
             } else {
                 EntryKind::Regular

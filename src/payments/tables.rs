@@ -52,6 +52,8 @@ struct Determined<'a> {
     outcome: &'static str,
     measured: i128,
     threshold: i128,
+    /// An earlier run decided it, for good.
+    frozen: bool,
 }
 
 /// Thresholds and forfeitures of open cycles; those of closed ones are kept.
@@ -62,7 +64,7 @@ fn determinations<'a>(
     closed: &Closed,
 ) -> Result<RecordBatch> {
     let thresholds =
-        decisions.iter().filter(|decision| !decision.frozen).map(|decision| Determined {
+        decisions.iter().filter(|decision| !decision.kept).map(|decision| Determined {
             program: &programs[decision.program],
             kind: "coop_threshold",
             subject: &decision.participant,
@@ -71,6 +73,7 @@ fn determinations<'a>(
             outcome: if decision.conversion.qualified { "qualified" } else { "converted" },
             measured: decision.conversion.measured,
             threshold: decision.threshold,
+            frozen: decision.frozen,
         });
     let forfeitures = accounts.iter().flat_map(|account| {
         let open = account.forfeitures.iter().filter(|one| !closed.is_closed(one.cycle));
@@ -83,6 +86,7 @@ fn determinations<'a>(
             outcome: if forfeiture.amount > 0 { "forfeited" } else { "reversed" },
             measured: forfeiture.amount,
             threshold: account.program.payment.minimum,
+            frozen: false,
         })
     });
     let mut rows: Vec<Determined> = thresholds.chain(forfeitures).collect();
@@ -91,6 +95,7 @@ fn determinations<'a>(
         key(a).cmp(&key(b)).then_with(|| (a.cycle, &a.window).cmp(&(b.cycle, &b.window)))
     });
     let rows = rows.as_slice();
+    let frozen = rows.iter().map(|row| row.frozen.then_some("never"));
     let mut columns = vec![
         text(rows, |row| row.program.program.as_str()),
         text(rows, |row| row.kind),
@@ -102,6 +107,8 @@ fn determinations<'a>(
         money(rows, |row| row.measured)?,
         money(rows, |row| row.threshold)?,
         days(rows.iter().map(|row| Some(row.program.due_day(row.cycle)))),
+        new_null_array(&Kind::Date.data_type(), rows.len()),
+        Arc::new(frozen.collect::<StringArray>()),
     ];
     // No transaction decides it.
     let others = DETERMINATIONS.columns.iter().skip(columns.len());

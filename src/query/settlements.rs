@@ -40,7 +40,8 @@ pub fn files(snapshot: &Snapshot) -> String {
 pub fn views(store: &Store, snapshot: &Snapshot) -> Vec<String> {
     let mut views = vec![
         "CREATE VIEW closed_cycles AS SELECT * FROM (
-            FROM closes QUALIFY row_number() OVER (PARTITION BY cycle ORDER BY event DESC) = 1
+            FROM closes WHERE state <> 'exported'
+            QUALIFY row_number() OVER (PARTITION BY cycle ORDER BY event DESC) = 1
         ) WHERE state <> 'voided'"
             .to_owned(),
         "COMMENT ON VIEW closed_cycles IS 'The last event of every cycle that is closed'".to_owned(),
@@ -55,6 +56,12 @@ pub fn views(store: &Store, snapshot: &Snapshot) -> Vec<String> {
     if !snapshot.files(SETTLEMENT_CHANGES.name).is_empty() {
         views.push(earnings(store, snapshot));
     }
+    views.push(REGULAR.to_owned());
+    views.push(
+        "COMMENT ON VIEW regular_earnings IS 'Earnings as the cycle of their own month shows them: \
+         as closed ones settled them, as they are now in open ones'"
+            .to_owned(),
+    );
     views.push(settlements());
     views
 }
@@ -95,6 +102,17 @@ fn entries(store: &Store, snapshot: &Snapshot) -> String {
         plain(store, snapshot, &EARNINGS),
     )
 }
+
+const REGULAR: &str = "
+    CREATE VIEW regular_earnings AS
+    SELECT * EXCLUDE (closed)
+    FROM (
+        SELECT *, false AS closed FROM earnings
+        UNION ALL BY NAME SELECT DISTINCT *, true AS closed FROM settled_earnings
+    ) AS shown
+    SEMI JOIN (FROM cycle_entries WHERE kind = 'regular') AS entry
+        ON entry.earning_id = shown.earning_id AND entry.period = shown.period
+        AND entry.program_amount = shown.program_amount AND entry.closed = shown.closed";
 
 /// What is late enters another cycle than that in which its month is due.
 fn earnings(store: &Store, snapshot: &Snapshot) -> String {

@@ -6,14 +6,14 @@ use super::{Column, EARNINGS, Table, content, optional, provenance};
 pub const CLOSES: Table = Table {
     name: "closes",
     version: 1,
-    description: "Every close of a cycle, with what became of it; the last event of a cycle counts",
+    description: "Every close of a cycle, with what became of it; the last event but exports counts",
     grain: "one row per event",
     key: &["event"],
     partition: "",
     columns: &[
         content("event", Integer, "1 for the first, then on"),
         content("cycle", Text, "The payment month"),
-        content("state", Text, "`closed`, `voided` or `approved`"),
+        content("state", Text, "`closed`, `voided`, `approved` or `exported`"),
         content("closed_on", Date, "The cycle's due day, the latest of all programs"),
         content("approval", Text, "`required` or `none`, as the job said at the close"),
         content("orders", Integer, "Payment orders of the cycle"),
@@ -27,8 +27,12 @@ pub const CLOSES: Table = Table {
         provenance("as_of", Date, "The as-of date of what was closed"),
         provenance("os_user", Text, "Who ran the command, by the operating system"),
         provenance("host", Text, "On which machine"),
-        provenance("at", Instant, "When"),
-        provenance("file", Text, "Of approvals: the file that names the digest"),
+        provenance("done_at", Instant, "When"),
+        provenance(
+            "file",
+            Text,
+            "Of approvals: the file that names the digest; of exports the file written",
+        ),
         provenance("file_owner", Text, "Of approvals: to whom the file belongs"),
     ],
 };

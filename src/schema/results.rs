@@ -95,7 +95,11 @@ pub const DETERMINATIONS: Table = Table {
             "The cycle's due day; the day of the assessment, of the transaction",
         ),
         provenance("known_on", Date, "The as-of date of the run that first decided it so"),
-        optional("frozen_by", Text, "The cycle whose close froze it; null: it is decided anew"),
+        optional(
+            "frozen_by",
+            Text,
+            "The cycle whose close froze it; `never`: an earlier run did, and its rule never decides again; null: it is decided anew",
+        ),
         optional("awarded_to", Text, "The participant that added the customer"),
         optional("source", Text, "The source of the transaction that decided"),
         optional("transaction_id", Text, "The transaction that decided"),

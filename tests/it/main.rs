@@ -5,6 +5,7 @@ mod broken_programs;
 mod capped;
 mod checks;
 mod cli;
+mod closing;
 mod coop;
 mod estimate;
 mod examples;
