@@ -50,6 +50,13 @@ pub fn controls(job: &Job, warehouse: &Path, who: Option<&Who>) -> Vec<Doubt> {
     if let Some(who) = who {
         doubts.extend(one_hand(job, &rules, warehouse, who));
     }
+    if !job.approval_required {
+        let message = "expected that orders of a closed cycle wait for somebody else's approval, found that \
+                       they don't";
+        let remedy = "set `approval = \"required\"` in the job; `earnest approve` then takes a file of the \
+                      approver's, on a path that who closes can't write";
+        doubts.push(Doubt::warning(job.file.display().to_string(), message, remedy));
+    }
     if !versioned(&job.file) {
         let message =
             "expected the job and its programs under version control, found no repository";

@@ -343,7 +343,6 @@ fn items<'a>(
 ) -> Result<Vec<Item<'a>>> {
     let mut items: Vec<Item> = postings
         .iter()
-        .filter(|posting| posting.amount != 0)
         .map(|posting| Item {
             period: posting.period,
             origin_cycle: posting.cycle(program),
@@ -356,7 +355,7 @@ fn items<'a>(
         .chain(forfeited)
         .collect();
     items.sort_by_key(|item| (item.period, item.lever, item.kind, item.origin_cycle));
-    // Co-op of a half may convert in several cycles.
+    // Co-op of a half may convert in several cycles, a month's earnings be of two terms.
     items.dedup_by(|next, kept| {
         let same = next.period == kept.period && next.lever == kept.lever && next.kind == kept.kind;
         if same {
@@ -365,6 +364,7 @@ fn items<'a>(
         }
         same
     });
+    items.retain(|item| item.program_amount != 0);
     let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
     let parts = allocate(order.gross, &weights, power_of_ten(MONEY_SCALE - minor_units))?;
     for (item, part) in items.iter_mut().zip(parts) {

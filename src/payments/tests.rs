@@ -263,6 +263,22 @@ fn a_conversion_is_shared_by_largest_remainder() {
 }
 
 #[test]
+fn an_item_counts_all_earnings_of_its_month_whatever_their_terms() {
+    let of = |text, term: &str, earnings| Posting { term: term.into(), earnings, ..posting(text) };
+    let mut world = World::of(&[]).paid_in("USD");
+    world.postings = vec![
+        of("rebate a 2021-01 300.00", "FY21", 5),
+        // A refund and what it is taken from, of the term before, in the same month.
+        of("rebate a 2021-01 0", "FY20", 2),
+        of("rebate b 2021-01 4.00", "FY21", 1),
+        of("rebate b 2021-01 -4.00", "FY20", 1),
+    ];
+    let items = world.pay().payment_items;
+    let columns = ["lever", "program_amount", "payment_amount", "earnings"];
+    assert_eq!(picked(&PAYMENT_ITEMS, &items, &columns), ["a,300.000,300.000,7"]);
+}
+
+#[test]
 fn a_hold_stops_orders_until_it_ends() {
     let mut world = World::of(&["rebate core 2021-01 500", "rebate core 2021-02 10"]);
     let usd = PAID_IN_EUR.replace("EUR", "USD");

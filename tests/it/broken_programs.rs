@@ -313,6 +313,8 @@ fn what_segregation_lacks_is_listed() {
     ] {
         assert!(said.contains(&expected), "`{expected}`: {said}");
     }
+    let approval = "expected that orders of a closed cycle wait for somebody else's approval";
+    assert!(said.contains(approval), "{said}");
     // Who runs the tests made all of these files, or is root.
     assert!(
         said.contains("expected rules that who writes the warehouse can't change")
@@ -321,6 +323,8 @@ fn what_segregation_lacks_is_listed() {
     );
     fs::create_dir(folder.path().join(".git")).expect("a folder");
     fs::set_permissions(&job, fs::Permissions::from_mode(0o644)).expect("set");
+    edit(&job, "approval = \"none\"", "approval = \"required\"");
     let said = text(&check(folder.path(), &["controls"]).stdout);
     assert!(!said.contains("version control") && !said.contains("mode 0666"), "{said}");
+    assert!(!said.contains(approval), "{said}");
 }

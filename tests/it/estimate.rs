@@ -145,6 +145,9 @@ fn what_is_not_given_is_assumed_and_said() {
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["earnings"], serde_json::json!([]), "another lever earns nothing here");
     assert_eq!(json["out_of_scope"].as_array().map(Vec::len), Some(2));
+    // Of the term alone, without the rates and caps of others.
+    let term = estimate(&[&arguments[..], &["-o", "csv", "--term", "FY21"]].concat());
+    assert_eq!(lines(&term.stdout, &columns), expected, "{}", text(&term.stderr));
 }
 
 /// Messages name the files that were given, not the copies that the job reads.
