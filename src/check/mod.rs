@@ -99,7 +99,7 @@ pub fn run_all(
     }
     program_tables::load(connection, programs)?;
     let asked = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
-    all().filter(asked).map(|check| run_one(connection, check, deep)).collect()
+    all().filter(asked).map(|check| run_one(connection, check, programs, deep)).collect()
 }
 
 /// The findings, unless a global check failed: then nothing may be published.
@@ -119,7 +119,12 @@ pub fn refuse_failures(findings: Vec<Finding>) -> Result<Vec<Finding>> {
         .hint("nothing was published; the last snapshot is untouched"))
 }
 
-fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result<Finding> {
+fn run_one(
+    connection: &Connection,
+    check: &'static Check,
+    programs: &[Program],
+    deep: bool,
+) -> Result<Finding> {
     tracing::debug!("check {}", check.name);
     let finding =
         |status, detail| Finding { check: check.name, global: check.global, status, detail };
@@ -130,7 +135,7 @@ fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result
         How::SqlAndDeep(_, sql) if deep => faults(connection, sql),
         How::Sql(sql) | How::SqlAndDeep(sql, _) => faults(connection, sql),
         How::Made(make) => faults(connection, &make()),
-        How::Recompute => compare::recompute(connection, deep),
+        How::Recompute => compare::recompute(connection, programs, deep),
     };
     let faults =
         found.map_err(|error| Error::broken(format!("check `{}`: {error}", check.name)))?;

@@ -19,6 +19,7 @@ pub use events::{By, Event, State};
 pub use known::Known;
 pub use outcomes::{Forfeited, Outcome};
 
+use crate::earnings::FrozenAddition;
 use crate::eligibility::Frozen;
 use crate::error::Result;
 use crate::schema::{EARNINGS, SETTLED_EARNINGS};
@@ -43,6 +44,8 @@ pub struct Closed {
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
+    /// Customers that were added, for good.
+    pub added: Vec<FrozenAddition>,
 }
 
 /// What was decided for good of a half's co-op.

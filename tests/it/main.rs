@@ -13,6 +13,7 @@ mod faults;
 mod golden;
 mod ingest;
 mod measured;
+mod meeting;
 mod plans;
 mod programs;
 mod properties;
