@@ -80,7 +80,7 @@ docs: (bless "tidy::documents")
 interop: build
     "$(scripts/python)" tests/interop/read_tables.py "$CARGO_TARGET_DIR/debug/earnest" {{ as_of }}
 
-# Measures against DuckDB and against a plain copy: `./just bench [--rows 12000000] …`
+# Measures against DuckDB and a plain copy: `./just bench [--program everything] [--rows N] …`
 bench *arguments: release
     "$(scripts/python)" benches/bench "$@"
 

@@ -8,9 +8,15 @@ import pathlib
 import duckdb
 
 # Table → the peer's files, columns that are not compared.
+EARNINGS = ["earnings/*.parquet", "earnings_refunds/*.parquet", "earnings_capped/*.parquet",
+            "earnings_measured/*.parquet", "earnings_added/*.parquet"]
 TABLES = {
-    "earnings": (["earnings/*.parquet", "earnings_refunds/*.parquet"], {"earning_id"}),
-    "unearned": (["unearned/*.parquet", "unearned_refunds/*.parquet"], set()),
+    "earnings": (EARNINGS, {"earning_id", "tier_detail"}),
+    "earning_sources": (["earning_sources/*.parquet", "earning_sources_refunds/*.parquet",
+                         "earning_sources_last/*.parquet"], set()),
+    "cap_balances": (["cap_balances.parquet"], set()),
+    "unearned": (["unearned/*.parquet", "unearned_refunds/*.parquet", "unearned_added/*.parquet"],
+                 set()),
     "out_of_scope": (["out_of_scope/*.parquet", "out_of_scope_refunds/*.parquet"], set()),
     "payments": (["payments.parquet"], {"payment_id"}),
     "payment_items": (["payment_items.parquet"], {"payment_id"}),
@@ -26,15 +32,23 @@ def compare(snapshot, warehouse, peer, report=print):
     connection = duckdb.connect()
     agree = True
     for table, (patterns, left_out) in TABLES.items():
-        ours = [str(warehouse / file["path"]) for file in snapshot["tables"][table]["files"]]
+        ours = ours_of(snapshot, warehouse, table)
         theirs = [str(path) for pattern in patterns for path in pathlib.Path(peer).glob(pattern)]
+        if not theirs and not snapshot["tables"].get(table, {}).get("rows"):
+            continue
+        ours, theirs = reading(ours), reading(theirs)
+        if table == "earning_sources":
+            earnings = reading(ours_of(snapshot, warehouse, "earnings"))
+            ours = keyed(ours, earnings, "earning_id")
+            paths = [path for pattern in EARNINGS for path in pathlib.Path(peer).glob(pattern)]
+            theirs = keyed(theirs, reading(paths), "id_high, id_low")
         types = columns(connection, ours)
         shared = [name for name in columns(connection, theirs) if name in types]
         shared = [name for name in shared if name not in left_out]
-        selected = ", ".join(f"{name}::{types[name]} as {name}" for name in shared)
-        # Refunds of aggregates aside, what the peer leaves out is empty or zero by design.
+        selected = ", ".join(f'"{name}"::{types[name]} as "{name}"' for name in shared)
+        # What the peer leaves out is empty or zero by design.
         same = totals(connection, ours, selected) == totals(connection, theirs, selected)
-        rows = connection.execute(f"select count(*) from {reading(ours)}").fetchone()[0]
+        rows = connection.execute(f"select count(*) from {ours}").fetchone()[0]
         report(f"{table}: {rows} rows, {len(shared)} columns: {'equal' if same else 'DIFFERENT'}")
         if not same:
             agree = False
@@ -43,21 +57,32 @@ def compare(snapshot, warehouse, peer, report=print):
     return agree
 
 
+def ours_of(snapshot, warehouse, table):
+    return [warehouse / file["path"] for file in snapshot["tables"].get(table, {}).get("files", [])]
+
+
+def keyed(sources, earnings, ids):
+    """Shares with the key of their earning, since the peer makes ids of its own."""
+    return f"""(select s.* exclude ({ids}), e.program, e.lever, e.earning_type, e.participant_id,
+                       e.aggregate_key
+                from {sources} s join {earnings} e using ({ids}))"""
+
+
 def reading(files):
     quoted = ", ".join(f"'{file}'" for file in files)
     return f"read_parquet([{quoted}], hive_partitioning = false)"
 
 
-def columns(connection, files):
-    described = connection.execute(f"describe select * from {reading(files)}").fetchall()
+def columns(connection, relation):
+    described = connection.execute(f"describe select * from {relation}").fetchall()
     return {name: kind for name, kind, *_ in described}
 
 
-def totals(connection, files, selected):
+def totals(connection, relation, selected):
     """Rows and the order-free sum of their hashes."""
     return connection.execute(f"""
         select count(*), sum(hash(line)::hugeint)
-        from (select {{{braced(selected)}}} as line from {reading(files)})""").fetchone()
+        from (select {{{braced(selected)}}} as line from {relation})""").fetchone()
 
 
 def braced(selected):
@@ -65,13 +90,13 @@ def braced(selected):
     fields = []
     for part in selected.split(", "):
         value, name = part.rsplit(" as ", 1)
-        fields.append(f"'{name}': {value}")
+        fields.append(f"{name}: {value}")
     return ", ".join(fields)
 
 
 def examples(connection, label, left, right, selected, report):
     rows = connection.execute(f"""
-        select {selected} from {reading(left)} except all select {selected} from {reading(right)}
+        select {selected} from {left} except all select {selected} from {right}
         limit 3""").fetchall()
     names = [part.rsplit(" as ", 1)[1] for part in selected.split(", ")]
     for row in rows:

@@ -20,6 +20,8 @@ import rules  # noqa: E402
 # What every line needs of the staged table.
 COLUMNS = """transaction_id, source, transaction_on, billed_partner_id, reseller_partner_id,
     customer_id, product_id, sku_id, transaction_currency, base"""
+# What levers over quantities need besides.
+WITH_QUANTITY = COLUMNS + ", quantity"
 FORMAT = "format parquet, compression zstd, compression_level 1, per_thread_output true"
 FILE_FORMAT = "format parquet, compression zstd, compression_level 1"
 
@@ -32,17 +34,45 @@ OUTCOMES = """
         select t.*, y.role, y.partner, y.program, y.program_currency, y.participant,
                y.payment_month, y.fund_half, c.lever, c.term, c.product_group, c.rate, c.share,
                c.share_n, c.in_term, y.exchange_rate, y.exchange_n, y.exchange_d, y.unit,
-               y.program_unit, len(y.reasons) = 0 and c.in_term and y.known as eligible,
-               {why} as why, rdiv(t.thousandths * c.rate_n, {one_rate} * y.unit) as earned
+               y.program_unit, {unadded} as unadded,
+               y.eligible and c.in_term and unadded is null as eligible, c.types, c.has_measure, y.role_no,
+               y.month_no, y.participant_no, y.exchange_9, y.paid_no, c.cover_no, c.lever_no, c.cap_no, c.on_base, c.cap_slot,
+               c.cap_per_participant, c.cap_per_customer, {why} as why, rdiv(t.thousandths * c.rate_n, {one_rate} * y.unit) as earned
         from (select *, (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths
               from {relation}) t
         join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
         join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
-        where {condition}
+        {joined} where {condition}
     )
 """
-WHY = """list_concat(case when c.in_term then [] else ['OUT_OF_TERM'] end,
-        list_concat(y.reasons, case when y.known then [] else ['NORATE'] end))"""
+# What every line adds to a measure.
+MEASURED = """
+    select t.*, y.exchange_9, y.participant_no, y.partner_no, y.role_no, y.month_no, c.lever_no,
+           c.lever_slot, c.of_quantity, c.per_customer, y.eligible and c.in_term as counts
+    from (select *, (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths,
+                 (quantity::decimal(14,3) * 1000::decimal(4,0))::bigint as units
+          from {relation}) t
+    join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
+    join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
+    where c.has_measure
+"""
+# Whose room of a cap a line takes, and how much of it.
+SCOPE = "cap_slot + case when cap_per_participant then participant_no else 0 end"
+SCOPE_CUSTOMER = "case when cap_per_customer then coalesce(customer_id, '') else '' end"
+GROSS = "case when on_base then thousandths * exchange_9 else program_earned end"
+BEYOND = f"""left join reached r on r.scope = c.cap_slot
+         + case when c.cap_per_participant then y.participant_no else 0 end
+     and r.customer = case when c.cap_per_customer then coalesce(t.customer_id, '') else '' end"""
+# What is against a line of a lever that asks who added the customer.
+ADDITIONS = "left join additions a on a.lever_no = c.lever_no and a.customer = t.customer_id"
+UNADDED = """case when not c.asks then null
+                    when a.customer is null or t.transaction_on < a.first_on
+                         or t.transaction_on >= a.old_on then 'CUSNOTNEW'
+                    when a.participant_no is null then 'MINTHNTMT'
+                    when a.participant_no != y.participant_no then 'IVDCUST' end"""
+WHY = """list_concat(case when c.in_term then [] else ['OUT_OF_TERM'] end, list_concat(y.reasons,
+        list_concat(case when unadded is null then [] else [unadded] end,
+                    case when y.known then [] else ['NORATE'] end)))"""
 # Lines with the numbers of what they are joined on.
 NUMBERED = """(
         select t.*, d.segment, d.period, i.pair, q.product
@@ -51,8 +81,10 @@ NUMBERED = """(
          and i.reseller is not distinct from t.reseller_partner_id
         join products q on q.product_id is not distinct from t.product_id
          and q.sku_id is not distinct from t.sku_id)"""
-OWN = NUMBERED.format(relation=f"""(select {COLUMNS} from transactions where base >= 0
-           union all select {COLUMNS} from unlinked)""")
+OWN_LINES = """(select {columns} from transactions where base >= 0
+           union all select {columns} from unlinked)"""
+OWN = NUMBERED.format(relation=OWN_LINES.format(columns=COLUMNS))
+OWN_WITH_QUANTITY = NUMBERED.format(relation=OWN_LINES.format(columns=WITH_QUANTITY))
 ORIGINALS = NUMBERED.format(relation="originals")
 EARNING_COLUMNS = """
     hash(program, term, lever, source, transaction_id, participant, role, earning_type) as id_high,
@@ -63,14 +95,14 @@ EARNING_COLUMNS = """
     transaction_currency, program_currency, own_base::decimal(38,12) as base,
     rate as earning_rate,
     case earning_type when 'coop' then 1::decimal(18,9) - share else share end::decimal(18,9) as share,
-    exchange_rate, amount_n::decimal(14,0) * 0.001::decimal(4,3) as gross_amount,
-    0::decimal(18,3) as forgone_amount,
+    exchange_rate, gross_n::decimal(14,0) * 0.001::decimal(4,3) as gross_amount,
+    (gross_n - amount_n)::decimal(14,0) * 0.001::decimal(4,3) as forgone_amount,
     amount_n::decimal(14,0) * 0.001::decimal(4,3) as earning_amount,
     program_n::decimal(14,0) * 0.001::decimal(4,3) as program_amount, null::text as tier_detail,
     case when earning_type = 'coop' then fund_half end as fund_half,
     case when earning_type != 'coop' then own_month end as estimated_payment_month
 """
-FORGONE = """case when in_term then ((earned * unit)::decimal(14,0) * 0.001::decimal(4,3))
+FORGONE = """case when in_term and not has_measure then ((earned * unit)::decimal(14,0) * 0.001::decimal(4,3))
         ::decimal(38,12) end"""
 # One step of all families at once: what a refund takes of a candidate, and what that leaves.
 WALK = """
@@ -128,19 +160,35 @@ def main():
     seconds = {}
 
     def step(name, work):
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         work()
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = round(time.perf_counter() - start, 3)
+        seconds[f"{name}.cpu"] = round(time.process_time() - busy, 3)
 
     step("rules", lambda: rules.load(connection, str(options.pipeline.parent / job["programs"])))
     step("dimensions", lambda: run(connection, "1_dimensions.sql", {}))
+    check(connection)
     step("links", lambda: run(connection, "2_links.sql", {
-        "columns": COLUMNS,
+        "columns": WITH_QUANTITY,
         "walk_by_reference": WALK.format(steps="steps_by_reference"),
         "walk_by_key": WALK.format(steps="steps_by_key"),
     }))
-    step("outputs", lambda: run(connection, "3_outputs.sql", outputs(connection, options.out)))
-    step("payments", lambda: run(connection, "4_payments.sql", {
+    values = outputs(connection, options.out)
+    if values["has_additions"]:
+        step("additions", lambda: run(connection, "3_additions.sql", values))
+    step("refunds", lambda: run(connection, "3_refunds.sql", values))
+    if values["has_caps"]:
+        step("caps", lambda: run(connection, "4_caps.sql", values))
+    if values["has_measures"]:
+        step("measures", lambda: run(connection, "4_measures.sql", values))
+    step("outputs", lambda: run(connection, "5_outputs.sql", values))
+    if values["has_additions"]:
+        step("added", lambda: run(connection, "5_added.sql", values))
+    if values["has_caps"]:
+        step("capped", lambda: run(connection, "5_capped.sql", values))
+    if values["has_measures"]:
+        step("shares", lambda: run(connection, "5_measured.sql", values))
+    step("payments", lambda: run(connection, "6_payments.sql", {
         "out": options.out, "as_of": options.as_of, "file_format": FILE_FORMAT,
     }))
     if options.timings:
@@ -148,14 +196,39 @@ def main():
     print(json.dumps(seconds, indent=2))
 
 
+def check(connection):
+    """Stops at data that the peer's SQL for measures doesn't know."""
+    sources = connection.execute("select list(distinct source) from transactions").fetchone()[0]
+    missing = connection.execute("select count(*) from paid where not known").fetchone()[0]
+    measured = connection.execute("select count(*) from levers where has_measure").fetchone()[0]
+    if measured and (len(sources) > 1 or missing):
+        raise SystemExit("the peer measures lines of one source, with all exchange rates")
+
+
 def outputs(connection, out):
-    """The parts that 3_outputs.sql is put together from."""
+    """The parts that the SQL after the links is put together from."""
     rate_scale, share_scale = connection.execute("select * from rate_scales").fetchone()
     scales = {"one_rate": 10 ** (rate_scale or 0), "one_share": 10 ** (share_scale or 0)}
-    eligible = "len(y.reasons) = 0 and c.in_term and y.known"
-    refunded = OUTCOMES.format(relation=ORIGINALS, condition="true", why=WHY, **scales)
+    has_caps = connection.execute("select count(*) > 0 from caps").fetchone()[0]
+    has_measures = connection.execute("select bool_or(has_measure) from levers").fetchone()[0]
+    has_additions = connection.execute("select bool_or(asks) from levers").fetchone()[0]
+    earns = "y.eligible and c.in_term and not c.has_measure"
+
+    def outcomes(relation, condition, why="null", joined="", additions=has_additions):
+        """Additions are looked up only where a lever that asks can be met: it costs every line."""
+        return OUTCOMES.format(
+            relation=relation, condition=condition, why=why,
+            joined=f"{joined} {ADDITIONS}" if additions else joined,
+            unadded=UNADDED if additions else "null", **scales)
+
+    def own(condition, joined=""):
+        return outcomes(OWN, f"{earns} and not c.asks and {condition}", joined=joined, additions=False)
+
     return {
         **scales,
+        "has_caps": has_caps,
+        "has_measures": has_measures,
+        "has_additions": has_additions,
         "out": out,
         "format": FORMAT,
         "file_format": FILE_FORMAT,
@@ -163,10 +236,22 @@ def outputs(connection, out):
         "forgone": FORGONE,
         "own": OWN,
         "originals": ORIGINALS,
-        "earned_lines": OUTCOMES.format(relation=OWN, condition=eligible, why="null", **scales),
-        "refused_lines": OUTCOMES.format(
-            relation="rest", condition=f"not ({eligible})", why=WHY, **scales),
-        "refunded_lines": f"select * from ({refunded}) where true",
+        "scope": SCOPE,
+        "scope_customer": SCOPE_CUSTOMER,
+        "gross": GROSS,
+        "source": connection.execute("select min(source) from transactions").fetchone()[0],
+        "earned_lines": own("r.scope is null", BEYOND) if has_caps else own("true"),
+        "capped_lines": own("c.cap_no is not null"),
+        "asking_lines": outcomes(OWN, f"{earns} and c.asks", additions=False),
+        "added_lines": outcomes(OWN, f"{earns} and c.asks and unadded is null"),
+        "unadded_lines": outcomes(OWN, f"{earns} and c.asks and unadded is not null"),
+        "beyond_reversals": f"""anti join reached r
+            on r.scope = {SCOPE} and r.customer = {SCOPE_CUSTOMER}""" if has_caps else "",
+        "refused_lines": outcomes("rest", "not (y.eligible and c.in_term)", why=WHY),
+        "refunded_lines": outcomes(ORIGINALS, f"{earns} and unadded is null"),
+        "refunded_outcomes": outcomes(ORIGINALS, "true", why=WHY),
+        "measured_lines": MEASURED.format(relation=OWN_WITH_QUANTITY),
+        "measured_originals": MEASURED.format(relation=ORIGINALS),
     }
 
 

@@ -21,9 +21,14 @@ def arguments():
     parser.add_argument("--files", required=True, type=pathlib.Path,
                         help="JSON: staged table → its files")
     parser.add_argument("--out", required=True, type=pathlib.Path)
-    for table in ["transactions", "earnings", "unearned", "out-of-scope"]:
+    for table in ["transactions", "earnings", "unearned", "out-of-scope", "earning-sources"]:
         parser.add_argument(f"--{table}", required=True, type=int, help="its rows")
     return parser.parse_args()
+
+
+def reading(options):
+    """The columns that are read; quantities only where they are measured."""
+    return READ + ", quantity" if options.earning_sources else READ
 
 
 def with_duckdb(options, files):
@@ -33,7 +38,8 @@ def with_duckdb(options, files):
     connection.execute("set preserve_insertion_order = false")
     connection.execute(f"set temp_directory = '{options.out}/temp'")
     quoted = ", ".join(f"'{file}'" for file in files)
-    connection.execute(f"create view t as select {READ} from "
+    read = reading(options)
+    connection.execute(f"create view t as select {read} from "
                        f"read_parquet([{quoted}], hive_partitioning = false)")
     texts = "source, sku_id, transaction_currency, billed_partner_id, reseller_partner_id, product_id"
     money = "base::decimal(18,3)"
@@ -49,11 +55,17 @@ def with_duckdb(options, files):
             null::text as c, customer_id, base, base"""),
         "out_of_scope": (options.out_of_scope, f"""
             {texts}, transaction_on, transaction_id, null::text as c, customer_id, base, true"""),
+        "earning_sources": (options.earning_sources, """
+            hash(transaction_id) as a, hash(transaction_id, source) as b, source, sku_id,
+            transaction_id, base, base as share, base as program_share, null::text as c,
+            transaction_currency, base as measured"""),
     }
     for name, (rows, columns) in outputs.items():
         whole, rest = divmod(rows, options.transactions)
-        parts = [f"select {READ} from t cross join range({whole})"] if whole else []
-        parts.append(f"select {READ} from t limit {rest}")
+        if not rows:
+            continue
+        parts = [f"select {read} from t cross join range({whole})"] if whole else []
+        parts.append(f"select {read} from t limit {rest}")
         union = " union all ".join(f"({part})" for part in parts)
         connection.execute(f"""
             copy (select {columns} from ({union})) to '{options.out}/{name}'
@@ -63,7 +75,7 @@ def with_duckdb(options, files):
 def with_polars(options, files):
     import polars as pl
 
-    lines = pl.scan_parquet(files).select([name.strip() for name in READ.split(",")])
+    lines = pl.scan_parquet(files).select([name.strip() for name in reading(options).split(",")])
     money = pl.col("base").cast(pl.Decimal(18, 3))
     rate = pl.lit("0.04").cast(pl.Decimal(18, 9))
     none = pl.lit(None, dtype=pl.String)
@@ -89,9 +101,17 @@ def with_polars(options, files):
             *text(6), "transaction_on", "transaction_id", none.alias("c"), "customer_id", "base",
             pl.lit(True).alias("whole"),
         ]),
+        "earning_sources": (options.earning_sources, [
+            pl.col("transaction_id").hash(0).alias("a"), pl.col("transaction_id").hash(1).alias("b"),
+            "source", "sku_id", "transaction_id", "base", pl.col("base").alias("share"),
+            pl.col("base").alias("program_share"), none.alias("c"), "transaction_currency",
+            pl.col("base").alias("measured"),
+        ]),
     }
     for name, (rows, columns) in outputs.items():
         whole, rest = divmod(rows, options.transactions)
+        if not rows:
+            continue
         copies = pl.concat([*[lines] * whole, lines.head(rest)])
         copies.select(columns).sink_parquet(
             options.out / f"{name}.parquet", compression="zstd", compression_level=1,

@@ -175,7 +175,50 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
             return Err(Error::usage(message).hint(hint));
         }
     }
+    if request.term.is_some() {
+        within_term(&mut program);
+    }
+    of_known_levers(&mut program);
     Ok(program)
+}
+
+/// Takes out rates and tables of which no day lies in the term that is left, and levers that then have none.
+fn within_term(program: &mut Table) {
+    // Days are ISO texts, which compare like days.
+    let day = |entry: &Value, key: &str, open: &str| {
+        entry.get(key).and_then(Value::as_str).unwrap_or(open).to_owned()
+    };
+    let range = |entry: &Value| (day(entry, "from", ""), day(entry, "until", "9999-12-31"));
+    let terms = program.get("term").and_then(Value::as_array);
+    let Some((from, until)) = terms.and_then(|terms| terms.first()).map(range) else { return };
+    let Some(Value::Array(levers)) = program.get_mut("lever") else { return };
+    levers.retain_mut(|lever| {
+        let mut left = false;
+        for key in ["rate", "tiers"] {
+            let Some(Value::Array(dated)) = lever.get_mut(key) else { continue };
+            dated.retain(|entry| {
+                let (first, last) = range(entry);
+                first <= until && from <= last
+            });
+            left |= !dated.is_empty();
+        }
+        left
+    });
+}
+
+/// Caps name only levers that are left; those that have none go.
+fn of_known_levers(program: &mut Table) {
+    let levers = program.get("lever").and_then(Value::as_array).into_iter().flatten();
+    let known: Vec<String> = levers
+        .filter_map(|lever| lever.get("lever").and_then(Value::as_str))
+        .map(str::to_owned)
+        .collect();
+    let Some(Value::Array(caps)) = program.get_mut("cap") else { return };
+    caps.retain_mut(|cap| {
+        let Some(Value::Array(of)) = cap.get_mut("levers") else { return true };
+        of.retain(|lever| lever.as_str().is_some_and(|key| known.iter().any(|one| one == key)));
+        !of.is_empty()
+    });
 }
 
 /// Puts an export where the job finds it: under its own name, with the as-of date if the name has no

@@ -23,6 +23,8 @@ pub struct Job {
     /// By name.
     pub sources: Vec<Source>,
     pub limits: Limits,
+    /// Whether the orders of a close wait until it is approved.
+    pub approval_required: bool,
     /// Every format of the formats folder, by name.
     pub formats: BTreeMap<String, Arc<Format>>,
 }
@@ -79,6 +81,7 @@ struct RawJob {
     programs: Text,
     formats: Text,
     reports: String,
+    approval: Option<Text>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -146,6 +149,7 @@ impl Job {
             reports: normal(&folder.join(&raw.reports)),
             sources,
             limits: limits_of(&file, &raw.limits)?,
+            approval_required: approval_required(&file, raw.approval.as_ref())?,
             formats,
         })
     }
@@ -289,6 +293,18 @@ fn limits_of(file: &TomlFile, raw: &RawLimits) -> Result<Limits> {
         threads: if raw.threads == 0 { default.threads } else { raw.threads },
         buckets: raw.buckets,
     })
+}
+
+fn approval_required(file: &TomlFile, written: Option<&Text>) -> Result<bool> {
+    let Some(written) = written else { return Ok(false) };
+    match written.get_ref().as_str() {
+        "none" => Ok(false),
+        "required" => Ok(true),
+        found => {
+            let message = format!("expected `approval` `required` or `none`, found `{found}`");
+            Err(file.error(Some(written.span()), message))
+        }
+    }
 }
 
 fn bytes_of(text: &str) -> Option<u64> {

@@ -4,6 +4,7 @@
 //! The modules stand in the order in which data flows.
 
 pub mod cli;
+pub mod close;
 pub mod estimate;
 pub mod job;
 pub mod run;
@@ -17,6 +18,8 @@ pub mod ingest;
 pub mod eligibility;
 
 pub mod earnings;
+
+pub mod closes;
 
 pub mod payments;
 

@@ -11,7 +11,7 @@ use crate::ingest::{self, Ingested};
 use crate::job::{Job, Limits, thread_pool};
 use crate::schema::{self, Table};
 use crate::warehouse::{DataFile, Fault, Snapshot, Store, TableWriter};
-use crate::{check, earnings, payments, query, report};
+use crate::{check, closes, earnings, payments, query, report};
 use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::calendar::Period;
@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use workspace::Workspace;
+pub(crate) use workspace::run_id;
 
 /// What the command line asks for. The clock is read there, nowhere else.
 #[derive(Clone, Debug)]
@@ -80,21 +81,15 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
     let pool = thread_pool(options.threads.unwrap_or(job.limits.threads))?;
     pool.install(move || {
         let store = &workspace.store;
-        let mut next = workspace.next_snapshot(options);
+        let mut next = workspace.next_snapshot(options)?;
         let ingested = clock.time("ingest", || stage(options, &job, &workspace, &mut next))?;
-        calculate(options, &job.limits, &programs, store, &mut next, &mut clock)?;
+        let previous = workspace.previous.as_ref();
+        calculate(options, &job.limits, &programs, (store, previous), &mut next, &mut clock)?;
         record::runs(options, store, &mut next, &ingested)?;
-        let connection = query::connect(store, &next, &job.limits)?;
-        let findings =
-            clock.time("verify", || check::run_all(&connection, &programs, &[], false))?;
         let mut attention = ingested.attention.clone();
-        attention.extend(failures(check::refuse_failures(findings)?));
-        let reports = clock
-            .time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
-        drop(connection);
-        if workspace.publishes {
-            clock.time("publish", || next.publish(store))?;
-        }
+        let publishes = workspace.publishes;
+        let (failed, reports) = finish(&job, &programs, store, &next, publishes, &mut clock)?;
+        attention.extend(failed);
         Ok(Outcome {
             attention,
             ingested: Counts {
@@ -111,6 +106,31 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
             workspace,
         })
     })
+}
+
+/// Checks a snapshot to be, builds its reports and publishes it. Gives what needs attention, in words,
+/// and the names of the reports.
+///
+/// # Errors
+/// If a global check fails, or the disk refuses.
+pub(crate) fn finish(
+    job: &Job,
+    programs: &[Program],
+    store: &Store,
+    next: &Snapshot,
+    publishes: bool,
+    clock: &mut Clock,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let connection = query::connect(store, next, &job.limits)?;
+    let findings = clock.time("verify", || check::run_all(&connection, programs, &[], false))?;
+    let attention = failures(check::refuse_failures(findings)?).collect();
+    let reports =
+        clock.time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
+    drop(connection);
+    if publishes {
+        clock.time("publish", || next.publish(store))?;
+    }
+    Ok((attention, reports))
 }
 
 /// Failed checks that don't stop the run, in words.
@@ -202,11 +222,11 @@ fn stage(
 }
 
 /// Eligibility, earnings, payments: staged tables in, result tables out.
-fn calculate(
+pub(crate) fn calculate(
     options: &RunOptions,
     limits: &Limits,
     programs: &[Program],
-    store: &Store,
+    (store, previous): (&Store, Option<&Snapshot>),
     next: &mut Snapshot,
     clock: &mut Clock,
 ) -> Result<()> {
@@ -225,6 +245,7 @@ fn calculate(
     let claims = read(&schema::CLAIMS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
+    let closed = closes::Closed::read(store, next, previous, programs)?;
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
@@ -242,6 +263,7 @@ fn calculate(
             product_groups: &product_groups,
             exchange_rates: &exchange_rates,
             as_of: options.as_of,
+            frozen: &closed.revenue,
         };
         eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
@@ -259,23 +281,28 @@ fn calculate(
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
+    let changes = clock.time("payments", || closed.changes(store, programs, &earned.files))?;
     let paid = clock.time("payments", || {
         let enrollments = &dimensions.enrollments;
         let (rates, as_of) = (&exchange_rates, options.as_of);
-        payments::pay(programs, earned.postings, enrollments, rates, &claims, as_of)
+        let postings = closed.enter(programs, earned.postings, &changes)?;
+        payments::pay(programs, postings, enrollments, rates, &claims, &closed, as_of)
     })?;
 
     clock.time("write", || {
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
         put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
-        let determinations = [decisions.determinations(), Ok(paid.determinations)];
+        let known = closes::Known::read(store, previous, options.as_of)?;
+        let determinations = [decisions.determinations()?, paid.determinations];
+        let determinations = determinations.map(|rows| known.since(&rows));
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
         put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;
         put(store, next, &schema::COOP_FUND, [Ok(paid.coop_fund)])?;
         put(store, next, &schema::CLAIM_ITEMS, [Ok(paid.claim_items)])?;
-        put(store, next, &schema::JOURNAL, [Ok(paid.journal)])
+        put(store, next, &schema::JOURNAL, [Ok(paid.journal)])?;
+        put(store, next, &schema::SETTLEMENT_CHANGES, [closes::table_of(&changes)])
     })?;
     let by_table = |table: &Table| {
         let ours = earned.files.iter().filter(|(name, _)| *name == table.name);
@@ -289,7 +316,7 @@ fn calculate(
     Ok(())
 }
 
-/// Writes a whole table as one file.
+/// Writes what a run makes of a table as one file, beside those of closed cycles.
 fn put(
     store: &Store,
     next: &mut Snapshot,
@@ -300,7 +327,9 @@ fn put(
     for batch in batches {
         writer.write(&batch?)?;
     }
-    next.set(table, writer.finish()?.into_iter().collect());
+    let mut files = next.files(table.name).to_vec();
+    files.extend(writer.finish()?);
+    next.set(table, files);
     Ok(())
 }
 
@@ -310,7 +339,7 @@ fn declared(name: &str) -> Result<&'static Table> {
 
 /// Wall and CPU seconds per stage.
 #[derive(Default)]
-struct Clock(BTreeMap<&'static str, (Duration, Duration)>);
+pub(crate) struct Clock(BTreeMap<&'static str, (Duration, Duration)>);
 
 impl Clock {
     fn time<T>(&mut self, stage: &'static str, act: impl FnOnce() -> T) -> T {

@@ -5,13 +5,17 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod closes;
 pub mod docs;
 mod fund;
 mod results;
+mod runs;
 mod staged;
 
+pub use closes::*;
 pub use fund::*;
 pub use results::*;
+pub use runs::*;
 pub use staged::*;
 
 /// One published or staged table.
@@ -159,6 +163,10 @@ pub const TABLES: &[&Table] = &[
     &COOP_FUND,
     &CLAIM_ITEMS,
     &JOURNAL,
+    &CLOSES,
+    &SETTLED_EARNINGS,
+    &SETTLEMENT_CHANGES,
+    &SETTLEMENTS,
     &RUNS,
     &RUN_INPUTS,
 ];

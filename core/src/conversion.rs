@@ -39,6 +39,18 @@ pub fn convert(
     Conversion { measured, qualified, converted: by_cycle.into_iter().filter(converts).collect() }
 }
 
+/// The same for a half that was decided before, in `cycle`: whatever is known later, it stays so.
+#[must_use]
+pub fn carry_on(
+    entered: impl IntoIterator<Item = (Period, i128)>,
+    cycle: Period,
+    qualified: bool,
+) -> Conversion {
+    let decided = convert(entered, cycle, i128::MAX);
+    let converted = if qualified { Vec::new() } else { decided.converted };
+    Conversion { qualified, converted, ..decided }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,17 +49,46 @@ pub struct Posting {
     pub fund_half: Option<FiscalHalf>,
     /// Of converted co-op: the cycle in which it converts. `None`: earned, and due by its period.
     pub converted_in: Option<Period>,
+    /// Why it enters its cycle.
+    pub kind: EntryKind,
+    /// The cycle that it enters, if that is not the one in which its period is due.
+    pub entered: Option<Period>,
     /// In program currency, at money scale.
     pub amount: i128,
     /// How many earnings it sums.
     pub earnings: i64,
 }
 
+/// Why a posting enters a cycle. Source: RULES 5.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntryKind {
+    /// It is due in it by its period, or no cycle was closed yet.
+    #[default]
+    Regular,
+    /// Its own cycle was closed without it.
+    Late,
+    /// It changes what a closed cycle settled.
+    Adjustment,
+}
+
+impl EntryKind {
+    pub const ALL: [EntryKind; 3] = [EntryKind::Regular, EntryKind::Late, EntryKind::Adjustment];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EntryKind::Regular => "regular",
+            EntryKind::Late => "late",
+            EntryKind::Adjustment => "adjustment",
+        }
+    }
+}
+
 impl Posting {
     /// The cycle it enters.
     #[must_use]
     pub fn cycle(&self, program: &Program) -> Period {
-        self.converted_in.unwrap_or_else(|| program.due_cycle(self.period))
+        self.converted_in.or(self.entered).unwrap_or_else(|| program.due_cycle(self.period))
     }
 }
 

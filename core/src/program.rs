@@ -7,12 +7,16 @@ mod load;
 pub mod measured;
 mod names;
 mod pay;
+pub mod places;
 mod raw;
 mod requirement;
+pub mod review;
 #[cfg(test)]
 mod rules_tests;
 
-pub use requirement::{Condition, ConditionKind, Follow, Renewal, Requirement, TrailingRevenue};
+pub use requirement::{
+    Condition, ConditionKind, Follow, Redecide, Renewal, Requirement, TrailingRevenue,
+};
 
 use crate::calendar::{FiscalHalf, Period};
 use crate::waterfall::BelowMinimum;
@@ -349,6 +353,26 @@ impl Program {
             day = moved;
         }
         day
+    }
+
+    /// Until when a determination of that kind and window may be decided otherwise.
+    #[must_use]
+    pub fn redecides(&self, kind: &str, window: &str) -> Redecide {
+        let trailing = |name: &str| {
+            let conditions = self.requirements.iter().flat_map(|one| &one.conditions);
+            conditions.filter(|one| one.name == name).find_map(|one| match &one.kind {
+                ConditionKind::TrailingRevenue(trailing) => Some(trailing.redecide),
+                _ => None,
+            })
+        };
+        match kind {
+            "coop_threshold" => self.coop.redecide,
+            // The window is the requirement's name and the days that were measured.
+            "trailing_revenue" => {
+                window.rsplit_once(' ').and_then(|(name, _)| trailing(name)).unwrap_or_default()
+            }
+            _ => Redecide::UntilClose,
+        }
     }
 
     /// The fiscal half in whose fund a period's co-op lies.

@@ -170,6 +170,20 @@ reasons! {
     }
 }
 
+reasons! {
+    /// Why a settled amount changed, as Partner Center publishes the reasons of adjustments.
+    AdjustmentReason {
+        ArCompliance = "AR Compliance", "The partner paid its invoices late", "see the approval of the adjustment";
+        CoopRollover = "Co-op rollover", "Co-op moved to another period, or became rebate", "nothing, the half was below the threshold";
+        OpsAdjustment = "Ops Adjustment", "Data of a closed month was corrected", "compare the deliveries of the transaction";
+        OpsIncorrectCalc = "Ops Adjustment Microsoft incorrect calc", "A closed month was calculated wrong", "see the approval of the adjustment";
+        OpsIncorrectEnrollment = "Ops Adjustment Microsoft incorrect enrollment", "An enrollment of a closed month was wrong", "see the approval of the adjustment";
+        PartnerMapping = "Partner mapping", "The participant map changed for a closed month: one participant gives back what another gets", "compare the versions of the participant map";
+        PolicyException = "Policy Exception", "An exception from the rules was granted", "see the approval of the adjustment";
+        PreviousPeriod = "Previous period earnings", "It became known after its month's cycle was closed", "nothing, it is paid late";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,5 +199,7 @@ mod tests {
         assert_eq!(codes.len(), CarryReason::ALL.len());
         let codes: HashSet<_> = ClaimReason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), ClaimReason::ALL.len());
+        let codes: HashSet<_> = AdjustmentReason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), AdjustmentReason::ALL.len());
     }
 }

@@ -221,11 +221,11 @@ pub const CHECKS: &[Check] = &[
         tables: &["balances"],
         how: How::Sql(
             "WITH due AS (SELECT program, max(cycle) AS last FROM balances GROUP BY program),
-            earned AS (
-                SELECT program, participant_id, earning_type, estimated_payment_month AS cycle,
-                    sum(program_amount) AS amount
-                FROM earnings JOIN due USING (program)
-                WHERE earning_type <> 'coop' AND estimated_payment_month <= last GROUP BY ALL
+            entered AS (
+                SELECT program, participant_id, earning_type, cycle,
+                    sum(program_amount) FILTER (kind <> 'adjustment') AS came,
+                    sum(program_amount) FILTER (kind = 'adjustment') AS changed
+                FROM cycle_entries JOIN due USING (program) WHERE cycle <= last GROUP BY ALL
             ),
             ordered AS (
                 SELECT program, participant_id, earning_type, cycle,
@@ -233,10 +233,11 @@ pub const CHECKS: &[Check] = &[
                 FROM payments WHERE order_kind <> 'claim' GROUP BY ALL
             )
             SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle,
-                ': expected ', coalesce(amount, 0), ' earned, found ',
-                coalesce(earned, 0))
-            FROM balances FULL JOIN earned USING (program, participant_id, earning_type, cycle)
-            WHERE coalesce(amount, 0) <> coalesce(earned, 0)
+                ': expected ', coalesce(came, 0), ' earned and ', coalesce(changed, 0),
+                ' adjusted, found ', coalesce(earned, 0), ' and ', coalesce(adjusted, 0))
+            FROM balances FULL JOIN entered USING (program, participant_id, earning_type, cycle)
+            WHERE coalesce(came, 0) <> coalesce(earned, 0)
+                OR coalesce(changed, 0) <> coalesce(adjusted, 0)
             UNION ALL
             SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle,
                 ': expected ', coalesce(amount, 0), ' ordered, found ',
@@ -302,7 +303,7 @@ pub const CHECKS: &[Check] = &[
                 ) AS earned ON earned.program = determinations.program
                     AND participant_id = subject AND fund_half = determinations.window
             ) AS determinations
-            WHERE kind = 'coop_threshold' AND (measured <> coalesce(earned, 0) OR outcome <> expected)
+            WHERE kind = 'coop_threshold' AND frozen_by IS NULL AND (measured <> coalesce(earned, 0) OR outcome <> expected)
             UNION ALL
             SELECT concat(program, '/', participant_id, '/', fund_half,
                 ': expected nothing converted, found ', converted)

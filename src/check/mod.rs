@@ -1,13 +1,18 @@
 //! Named checks. In: a connection over a snapshot and the programs. Out: one finding per check. A
 //! check whose tables aren't filled yet is `not applicable`, never `ok`.
 
+mod closes;
 mod compare;
+pub mod controls;
+pub mod doubt;
 mod files;
 mod funds;
 mod identities;
 mod keys;
 mod money;
 mod program_tables;
+pub mod programs;
+pub mod sources;
 mod trailing;
 
 pub use files::files;
@@ -72,9 +77,8 @@ impl Status {
 
 /// Every check, in the order in which data flows.
 pub fn all() -> impl Iterator<Item = &'static Check> {
-    let listed =
-        identities::CHECKS.iter().chain(funds::CHECKS).chain(money::CHECKS).chain(keys::CHECKS);
-    listed.chain([&compare::RECOMPUTE])
+    let listed = identities::CHECKS.iter().chain(closes::CHECKS).chain(funds::CHECKS);
+    listed.chain(money::CHECKS).chain(keys::CHECKS).chain([&compare::RECOMPUTE])
 }
 
 /// Runs the named checks, or all if none is named. With `deep`, the recomputation is compared per

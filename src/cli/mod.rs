@@ -1,9 +1,12 @@
 //! The command line. In: arguments. Out: an exit code; data on stdout, talk on stderr.
 
+mod approve;
 mod catalog;
 mod check;
+mod close;
 mod estimate;
 mod explain;
+mod export;
 mod generate;
 mod output;
 mod query;
@@ -12,7 +15,7 @@ mod run;
 mod status;
 mod summary;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::{Job, Limits};
 use crate::warehouse::{Snapshot, Store};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -56,6 +59,9 @@ enum Log {
 #[derive(Subcommand)]
 enum Command {
     Run(run::Args),
+    Close(close::Args),
+    Approve(approve::Args),
+    Export(export::Args),
     Check(check::Args),
     Status(status::Args),
     Query(query::Args),
@@ -73,6 +79,8 @@ enum Done {
     Well,
     /// Exit 1: the data needs attention.
     Attention,
+    /// Exit 2: a program file says what it can't mean.
+    Misconfigured,
     /// Exit 3: a check failed.
     CheckFailed,
 }
@@ -82,6 +90,7 @@ impl Done {
         match self {
             Done::Well => 0,
             Done::Attention => 1,
+            Done::Misconfigured => ErrorKind::Usage.exit_code(),
             Done::CheckFailed => 3,
         }
     }
@@ -112,6 +121,9 @@ fn dispatch(cli: &Cli) -> Result<Done> {
     let global = &cli.global;
     match &cli.command {
         Command::Run(args) => run::execute(global, args),
+        Command::Close(args) => close::execute(global, args),
+        Command::Approve(args) => approve::execute(global, args),
+        Command::Export(args) => export::execute(global, args),
         Command::Check(args) => check::execute(global, args),
         Command::Status(args) => status::execute(global, args),
         Command::Query(args) => query::execute(global, args),

@@ -1,4 +1,4 @@
-//! `earnest status`: last runs and how fresh each source is.
+//! `earnest status`: last runs, how fresh each source is, which cycles are open.
 
 use super::{Done, Global, Reader, output};
 use crate::error::{Error, Result};
@@ -7,7 +7,7 @@ use crate::warehouse::Snapshot;
 use duckdb::Connection;
 use serde_json::{Value, json};
 
-/// Show the last runs, how fresh each source is, and whether `current.json` is behind
+/// Show the last runs, how fresh each source is, open and closed cycles, and whether `current.json` is behind
 ///
 /// Exit 1 if `current.json` is behind the newest snapshot; the next run repairs it.
 #[derive(clap::Args)]
@@ -60,6 +60,19 @@ const SOURCE_COLUMNS: &[&str] = &[
     "longest_gap_days",
 ];
 
+const CYCLES: &str = "
+    SELECT cycle, state, closed_on::VARCHAR, orders::VARCHAR, os_user,
+        strftime(done_at, '%Y-%m-%dT%H:%M:%SZ'), orders_digest
+    FROM (
+        FROM closed_cycles
+        UNION ALL BY NAME
+        SELECT cycle, 'open' AS state, count(payment_id) AS orders
+        FROM (SELECT DISTINCT cycle FROM balances) LEFT JOIN (
+            FROM payments WHERE order_kind = 'cycle') AS payments USING (cycle)
+        WHERE cycle NOT IN (SELECT cycle FROM closed_cycles) GROUP BY cycle
+    ) ORDER BY cycle DESC LIMIT 12";
+const CYCLE_COLUMNS: &[&str] = &["cycle", "state", "closed_on", "orders", "by", "at", "digest"];
+
 const ATTENTION: &str = "
     SELECT attention FROM runs WHERE attention <> '' ORDER BY snapshot DESC LIMIT 1";
 
@@ -79,6 +92,7 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
             "current_json_behind": behind,
             "runs": objects(&connection, RUNS, RUN_COLUMNS)?,
             "sources": objects(&connection, SOURCES, SOURCE_COLUMNS)?,
+            "cycles": objects(&connection, CYCLES, CYCLE_COLUMNS)?,
         });
         output::line(&format!("{status:#}"));
     } else {
@@ -96,6 +110,7 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
             }
         }
         print_table(&connection, "Sources", SOURCES, SOURCE_COLUMNS)?;
+        print_table(&connection, "Cycles", CYCLES, CYCLE_COLUMNS)?;
     }
     if behind {
         tracing::warn!(

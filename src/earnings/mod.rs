@@ -35,7 +35,7 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use context::Context;
 use earnest_core::calendar::Period;
-use earnest_core::earning::{EarningType, Posting};
+use earnest_core::earning::{EarningType, EntryKind, Posting};
 use earnest_core::program::{Program, Role};
 use facts::Partners;
 use ineligible::Ineligible;
@@ -210,6 +210,8 @@ fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
                     period,
                     fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
                     converted_in: None,
+                    kind: EntryKind::Regular,
+                    entered: None,
                     amount,
                     earnings,
                 }

@@ -20,7 +20,7 @@ mod rows;
 mod tests;
 
 pub use map::{Mapping, ParticipantMap};
-pub use revenue::{Revenue, Sold, revenue_asked};
+pub use revenue::{Frozen, Revenue, Sold, revenue_asked};
 
 pub(crate) use map::Called;
 
@@ -242,7 +242,7 @@ impl<'a> Asking<'a> {
             for condition in &requirement.conditions {
                 let sold = match &condition.kind {
                     ConditionKind::TrailingRevenue(trailing) => {
-                        let asked = (trailing, days);
+                        let asked = (&*condition.name, trailing, days);
                         let sold = measured.assess((position, program), asked, map, index)?;
                         let determined = sold.determined(program, &condition.name, trailing);
                         asking.determined.extend(determined);

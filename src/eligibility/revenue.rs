@@ -44,6 +44,23 @@ pub struct Revenue<'a> {
     pub exchange_rates: &'a RecordBatch,
     /// Later days are not assessed.
     pub as_of: NaiveDate,
+    /// What was decided for good.
+    pub frozen: &'a [Frozen],
+}
+
+/// A qualification that was decided for good: rows known later don't change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frozen {
+    pub program: String,
+    /// The location, or `company` and the company's id.
+    pub subject: String,
+    /// The requirement and the days that were measured.
+    pub window: String,
+    pub on: NaiveDate,
+    /// At money scale.
+    pub measured: i128,
+    /// A closed cycle's row, which stays; else it is published again.
+    pub kept: bool,
 }
 
 /// Whether some program asks for trailing revenue; if so, whether by product.
@@ -66,6 +83,7 @@ pub struct Measured<'a> {
     /// Groups with SKU and days, by product.
     products: HashMap<&'a str, Vec<Member<'a>>>,
     range: Range,
+    frozen: &'a [Frozen],
 }
 
 struct Member<'a> {
@@ -87,6 +105,8 @@ enum Subject<'a> {
 pub struct Qualifications {
     pub locations: HashMap<String, Qualified>,
     pub companies: HashMap<String, Qualified>,
+    /// Subjects that were decided for good, and whether their rows are kept.
+    frozen: HashMap<String, bool>,
 }
 
 impl<'a> Measured<'a> {
@@ -110,7 +130,7 @@ impl<'a> Measured<'a> {
             products.entry(product.value(row)).or_default().push(member);
         }
         let rates = ExchangeRates::read(revenue.exchange_rates, "earning")?;
-        Ok(Measured { sold: revenue.sold, rates, products, range })
+        Ok(Measured { sold: revenue.sold, rates, products, range, frozen: revenue.frozen })
     }
 
     /// True if one of the groups holds the line's product on its day.
@@ -131,7 +151,7 @@ impl<'a> Measured<'a> {
     pub fn assess(
         &self,
         (position, program): (usize, &Program),
-        (trailing, days): (&TrailingRevenue, &Days),
+        (name, trailing, days): (&str, &TrailingRevenue, &Days),
         map: &ParticipantMap,
         index: &Index,
     ) -> Result<Qualifications> {
@@ -175,17 +195,41 @@ impl<'a> Measured<'a> {
                 Subject::Company(id) => found.companies.insert(id.to_owned(), qualified),
             };
         }
+        let of_us = |frozen: &&Frozen| frozen.program == program.program && frozen.is_of(name);
+        for frozen in self.frozen.iter().filter(of_us) {
+            if days.contain(frozen.on) {
+                found.freeze(frozen);
+            }
+        }
         Ok(found)
     }
 }
 
+impl Frozen {
+    /// True if the requirement of that name was met.
+    fn is_of(&self, name: &str) -> bool {
+        self.window.rsplit_once(' ').is_some_and(|(ours, _)| ours == name)
+    }
+}
+
 impl Qualifications {
+    /// Decides for a subject as it was decided before.
+    fn freeze(&mut self, frozen: &Frozen) {
+        let qualified = Qualified { on: frozen.on, measured: frozen.measured };
+        match frozen.subject.strip_prefix("company ") {
+            Some(company) => self.companies.insert(company.to_owned(), qualified),
+            None => self.locations.insert(frozen.subject.clone(), qualified),
+        };
+        self.frozen.insert(frozen.subject.clone(), frozen.kept);
+    }
+
     /// The facts of one that may have qualified: from then on, for good.
     pub fn fact(qualified: Option<&Qualified>) -> Option<Fact> {
         qualified.and_then(|qualified| Fact::of(Some(qualified.on), None))
     }
 
-    /// Who qualified under a requirement of that name, as rows of `determinations`.
+    /// Who qualified under a requirement of that name, as rows of `determinations`, without those of
+    /// whom it was decided before.
     pub fn determined(
         &self,
         program: &Program,
@@ -196,6 +240,7 @@ impl Qualifications {
         let companies = self.companies.iter().map(|(id, one)| (format!("company {id}"), one));
         let row = |(subject, qualified): (String, &Qualified)| {
             let on = qualified.on;
+            let frozen = self.frozen.contains_key(&subject);
             let before = chrono::Days::new(u64::from(trailing.days) - 1);
             let first = on.checked_sub_days(before).unwrap_or(NaiveDate::MIN);
             Determined {
@@ -207,9 +252,11 @@ impl Qualifications {
                 measured: qualified.measured,
                 amount: trailing.amount,
                 on,
+                frozen,
             }
         };
-        locations.chain(companies).map(row).collect()
+        let anew = |(subject, _): &(String, &Qualified)| self.frozen.get(subject) != Some(&true);
+        locations.chain(companies).filter(anew).map(row).collect()
     }
 }
 
@@ -228,6 +275,8 @@ pub struct Determined {
     pub measured: i128,
     pub amount: i128,
     pub on: NaiveDate,
+    /// An earlier run decided it, for good.
+    pub frozen: bool,
 }
 
 impl Sold {

@@ -62,6 +62,10 @@ pub fn determinations(rows: &[&Determined]) -> Result<RecordBatch> {
             "measured" => money(|row| row.measured)?,
             "threshold" => money(|row| row.amount)?,
             "decided_on" => columns::days(rows.iter().map(|row| Some(row.on))),
+            "frozen_by" => {
+                let never = rows.iter().map(|row| row.frozen.then_some("never"));
+                Arc::new(never.collect::<StringArray>())
+            }
             _ => arrow::array::new_null_array(&kind.data_type(), rows.len()),
         })
     };

@@ -104,6 +104,7 @@ impl World {
             product_groups: &table(&PRODUCT_GROUPS, &self.groups),
             exchange_rates: &table(&EXCHANGE_RATES, &self.rates),
             as_of: day("2021-04-20"),
+            frozen: &[],
         };
         decide(&programs, &dimensions, &first, &revenue, period("2021-01"), period("2021-04"))
             .expect("decisions")

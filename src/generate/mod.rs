@@ -34,7 +34,7 @@ pub struct Request<'a> {
     pub seed: u64,
     /// The folder to write to; made if it is missing.
     pub out: &'a Path,
-    /// The folder with `sources/`, `programs/` and `reports/` that the job file refers to.
+    /// The folder with `sources/`, `programs/csp-*.toml` and `reports/` that the job file refers to.
     pub pipelines: &'a Path,
 }
 
@@ -174,7 +174,7 @@ fn job_file(request: &Request) -> Result<String> {
     let mut job = format!(
         "# A job over synthetic exports: {} rows, {} months, seed {}.\n\n\
          warehouse = \"warehouse\"\n\
-         programs = \"{pipelines}/programs/*.toml\"\n\
+         programs = \"{pipelines}/programs/csp-*.toml\"\n\
          formats = \"{pipelines}/sources\"\n\
          reports = \"{pipelines}/reports\"\n",
         request.rows, request.months, request.seed

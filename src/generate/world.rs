@@ -174,12 +174,15 @@ fn customer(seed: u64, number: u64, table: &[u16]) -> Customer {
     }
 }
 
+/// Strategic products, by what programs called them over the years.
+const PREMIUM: &[&str] = &["modern-work-security", "strategic", "strategic-tier-1"];
+
 fn product(seed: u64, number: u64) -> Product {
     let mut random = Random::at(mix(seed, 0x7072_6f64), number);
     let (name, groups, usage): (_, &'static [&'static str], _) = match number % 20 {
         0..=6 => ("Azure plan", &["azure"], true),
         7..=12 => ("Modern Work", &["modern-work-security"], false),
-        13..=15 => ("Modern Work Premium", &["modern-work-security", "strategic"], false),
+        13..=15 => ("Modern Work Premium", PREMIUM, false),
         16..=17 => ("Business Applications", &["business-applications"], false),
         _ => ("Perpetual software", &[], false),
     };

@@ -3,6 +3,7 @@
 
 mod check;
 mod load;
+pub mod plausible;
 mod raw;
 
 use crate::ingest::date::DatePatterns;
@@ -37,6 +38,8 @@ pub struct Format {
     pub absent: HashSet<String>,
     /// Positions in `columns` that link a refund to its original when there is no reference.
     pub link: Vec<usize>,
+    /// How the vendor computes columns.
+    pub plausible: Vec<plausible::Plausible>,
 }
 
 /// The encoding of a text file. A byte order mark overrules UTF-8 and UTF-16.

@@ -22,6 +22,7 @@ mod parse;
 mod plan;
 mod read;
 mod rejects;
+mod reread;
 mod rows;
 mod seen;
 mod slices;
@@ -32,7 +33,10 @@ mod supersede;
 pub(crate) mod toml_file;
 
 pub use format::Format;
+pub use format::plausible;
 pub use in_force::{InForceFile, in_force, read_table};
+pub use read::{read_columns, read_file};
+pub use reread::{Record, reread};
 
 use crate::error::Result;
 use crate::job::Job;

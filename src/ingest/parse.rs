@@ -31,9 +31,10 @@ pub(super) struct Rejected {
 pub(super) fn parse(format: &Format, block: Block, spares: &Spares) -> Parsed {
     let mut rows = Rows::new(format, &block.layout, expected_rows(&block.data));
     let mut rejects = Vec::new();
+    let mut push = |record: u32, fields: Fields| rows.push(record, fields);
     let records = match &block.data {
-        Data::Text(bytes) => text_records(bytes, &block, &mut rows, &mut rejects),
-        Data::Rows(batch) => table_records(batch, &block, &mut rows, &mut rejects),
+        Data::Text(bytes) => text_records(bytes, &block, &mut push, &mut rejects),
+        Data::Rows(batch) => table_records(batch, &block, &mut push, &mut rejects),
     };
     let typed = rows.finish();
     if let Data::Text(bytes) = block.data {
@@ -53,7 +54,24 @@ fn expected_rows(data: &Data) -> usize {
     }
 }
 
-fn text_records(bytes: &[u8], block: &Block, rows: &mut Rows, rejects: &mut Vec<Rejected>) -> u32 {
+/// Hands every record of a block that can be read to `push`; how many there were.
+pub(super) fn records(
+    block: &Block,
+    push: &mut impl FnMut(u32, Fields) -> Result<(), Fault>,
+) -> u32 {
+    let mut rejects = Vec::new();
+    match &block.data {
+        Data::Text(bytes) => text_records(bytes, block, push, &mut rejects),
+        Data::Rows(batch) => table_records(batch, block, push, &mut rejects),
+    }
+}
+
+fn text_records(
+    bytes: &[u8],
+    block: &Block,
+    push: &mut impl FnMut(u32, Fields) -> Result<(), Fault>,
+    rejects: &mut Vec<Rejected>,
+) -> u32 {
     let layout = &block.layout;
     let all = std::str::from_utf8(bytes).ok();
     let mut splitter = Splitter::new(bytes, layout.delimiter, layout.fields, true);
@@ -66,7 +84,7 @@ fn text_records(bytes: &[u8], block: &Block, rows: &mut Rows, rejects: &mut Vec<
                 let base = if all.is_some() { 0 } else { start };
                 let text = all.or_else(|| std::str::from_utf8(&bytes[start..end]).ok());
                 let pushed = match text {
-                    Some(text) => rows.push(
+                    Some(text) => push(
                         record,
                         Fields {
                             text,
@@ -121,7 +139,7 @@ fn bad_encoding(bytes: &[u8], splitter: &Splitter, block: &Block) -> Fault {
 fn table_records(
     batch: &RecordBatch,
     block: &Block,
-    rows: &mut Rows,
+    push: &mut impl FnMut(u32, Fields) -> Result<(), Fault>,
     rejects: &mut Vec<Rejected>,
 ) -> u32 {
     let columns: Vec<&StringArray> =
@@ -144,7 +162,7 @@ fn table_records(
         }
         text.pop();
         let fields = Fields { text: &text, base: 0, scratch: "", spans: &spans, plain: None };
-        if let Err(fault) = rows.push(record, fields) {
+        if let Err(fault) = push(record, fields) {
             rejects.push(Rejected { record, fault, raw: text.clone() });
         }
     }

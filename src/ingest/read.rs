@@ -6,7 +6,7 @@ use crate::schema::Table;
 use arrow::array::PrimitiveArray;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{Date32Type, Field, Schema};
+use arrow::datatypes::{Date32Type, Schema};
 use chrono::NaiveDate;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -15,23 +15,44 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// All rows of a file.
-pub(super) fn read_file(path: &Path, table: &Table) -> Result<Vec<RecordBatch>> {
-    let reader = open(path)?.with_batch_size(65_536).build()?;
-    let schema = nullable(table);
-    reader
-        .map(|batch| {
-            let batch = batch?;
-            let columns = table
-                .columns
-                .iter()
-                .map(|column| match batch.column_by_name(column.name) {
-                    Some(array) => Ok(cast(array, &column.kind.data_type())?),
-                    None => Ok(new_null_array(&column.kind.data_type(), batch.num_rows())),
-                })
-                .collect::<Result<Vec<_>>>()?;
-            Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
-        })
-        .collect()
+///
+/// # Errors
+/// If it can't be read.
+pub fn read_file(path: &Path, table: &Table) -> Result<Vec<RecordBatch>> {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let mut batches = Vec::new();
+    read_columns(path, table, &names, |batch| {
+        batches.push(batch.clone());
+        Ok(())
+    })?;
+    Ok(batches)
+}
+
+/// Some columns of a file, in declared order, batch by batch.
+///
+/// # Errors
+/// If it can't be read.
+pub fn read_columns(
+    path: &Path,
+    table: &Table,
+    names: &[&str],
+    mut each: impl FnMut(&RecordBatch) -> Result<()>,
+) -> Result<()> {
+    let builder = open(path)?.with_batch_size(65_536);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+    let schema = Arc::new(nullable(table, names));
+    for batch in builder.with_projection(mask).build()? {
+        let batch = batch?;
+        let wanted = table.columns.iter().filter(|column| names.contains(&column.name));
+        let columns = wanted
+            .map(|column| match batch.column_by_name(column.name) {
+                Some(array) => Ok(cast(array, &column.kind.data_type())?),
+                None => Ok(new_null_array(&column.kind.data_type(), batch.num_rows())),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        each(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+    }
+    Ok(())
 }
 
 /// Some text columns of a file, batch by batch.
@@ -62,15 +83,11 @@ pub(super) fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>>
     })
 }
 
-/// The schema with every column nullable, for files older than a column.
-fn nullable(table: &Table) -> Arc<Schema> {
-    let fields: Vec<Field> = table
-        .arrow()
-        .fields()
-        .iter()
-        .map(|field| field.as_ref().clone().with_nullable(true))
-        .collect();
-    Arc::new(Schema::new(fields))
+/// The schema of some columns, all nullable, for files older than a column.
+fn nullable(table: &Table, names: &[&str]) -> Schema {
+    let declared = table.arrow();
+    let wanted = declared.fields().iter().filter(|field| names.contains(&field.name().as_str()));
+    Schema::new(wanted.map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>())
 }
 
 /// A text column of a batch that was read by [`read_file`].

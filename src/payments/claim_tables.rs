@@ -7,7 +7,7 @@ use super::tables::{money, text};
 use crate::columns::{batch, days, decimals, integers, optional_decimals};
 use crate::error::Result;
 use crate::schema::{CLAIM_ITEMS, COOP_FUND, Kind, PAYMENT_ITEMS, PAYMENTS, Table};
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use chrono::{Days, NaiveDate};
 use earnest_core::calendar::FiscalHalf;
@@ -225,6 +225,7 @@ fn payments(rows: &[&Row]) -> Result<RecordBatch> {
         money(rows, |_| 0)?,
         money(rows, |_| 0)?,
         money(rows, |row| row.item.allowed)?,
+        new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)
 }

@@ -7,6 +7,7 @@ use crate::schema::{
     BALANCES, CLAIM_ITEMS, CLAIMS, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL, PAYMENT_ITEMS,
     PAYMENTS,
 };
+use earnest_core::earning::EntryKind;
 use std::sync::Arc;
 
 const PROGRAM: &str = r#"
@@ -61,6 +62,8 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
         period: period.parse().expect("a month"),
         fund_half: None,
         converted_in: None,
+        kind: EntryKind::Regular,
+        entered: None,
         amount,
         earnings: 1,
     };
@@ -73,7 +76,8 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
     let enrollments = table(&ENROLLMENTS, enrollments);
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let (rates, claims) = (table(&EXCHANGE_RATES, RATES), table(&CLAIMS, &rows));
-    let paid = pay(&programs, postings, &enrollments, &rates, &claims, day(as_of));
+    let closed = Closed::default();
+    let paid = pay(&programs, postings, &enrollments, &rates, &claims, &closed, day(as_of));
     let paid = paid.expect("payments");
     balanced(&paid.journal);
     paid

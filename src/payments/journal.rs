@@ -1,10 +1,12 @@
 //! The journal: balanced entries. Accruals move expense to what is payable, dated the period's last
 //! day; conversions move co-op payable to rebate payable, and forfeitures what is payable to income,
 //! dated the due day of their cycle; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
-//! payment's currency is another one. Claims and expiry: see `fund_journal`.
+//! payment's currency is another one. What changes earnings of closed cycles moves expense, dated the
+//! due day of the cycle that it enters. Claims and expiry: see `fund_journal`.
 
 use super::cycles::Account;
 use super::rollover::LEVER;
+use crate::closes::Closed;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
@@ -40,22 +42,16 @@ pub fn payable(earning_type: EarningType) -> &'static str {
     }
 }
 
-/// All entries of an account.
-pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
+/// All entries of an account that belong to open cycles.
+pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     let kind = account.earning_type;
     let currency = account.program.currency.as_str();
-    for (period, amount) in account.accruals() {
-        let due = account.program.due_cycle(period);
-        let cycle = (kind != EarningType::Coop).then_some(due);
-        let entry = Entry::new(account, "accrual", period.last_day(), cycle, period);
-        let source =
-            format!("{}/{}/{period}/{}", account.program.program, account.participant, kind.name());
-        let (debit, credit) =
-            if amount > 0 { (EXPENSE, payable(kind)) } else { (payable(kind), EXPENSE) };
-        entry.transfer(&mut lines, debit, credit, currency, amount.abs(), &source);
-    }
+    accruals(account, closed, &mut lines);
     for (cycle, period, amount) in account.conversions() {
+        if closed.is_closed(cycle) {
+            continue;
+        }
         let program = account.program;
         let key = format!("{period}/{cycle}");
         let entry = Entry {
@@ -97,6 +93,36 @@ pub fn entries<'a>(account: &'a Account<'a>) -> Vec<Line<'a>> {
         }
     }
     lines
+}
+
+/// What was earned, and what changes earnings of closed cycles: that is dated the due day of the cycle
+/// that it enters, since the months before are closed.
+fn accruals<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<'a>>) {
+    let kind = account.earning_type;
+    let (program, participant) = (account.program, account.participant);
+    let mut post = |entry: &Entry<'a>, amount: i128| {
+        let source = format!("{}/{participant}/{}/{}", program.program, entry.period, kind.name());
+        let (debit, credit) =
+            if amount > 0 { (EXPENSE, payable(kind)) } else { (payable(kind), EXPENSE) };
+        entry.transfer(lines, debit, credit, &program.currency, amount.abs(), &source);
+    };
+    for (period, amount) in account.accruals() {
+        let due = program.due_cycle(period);
+        if !closed.is_closed(due) {
+            let cycle = (kind != EarningType::Coop).then_some(due);
+            post(&Entry::new(account, "accrual", period.last_day(), cycle, period), amount);
+        }
+    }
+    for (entry_kind, cycle, period, amount) in account.changes() {
+        if !closed.is_closed(cycle) {
+            let (event, day) = (entry_kind.name(), program.due_day(cycle));
+            let entry = Entry {
+                entry_id: entry_id(account, event, &format!("{period}/{cycle}")),
+                ..Entry::new(account, event, day, Some(cycle), period)
+            };
+            post(&entry, amount);
+        }
+    }
 }
 
 /// `month` tells entries of an event apart.

@@ -2,8 +2,9 @@
 //! rates. Out: for every cycle due by the as-of date, orders with their items, balances and co-op
 //! funds with every movement, and the journal.
 //!
-//! Closure key: participant. No cycle is closed yet: every posting enters its due cycle as `regular`
-//! and orders are `proposed`.
+//! Closure key: participant. Closed cycles are not calculated: their postings pass through the accounts,
+//! what they ordered is taken from their records, and only open cycles come out. Before the first
+//! close every posting enters its due cycle as `regular`.
 
 mod claim_tables;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use fund::LEVER as CLAIM;
 pub use rollover::LEVER as ROLLOVER;
 pub use year_end::LEVER as FORFEITURE;
 
+use crate::closes::Closed;
 use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
@@ -47,8 +49,9 @@ pub struct Payments {
     pub journal: RecordBatch,
 }
 
-/// Settles every cycle whose due day is on or before `as_of`. `enrollments`, `rates` and
-/// `claims` are the rows in force of `enrollments`, `exchange_rates` and `claims`.
+/// Settles every open cycle whose due day is on or before `as_of`. `postings` are what entered cycles,
+/// closed ones too; `enrollments`, `rates` and `claims` are the rows in force of `enrollments`,
+/// `exchange_rates` and `claims`.
 ///
 /// # Errors
 /// If a table lacks a column, an amount overflows, or an identity doesn't hold.
@@ -58,12 +61,13 @@ pub fn pay(
     enrollments: &RecordBatch,
     rates: &RecordBatch,
     claims: &RecordBatch,
+    closed: &Closed,
     as_of: NaiveDate,
 ) -> Result<Payments> {
     let mut payees = Payees::read(programs, enrollments)?;
     let rates = ExchangeRates::read(rates, "payment")?;
     let mut postings = added_up(programs, postings)?;
-    let decisions = rollover::decide(programs, &postings, as_of);
+    let decisions = rollover::decide(programs, &postings, closed, as_of);
     let claims = Claims::read(programs, claims, as_of)?;
     let earned = postings.clone();
     let mut funds = fund::funds(programs, &earned, &decisions, &claims, &rates, as_of)?;
@@ -83,16 +87,16 @@ pub fn pay(
             let mut account = Account::of(&programs[postings[0].program], postings);
             // Co-op stays in its fund.
             if account.earning_type != EarningType::Coop {
-                account.settle(&payees, &rates, as_of)?;
+                account.settle(&payees, &rates, closed, as_of)?;
             }
             Ok(account)
         })
         .collect::<Result<Vec<_>>>()?;
-    let built = tables::build(&settled, programs, &decisions, &funds)?;
+    let built = tables::build(&settled, programs, &decisions, &funds, closed)?;
     claim_tables::with_claims(built, &funds, &claims.stray)
 }
 
-/// One posting per account, lever, term, period and fund half, in the order of the tables' keys.
+/// One posting per account, lever, term, period, fund half and entry, in the order of the tables' keys.
 fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Posting>> {
     if let Some(posting) = postings.iter().find(|posting| posting.program >= programs.len()) {
         let (found, count) = (posting.program, programs.len());
@@ -117,7 +121,9 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
             && next.period == kept.period
             && next.lever == kept.lever
             && next.term == kept.term
-            && next.fund_half == kept.fund_half;
+            && next.fund_half == kept.fund_half
+            && next.kind == kept.kind
+            && next.entered == kept.entered;
         if same {
             kept.amount += next.amount;
             kept.earnings += next.earnings;
@@ -141,6 +147,7 @@ fn sort(programs: &[Program], postings: &mut [Posting]) {
             .then_with(|| a.lever.cmp(&b.lever))
             .then_with(|| a.term.cmp(&b.term))
             .then_with(|| a.fund_half.cmp(&b.fund_half))
+            .then_with(|| (a.kind, a.entered).cmp(&(b.kind, b.entered)))
     });
 }
 

@@ -1,11 +1,13 @@
-//! Co-op of a half below the threshold becomes rebate. In: co-op postings of all accounts. Out: one
-//! decision per participant × program × half that is due, and the rebate postings that follow.
+//! Co-op of a half below the threshold becomes rebate. In: co-op postings of all accounts, and what was
+//! decided for good. Out: one decision per participant × program × half that is due, and the rebate
+//! postings that follow.
 
 use super::Posting;
+use crate::closes::Closed;
 use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
-use earnest_core::conversion::{Conversion, convert};
-use earnest_core::earning::EarningType;
+use earnest_core::conversion::{Conversion, carry_on, convert, qualifies};
+use earnest_core::earning::{EarningType, EntryKind};
 use earnest_core::program::Program;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +21,13 @@ pub struct Decision {
     pub program: usize,
     pub participant: Arc<str>,
     pub half: FiscalHalf,
-    /// The cycle in which the half's last month is due.
+    /// The cycle that decides: the half's last month is due in it, or it is the oldest open one.
     pub cycle: Period,
     pub threshold: i128,
+    /// It was decided for good.
+    pub frozen: bool,
+    /// By a close, which keeps the row.
+    pub kept: bool,
     /// With what converted by the as-of date.
     pub conversion: Conversion,
     /// Co-op earnings by the cycle in which they convert.
@@ -29,8 +35,13 @@ pub struct Decision {
 }
 
 /// Decides every half that is due by `as_of`, of programs with a threshold. `postings` are those of all
-/// accounts, each account's together, co-op with its half.
-pub fn decide(programs: &[Program], postings: &[Posting], as_of: NaiveDate) -> Vec<Decision> {
+/// accounts, each account's together, co-op with its half. What a close froze stays.
+pub fn decide(
+    programs: &[Program],
+    postings: &[Posting],
+    closed: &Closed,
+    as_of: NaiveDate,
+) -> Vec<Decision> {
     let mut halves: BTreeMap<(usize, &str, FiscalHalf), Vec<&Posting>> = BTreeMap::new();
     for posting in postings {
         if let Some(half) = posting.fund_half {
@@ -38,10 +49,16 @@ pub fn decide(programs: &[Program], postings: &[Posting], as_of: NaiveDate) -> V
             halves.entry(key).or_default().push(posting);
         }
     }
-    let decisions = halves.into_iter().filter_map(|((position, _, half), postings)| {
+    let decisions = halves.into_iter().filter_map(|((position, participant, half), postings)| {
         let program = &programs[position];
         let threshold = program.coop_threshold(half)?;
-        let cycle = program.due_cycle(half.last());
+        let frozen = closed.threshold(position, participant, half);
+        let own = program.due_cycle(half.last());
+        let cycle = match (frozen, closed.last) {
+            (Some(frozen), _) => frozen.cycle,
+            (None, Some(last)) => own.max(last.plus(1)),
+            (None, None) => own,
+        };
         if program.due_day(cycle) > as_of {
             return None;
         }
@@ -58,7 +75,22 @@ pub fn decide(programs: &[Program], postings: &[Posting], as_of: NaiveDate) -> V
             half,
             cycle,
             threshold,
-            conversion: convert(entered, cycle, threshold),
+            frozen: frozen.is_some(),
+            kept: frozen.is_some_and(|frozen| frozen.kept),
+            conversion: match frozen {
+                Some(frozen) => Conversion {
+                    measured: frozen.measured,
+                    ..carry_on(entered, cycle, frozen.qualified)
+                },
+                // All of it came after the close of its own cycle.
+                None if cycle > own => {
+                    let of_half = due.iter().filter(|posting| posting.period <= half.last());
+                    let measured = of_half.map(|posting| posting.amount).sum();
+                    let conversion = carry_on(entered, cycle, qualifies(measured, threshold));
+                    Conversion { measured, ..conversion }
+                }
+                None => convert(entered, cycle, threshold),
+            },
             earnings,
         })
     });
@@ -71,7 +103,8 @@ impl Decision {
         self.conversion.converted.iter().map(|(_, amount)| amount).sum()
     }
 
-    /// What comes in as rebate, of the half's last month.
+    /// What comes in as rebate, of the half's last month: what converts after the half was decided for
+    /// good is late.
     pub fn postings<'a>(&'a self, program: &Program) -> impl Iterator<Item = Posting> + use<'a> {
         let last = self.half.last().last_day();
         let term: Arc<str> = program.term_on(last).map_or("", |term| term.term.as_str()).into();
@@ -84,6 +117,12 @@ impl Decision {
             period: self.half.last(),
             fund_half: None,
             converted_in: Some(cycle),
+            kind: if self.kept && cycle > self.cycle {
+                EntryKind::Late
+            } else {
+                EntryKind::Regular
+            },
+            entered: None,
             amount,
             earnings: self.earnings[&cycle],
         })

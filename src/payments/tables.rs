@@ -6,12 +6,13 @@ use super::fund::FundAccount;
 use super::journal::{self, Line};
 use super::rollover::Decision;
 use super::{claim_tables, fund_journal};
+use crate::closes::Closed;
 use crate::columns::{batch, days, decimals, integers, texts, uuids};
 use crate::error::Result;
 use crate::schema::{
     BALANCES, CLAIM_ITEMS, DETERMINATIONS, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS,
 };
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use earnest_core::calendar::Period;
 use earnest_core::program::Program;
 use earnest_core::waterfall::Settled;
@@ -23,6 +24,7 @@ pub fn build(
     programs: &[Program],
     decisions: &[Decision],
     funds: &[FundAccount],
+    closed: &Closed,
 ) -> Result<Payments> {
     let mut orders: Vec<(&Account, &Payment)> = accounts
         .iter()
@@ -30,37 +32,83 @@ pub fn build(
         .collect();
     orders.sort_unstable_by_key(|(_, payment)| &payment.payment_id);
     Ok(Payments {
-        determinations: determinations(programs, decisions)?,
+        determinations: determinations(programs, decisions, accounts, closed)?,
         payments: payments(&orders)?,
         payment_items: payment_items(&orders)?,
         balances: balances(accounts)?,
         coop_fund: claim_tables::coop_fund(funds)?,
         claim_items: RecordBatch::new_empty(CLAIM_ITEMS.arrow()),
-        journal: journal(accounts, funds)?,
+        journal: journal(accounts, funds, closed)?,
     })
 }
 
-fn determinations(programs: &[Program], decisions: &[Decision]) -> Result<RecordBatch> {
-    let mut rows: Vec<(&Program, &Decision)> =
-        decisions.iter().map(|decision| (&programs[decision.program], decision)).collect();
-    rows.sort_by_key(|(program, decision)| {
-        (program.program.as_str(), Arc::clone(&decision.participant), decision.half)
+/// A determination of this stage.
+struct Determined<'a> {
+    program: &'a Program,
+    kind: &'static str,
+    subject: &'a str,
+    window: String,
+    cycle: Period,
+    outcome: &'static str,
+    measured: i128,
+    threshold: i128,
+    /// An earlier run decided it, for good.
+    frozen: bool,
+}
+
+/// Thresholds and forfeitures of open cycles; those of closed ones are kept.
+fn determinations<'a>(
+    programs: &'a [Program],
+    decisions: &'a [Decision],
+    accounts: &'a [Account],
+    closed: &Closed,
+) -> Result<RecordBatch> {
+    let thresholds =
+        decisions.iter().filter(|decision| !decision.kept).map(|decision| Determined {
+            program: &programs[decision.program],
+            kind: "coop_threshold",
+            subject: &decision.participant,
+            window: decision.half.to_string(),
+            cycle: decision.cycle,
+            outcome: if decision.conversion.qualified { "qualified" } else { "converted" },
+            measured: decision.conversion.measured,
+            threshold: decision.threshold,
+            frozen: decision.frozen,
+        });
+    let forfeitures = accounts.iter().flat_map(|account| {
+        let open = account.forfeitures.iter().filter(|one| !closed.is_closed(one.cycle));
+        open.map(|forfeiture| Determined {
+            program: account.program,
+            kind: "forfeiture",
+            subject: account.participant,
+            window: forfeiture.window(account.earning_type),
+            cycle: forfeiture.cycle,
+            outcome: if forfeiture.amount > 0 { "forfeited" } else { "reversed" },
+            measured: forfeiture.amount,
+            threshold: account.program.payment.minimum,
+            frozen: false,
+        })
+    });
+    let mut rows: Vec<Determined> = thresholds.chain(forfeitures).collect();
+    rows.sort_by(|a, b| {
+        let key = |row: &Determined<'a>| (&*row.program.program, row.kind, row.subject);
+        key(a).cmp(&key(b)).then_with(|| (a.cycle, &a.window).cmp(&(b.cycle, &b.window)))
     });
     let rows = rows.as_slice();
-    let outcome = |row: &(&Program, &Decision)| {
-        if row.1.conversion.qualified { "qualified" } else { "converted" }
-    };
+    let frozen = rows.iter().map(|row| row.frozen.then_some("never"));
     let columns = vec![
-        text(rows, |row| row.0.program.as_str()),
-        text(rows, |_| "coop_threshold"),
-        text(rows, |row| &*row.1.participant),
-        text(rows, |row| row.1.half.to_string()),
-        text(rows, |row| row.1.cycle.to_string()),
-        text(rows, outcome),
-        text(rows, |row| row.0.currency.as_str()),
-        money(rows, |row| row.1.conversion.measured)?,
-        money(rows, |row| row.1.threshold)?,
-        days(rows.iter().map(|row| Some(row.0.due_day(row.1.cycle)))),
+        text(rows, |row| row.program.program.as_str()),
+        text(rows, |row| row.kind),
+        text(rows, |row| row.subject),
+        text(rows, |row| row.window.clone()),
+        text(rows, |row| row.cycle.to_string()),
+        text(rows, |row| row.outcome),
+        text(rows, |row| row.program.currency.as_str()),
+        money(rows, |row| row.measured)?,
+        money(rows, |row| row.threshold)?,
+        days(rows.iter().map(|row| Some(row.program.due_day(row.cycle)))),
+        new_null_array(&Kind::Date.data_type(), rows.len()),
+        Arc::new(frozen.collect::<StringArray>()),
     ];
     batch(&DETERMINATIONS, columns)
 }
@@ -96,6 +144,7 @@ fn payments(rows: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         money(rows, |_| 0)?,
         money(rows, |_| 0)?,
         money(rows, |row| row.1.order.gross)?,
+        new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)
 }
@@ -117,7 +166,7 @@ fn payment_items(orders: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         text(rows, |row| row.2.origin_cycle.to_string()),
         text(rows, |row| row.2.lever),
         text(rows, |row| row.0.earning_type.name()),
-        text(rows, |_| "regular"),
+        text(rows, |row| row.2.kind.name()),
         text(rows, |row| row.0.program.currency.as_str()),
         money(rows, |row| row.2.program_amount)?,
         text(rows, |row| row.1.currency.as_str()),
@@ -162,8 +211,9 @@ fn balances(accounts: &[Account]) -> Result<RecordBatch> {
     batch(&BALANCES, columns)
 }
 
-fn journal(accounts: &[Account], funds: &[FundAccount]) -> Result<RecordBatch> {
-    let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(journal::entries).collect();
+fn journal(accounts: &[Account], funds: &[FundAccount], closed: &Closed) -> Result<RecordBatch> {
+    let entries = |account| journal::entries(account, closed);
+    let mut rows: Vec<Line> = accounts.par_iter().flat_map_iter(entries).collect();
     rows.extend(funds.iter().flat_map(fund_journal::entries));
     rows.par_sort_unstable_by(|a, b| {
         a.entry_id

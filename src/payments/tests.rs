@@ -7,6 +7,7 @@ use crate::schema::{
 };
 use earnest_core::calendar::FiscalHalf;
 use earnest_core::decimal::{MONEY_SCALE, parse};
+use earnest_core::earning::EntryKind;
 use std::collections::HashMap;
 
 const PROGRAM: &str = r#"
@@ -46,6 +47,8 @@ fn posting(text: &str) -> Posting {
         period: period.parse().expect("a month"),
         fund_half: None,
         converted_in: None,
+        kind: EntryKind::Regular,
+        entered: None,
         amount: parse(amount, MONEY_SCALE).expect("an amount"),
         earnings: 1,
     }
@@ -80,7 +83,8 @@ impl World {
         let rates = table(&EXCHANGE_RATES, &self.rates);
         let claims = table(&CLAIMS, &[]);
         let postings = self.postings.clone();
-        let paid = pay(&programs, postings, &enrollments, &rates, &claims, day(self.as_of));
+        let (closed, as_of) = (Closed::default(), day(self.as_of));
+        let paid = pay(&programs, postings, &enrollments, &rates, &claims, &closed, as_of);
         let paid = paid.expect("payments");
         balanced(&paid.journal);
         paid
@@ -256,6 +260,22 @@ fn a_conversion_is_shared_by_largest_remainder() {
         picked(&PAYMENT_ITEMS, &paid.payment_items, &["lever", "payment_amount", "earnings"]),
         ["a,90.920,2", "b,90.910,1", "c,90.910,1"]
     );
+}
+
+#[test]
+fn an_item_counts_all_earnings_of_its_month_whatever_their_terms() {
+    let of = |text, term: &str, earnings| Posting { term: term.into(), earnings, ..posting(text) };
+    let mut world = World::of(&[]).paid_in("USD");
+    world.postings = vec![
+        of("rebate a 2021-01 300.00", "FY21", 5),
+        // A refund and what it is taken from, of the term before, in the same month.
+        of("rebate a 2021-01 0", "FY20", 2),
+        of("rebate b 2021-01 4.00", "FY21", 1),
+        of("rebate b 2021-01 -4.00", "FY20", 1),
+    ];
+    let items = world.pay().payment_items;
+    let columns = ["lever", "program_amount", "payment_amount", "earnings"];
+    assert_eq!(picked(&PAYMENT_ITEMS, &items, &columns), ["a,300.000,300.000,7"]);
 }
 
 #[test]

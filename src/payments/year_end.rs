@@ -3,6 +3,7 @@
 
 use super::Posting;
 use earnest_core::calendar::Period;
+use earnest_core::earning::EarningType;
 use earnest_core::program::{Program, YearEnd};
 use earnest_core::waterfall::year_is_lost;
 use std::collections::BTreeMap;
@@ -18,6 +19,13 @@ pub struct Forfeiture<'a> {
     pub period: Period,
     /// In program currency, at money scale.
     pub amount: i128,
+}
+
+impl Forfeiture<'_> {
+    /// What tells forfeitures of a participant apart.
+    pub fn window(&self, earning_type: EarningType) -> String {
+        format!("{}/{}/{}", self.term, earning_type.name(), self.cycle)
+    }
 }
 
 /// The terms of an account, in program currency at money scale.
@@ -47,6 +55,16 @@ impl<'a> Terms<'a> {
             amounts.earned += posting.amount;
             amounts.unordered += posting.amount;
         }
+    }
+
+    /// What a closed cycle took from a term, or gave back to it.
+    pub fn record(&mut self, cycle: Period, term: &str, amount: i128) -> Option<Forfeiture<'a>> {
+        let terms = &self.program.terms;
+        let until = terms.iter().find(|one| one.term == term)?.days.until;
+        let period = Period::of(until.and_then(|until| until.pred_opt())?);
+        let (&term, amounts) = self.by_term.iter_mut().find(|(name, _)| **name == term)?;
+        amounts.forfeited += amount;
+        Some(Forfeiture { cycle, term, period, amount })
     }
 
     /// The whole balance was ordered, or lost below the minimum: all but what was forfeited before.

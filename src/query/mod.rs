@@ -5,6 +5,7 @@
 mod catalog;
 mod format;
 mod select;
+mod settlements;
 mod views;
 
 pub use catalog::{CATALOG, catalog};

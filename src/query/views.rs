@@ -1,10 +1,11 @@
 //! The views, for a connection in memory and for the catalog file alike.
 
+use super::settlements;
 use crate::error::Result;
 use crate::schema::{TABLES, Table};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use duckdb::Connection;
-use earnest_core::reason::{CarryReason, ClaimReason, Reason, RejectReason};
+use earnest_core::reason::{AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason};
 
 /// Makes every view, with its comments: first the tables, then what is in force.
 ///
@@ -22,18 +23,17 @@ pub fn create(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Re
             .to_owned(),
         reasons(),
         "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per \
-         kind (`outcome`, `reject`, `carry`, `claim`) × code'"
+         kind (`outcome`, `reject`, `carry`, `claim`, `adjustment`) × code'"
             .to_owned(),
     ];
-    for table in TABLES {
+    statements.push(settlements::files(snapshot));
+    for table in TABLES.iter().filter(|table| !settlements::is_view(table)) {
         let files: Vec<&DataFile> = snapshot.files(table.name).iter().collect();
-        statements.push(format!(
-            "CREATE VIEW {} AS {}",
-            quoted(table.name),
-            rows_of(store, table, &files)
-        ));
-        statements.extend(comments(table));
+        let (name, rows) = (quoted(table.name), rows_of(store, table, &files));
+        statements.push(format!("CREATE VIEW {name} AS {rows}"));
     }
+    statements.extend(settlements::views(store, snapshot));
+    statements.extend(TABLES.iter().flat_map(|table| comments(table)));
     connection.execute_batch(&statements.join(";\n"))?;
     let replaced = replaced(connection, snapshot)?;
     let mut statements = Vec::new();
@@ -69,7 +69,7 @@ pub fn is_replaceable(table: &Table) -> bool {
 }
 
 /// A SELECT of all rows of some files of a table, with the table's types if there are none.
-fn rows_of(store: &Store, table: &Table, files: &[&DataFile]) -> String {
+pub(super) fn rows_of(store: &Store, table: &Table, files: &[&DataFile]) -> String {
     let paths: Vec<String> =
         files.iter().map(|file| literal(&store.path(&file.path).display().to_string())).collect();
     let columns: Vec<String> = table
@@ -178,6 +178,9 @@ fn reasons() -> String {
     }));
     rows.extend(ClaimReason::ALL.iter().enumerate().map(|(place, reason)| {
         row("claim", place + 1, reason.code(), reason.sentence(), reason.remedy())
+    }));
+    rows.extend(AdjustmentReason::ALL.iter().enumerate().map(|(place, reason)| {
+        row("adjustment", place + 1, reason.code(), reason.sentence(), reason.remedy())
     }));
     format!(
         "CREATE VIEW reasons AS SELECT * FROM (VALUES {}) \

@@ -2,11 +2,11 @@
 //! that starts with what the warehouse has staged.
 
 use super::RunOptions;
+use crate::closes;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::schema;
 use crate::warehouse::{Snapshot, Store};
-use std::collections::BTreeMap;
+use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
 
 /// A run's folder.
@@ -83,9 +83,8 @@ fn aside(
         .hint("give `--out` a folder that doesn't exist yet"));
     }
     let Some(newest) = newest else { return Ok(guard) };
-    let mut staged = newest.clone();
+    let mut staged = closes::kept::keep(warehouse, newest, options.as_of)?;
     staged.snapshot = 0;
-    staged.tables.retain(|name, _| is_kept(name));
     for file in staged.tables.values().flat_map(|table| &table.files) {
         store.adopt(warehouse, &file.path)?;
     }
@@ -94,31 +93,28 @@ fn aside(
     Ok(guard)
 }
 
-/// True for tables that grow from run to run; the others are made anew.
-fn is_kept(table: &str) -> bool {
-    schema::is_staged(table) || [schema::RUNS.name, schema::RUN_INPUTS.name].contains(&table)
-}
-
 impl Workspace {
     /// The snapshot to be: what is kept of the previous one, under the next number.
-    #[must_use]
-    pub fn next_snapshot(&self, options: &RunOptions) -> Snapshot {
+    ///
+    /// # Errors
+    /// If what is closed can't be read.
+    pub fn next_snapshot(&self, options: &RunOptions) -> Result<Snapshot> {
         let previous = self.previous.as_ref();
-        let kept = |(name, _): &(&String, &crate::warehouse::TableState)| is_kept(name);
-        let tables: BTreeMap<_, _> = previous
-            .into_iter()
-            .flat_map(|snapshot| snapshot.tables.iter().filter(kept))
-            .map(|(name, state)| (name.clone(), state.clone()))
-            .collect();
+        let kept =
+            previous.map(|previous| closes::kept::keep(&self.store, previous, options.as_of));
         let number = previous.map_or(0, |snapshot| snapshot.snapshot) + 1;
-        let started = options.started_at.format("%Y%m%dT%H%M%SZ");
-        Snapshot {
+        Ok(Snapshot {
             format: 1,
             snapshot: number,
-            run_id: format!("{started}-{number:08}"),
+            run_id: run_id(options.started_at, number),
             as_of: options.as_of.to_string(),
             earnest_version: env!("CARGO_PKG_VERSION").to_owned(),
-            tables,
-        }
+            tables: kept.transpose()?.map(|kept| kept.tables).unwrap_or_default(),
+        })
     }
+}
+
+/// The id of a run that started at an instant and publishes a snapshot.
+pub fn run_id(started_at: DateTime<Utc>, number: u64) -> String {
+    format!("{}-{number:08}", started_at.format("%Y%m%dT%H%M%SZ"))
 }

@@ -1,7 +1,7 @@
 //! `docs/tables.md` and `docs/reason-codes.md`, made from the declarations, so that they can't drift.
 
 use super::{TABLES, Table};
-use earnest_core::reason::{CarryReason, ClaimReason, Reason, RejectReason};
+use earnest_core::reason::{AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason};
 use std::fmt::Write;
 
 /// The whole of `docs/tables.md`.
@@ -52,6 +52,13 @@ pub fn reason_codes() -> String {
          | code | rule | remedy |\n|---|---|---|\n",
     );
     for reason in ClaimReason::ALL {
+        row(&mut page, reason.code(), reason.sentence(), reason.remedy());
+    }
+    page.push_str(
+        "\n## Why a settled amount changed\n\nAs published.\n\n\
+         | code | rule | remedy |\n|---|---|---|\n",
+    );
+    for reason in AdjustmentReason::ALL {
         row(&mut page, reason.code(), reason.sentence(), reason.remedy());
     }
     page

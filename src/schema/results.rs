@@ -1,6 +1,6 @@
-//! Result tables: eligibility, earnings, payments, and the record of runs.
+//! Result tables: eligibility, earnings, payments.
 
-use super::Kind::{Amount, Boolean, Codes, Date, Instant, Integer, Money, Rate, Text, Uuid};
+use super::Kind::{Amount, Boolean, Codes, Date, Integer, Money, Rate, Text, Uuid};
 use super::{Table, content, optional, provenance};
 
 pub const ELIGIBILITY: Table = Table {
@@ -50,14 +50,14 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 1,
-    description: "What is decided once: whether a half's co-op reached the threshold, and when trailing revenue did",
+    version: 2,
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took",
     grain: "one row per program × kind × subject × window",
     key: &["program", "kind", "subject", "window"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
-        content("kind", Text, "`coop_threshold` or `trailing_revenue`"),
+        content("kind", Text, "`coop_threshold`, `trailing_revenue` or `forfeiture`"),
         content(
             "subject",
             Text,
@@ -66,22 +66,32 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture",
         ),
         content(
             "cycle",
             Text,
-            "The cycle that decides it: the half's last month, or that of the assessment, is due in it",
+            "The cycle that decides it: the half's last month, or that of the assessment, is due in it, or the oldest open one if that is later",
         ),
-        content("outcome", Text, "`qualified`, or `converted`: the co-op became rebate"),
+        content(
+            "outcome",
+            Text,
+            "`qualified`; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
+        ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back",
         ),
         content("threshold", Money, "What it had to reach"),
         content("decided_on", Date, "The cycle's due day; the day of the assessment"),
+        provenance("known_on", Date, "The as-of date of the run that first decided it so"),
+        optional(
+            "frozen_by",
+            Text,
+            "The cycle whose close froze it; `never`: an earlier run did, and its rule never decides again; null: it is decided anew",
+        ),
     ],
 };
 
@@ -284,7 +294,7 @@ pub const OUT_OF_SCOPE: Table = Table {
 
 pub const PAYMENTS: Table = Table {
     name: "payments",
-    version: 1,
+    version: 2,
     description: "Payment orders",
     grain: "one row per payment order: program × earning type × participant × method × currency × cycle × order kind × sequence",
     key: &["payment_id"],
@@ -311,7 +321,7 @@ pub const PAYMENTS: Table = Table {
         content(
             "status",
             Text,
-            "`proposed` until the cycle is closed; of claims until the export says `Sent`, then `paid`",
+            "`proposed` until the cycle is closed, then `ordered`; where the job asks for approval `waiting`, then `approved`; of claims `proposed` until the export says `Sent`, then `paid`",
         ),
         content("program_currency", Text, "Currency of gross_program_amount"),
         content("gross_program_amount", Money, "What the order releases, in program currency"),
@@ -328,6 +338,11 @@ pub const PAYMENTS: Table = Table {
         content("withheld_tax", Money, "Withheld, in payment currency"),
         content("sales_tax", Money, "Added, in payment currency"),
         content("total_payment", Money, "gross_amount − withheld_tax + sales_tax"),
+        provenance(
+            "closed_snapshot",
+            Integer,
+            "The snapshot that closed it; null: its cycle is open",
+        ),
     ],
 };
 
@@ -433,62 +448,5 @@ pub const JOURNAL: Table = Table {
         content("debit", Money, "Debit"),
         content("credit", Money, "Credit"),
         content("source_key", Text, "The payment id, or program/participant/period/earning type"),
-    ],
-};
-
-pub const RUNS: Table = Table {
-    name: "runs",
-    version: 1,
-    description: "Runs that published",
-    grain: "one row per run",
-    key: &["run_id"],
-    partition: "",
-    columns: &[
-        provenance("run_id", Text, "The run"),
-        provenance("snapshot", Integer, "The snapshot it published"),
-        provenance("as_of", Date, "Rows known on or before that day counted"),
-        provenance("started_at", Instant, "Start"),
-        provenance("earnest_version", Text, "Version of earnest"),
-        provenance("exit_code", Integer, "0, or 1 if the data needs attention"),
-        provenance("rows_read", Integer, "Records read in this run"),
-        provenance("rows_staged", Integer, "Records staged in this run"),
-        provenance("rows_rejected", Integer, "Records rejected in this run"),
-        provenance("rows_duplicate", Integer, "Records that came again, in this run"),
-        provenance("attention", Text, "What needs attention, in words"),
-    ],
-};
-
-pub const RUN_INPUTS: Table = Table {
-    name: "run_inputs",
-    version: 1,
-    description: "What each run read",
-    grain: "one row per run × input file",
-    key: &["run_id", "source", "source_file", "file_sha256"],
-    partition: "",
-    columns: &[
-        provenance("run_id", Text, "The run"),
-        provenance("source", Text, "The source in the job file"),
-        provenance("format", Text, "The export format"),
-        provenance("delivery_id", Text, "The delivery it belongs to"),
-        provenance("source_file", Text, "The file, as the source names it"),
-        provenance("file_sha256", Text, "Digest of the file's bytes as they came"),
-        provenance("bytes", Integer, "Size of the file as it came"),
-        provenance("known_on", Date, "The day it became known"),
-        provenance("sequence", Integer, "Rank among deliveries of the same day"),
-        provenance("rows_read", Integer, "Records in the file"),
-        provenance("rows_staged", Integer, "Records staged"),
-        provenance("rows_rejected", Integer, "Records rejected"),
-        provenance("rows_duplicate", Integer, "Records that had come before"),
-        provenance("control_rows", Integer, "Rows the source says it sent; null: it doesn't say"),
-        provenance(
-            "control_sums",
-            Text,
-            "Sum per currency the source says it sent, `CUR=amount;…`",
-        ),
-        provenance(
-            "state",
-            Text,
-            "`staged`, `duplicate` (the same bytes came before) or `not yet known` (after the as-of date)",
-        ),
     ],
 };

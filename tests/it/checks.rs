@@ -1,11 +1,15 @@
 //! Every check finds its fault: the sample story's tables, each time with one thing changed.
 
-use crate::support::{must_run, options, project};
+use crate::support::{closing, must_run, options, project};
 use duckdb::Connection;
 use earnest::check::{Status, all, run_all};
+use earnest::close::Act;
 use earnest::job::{Job, Limits};
 use earnest_core::program::Program;
 use std::collections::BTreeSet;
+
+/// The oldest cycle of the sample story.
+const OLDEST: &str = "2021-03";
 
 /// A check, the table that is changed, and the changed rows.
 const FAULTS: &[(&str, &str, &str)] = &[
@@ -44,6 +48,15 @@ const FAULTS: &[(&str, &str, &str)] = &[
             (ordered + 1)::DECIMAL(18, 3) AS ordered) FROM published",
     ),
     ("settled", "payments", "SELECT * FROM published LIMIT 3"),
+    ("closed_cycles", "closed_cycles", "SELECT * REPLACE ('x' AS orders_digest) FROM published"),
+    ("closed_cycles", "balances", "FROM published UNION ALL FROM published"),
+    ("closed_cycles", "snapshot_files", "FROM published WHERE table_name <> 'settled_earnings'"),
+    ("settlements", "cycle_entries", "SELECT * FROM published WHERE NOT closed"),
+    (
+        "settlements",
+        "earnings",
+        "SELECT * REPLACE ((program_amount + 1)::DECIMAL(18, 3) AS program_amount) FROM published",
+    ),
     ("coop_fund", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS reserved) FROM published"),
     (
         "coop_fund",
@@ -65,7 +78,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "conversions",
         "determinations",
         "SELECT program, 'coop_threshold' AS kind, participant_id AS subject, fund_half AS \"window\",
-            'converted' AS outcome, earned AS measured, earned AS threshold FROM coop_fund",
+            'converted' AS outcome, earned AS measured, earned AS threshold, NULL::VARCHAR AS frozen_by
+            FROM coop_fund",
     ),
     (
         "coop_expiry",
@@ -133,7 +147,9 @@ const CLAIM: &str = "SELECT * REPLACE ('C1' AS claim_id, program AS program, 'he
 fn every_check_finds_its_fault() {
     let warehouse = tempfile::tempdir().expect("a folder");
     let pipeline = project().join("pipelines/daily.toml");
-    let outcome = must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
+    must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
+    let outcome = closing(&pipeline, warehouse.path(), OLDEST, Act::Close, "2021-06-20");
+    let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
     let programs = earnest::run::load_programs(&Job::load(&pipeline).expect("the job"));
     let programs = programs.expect("its programs");
     let untested: BTreeSet<&str> = all().map(|check| check.name).collect();

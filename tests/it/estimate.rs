@@ -54,6 +54,15 @@ fn with_every_export_it_is_the_daily_job() {
     };
     let generated = earnest::generate::generate(&request).expect("exports");
     let as_of = generated.last_known_on.to_string();
+    // Programs that ask for nothing that an estimate assumes.
+    let job = std::fs::read_to_string(&generated.pipeline).expect("the job");
+    let programs = project().join("tests/golden/programs");
+    let fixed = |line: &str| match line.starts_with("programs = ") {
+        true => format!("programs = \"{}/*.toml\"\n", programs.display()),
+        false => format!("{line}\n"),
+    };
+    let job: String = job.lines().map(fixed).collect();
+    std::fs::write(&generated.pipeline, job).expect("written");
     let warehouse = tempfile::tempdir().expect("a folder");
     let run = earnest(&generated.pipeline, warehouse.path(), &["run", "--as-of", &as_of]);
     assert!(matches!(run.status.code(), Some(0 | 1)), "{}", text(&run.stderr));
@@ -88,7 +97,7 @@ fn with_every_export_it_is_the_daily_job() {
         "estimated_payment_month",
     ];
     for program in ["csp-direct-bill", "csp-indirect-provider", "csp-indirect-reseller"] {
-        let file = format!("pipelines/programs/{program}.toml");
+        let file = format!("tests/golden/programs/{program}.toml");
         let mut all = vec!["--program", &file, "--format", "nce-invoice-reconciliation"];
         all.extend(["--as-of", &as_of, "-o", "csv"]);
         all.extend(arguments.iter().map(String::as_str));
@@ -136,6 +145,9 @@ fn what_is_not_given_is_assumed_and_said() {
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["earnings"], serde_json::json!([]), "another lever earns nothing here");
     assert_eq!(json["out_of_scope"].as_array().map(Vec::len), Some(2));
+    // Of the term alone, without the rates and caps of others.
+    let term = estimate(&[&arguments[..], &["-o", "csv", "--term", "FY21"]].concat());
+    assert_eq!(lines(&term.stdout, &columns), expected, "{}", text(&term.stderr));
 }
 
 /// Messages name the files that were given, not the copies that the job reads.
@@ -175,6 +187,122 @@ fn unknown_levers_and_terms_are_named_with_the_known_ones() {
     }
 }
 
+/// What one program file earns on lines of products, by line id.
+fn earned(program: &str, products: &str, lines: &str, wanted: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, header: &str, rows: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{header}\n{rows}")).expect("a file");
+        path.display().to_string()
+    };
+    let products = write(
+        "product_groups_2018-01-01.csv",
+        "product_group,product_id,sku_id,from,until",
+        products,
+    );
+    let lines = write(
+        "lines_2026-01-01.csv",
+        "LineId,OriginalLineId,TransactionDate,BilledPartnerId,ResellerPartnerId,CustomerId,ProductId,\
+         Amount,Currency",
+        lines,
+    );
+    let program = format!("pipelines/programs/{program}.toml");
+    let output = estimate(&[
+        "--program",
+        &program,
+        "--transactions",
+        &lines,
+        "--products",
+        &products,
+        "--as-of",
+        "2026-01-01",
+        "-o",
+        "csv",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    self::lines(&output.stdout, wanted)
+}
+
+/// One line of 1,000.00 per published rate.
+#[test]
+fn the_reseller_s_rates_are_those_of_their_days() {
+    let products = "azure,AZ,,,\noffice-365,OF,,,\nmodern-work-security,OF,,,\n\
+                    modern-work-security,MW,,,\nbusiness-applications,BA,,,\nstrategic,ST,,,\n\
+                    strategic-tier-1,ST,,,\nstrategic-tier-2,E5,,,\n";
+    let line = |id: &str, day: &str, product: &str| {
+        format!("{id},,{day},0300001,0400001,C-{id},{product},1000.00,USD\n")
+    };
+    let lines: String = [
+        line("a1", "2018-07-01", "AZ"),
+        line("a2", "2019-10-01", "AZ"),
+        line("b1", "2018-12-31", "OF"),
+        line("b2", "2019-01-01", "OF"),
+        line("b3", "2019-01-01", "MW"),
+        line("b4", "2019-10-01", "OF"),
+        line("b5", "2023-10-01", "MW"),
+        line("c1", "2019-12-31", "ST"),
+        line("c2", "2019-09-30", "ST"),
+        line("c3", "2025-06-30", "ST"),
+        line("c4", "2025-07-01", "ST"),
+        line("c5", "2025-07-01", "E5"),
+        line("d1", "2021-01-05", "BA"),
+        line("d2", "2025-06-30", "BA"),
+    ]
+    .concat();
+    let wanted = ["transaction_id", "lever", "earning_rate", "earning_type", "program_amount"];
+    let found = earned("csp-indirect-reseller", products, &lines, &wanted);
+    let expected = [
+        "a1,core-azure,0.080000000,rebate,80.00",
+        "a2,core-azure,0.040000000,rebate,40.00",
+        "b1,core-modern-work,0.080000000,rebate,80.00",
+        "b2,core-modern-work,0.060000000,rebate,60.00",
+        "b3,core-modern-work,0.080000000,rebate,80.00",
+        "b4,core-modern-work,0.040000000,rebate,40.00",
+        "b5,core-modern-work,0.037500000,coop,15.00",
+        "b5,core-modern-work,0.037500000,rebate,22.50",
+        "c1,strategic,0.050000000,rebate,50.00",
+        "c2,strategic,0.020000000,rebate,20.00",
+        "c3,strategic-tier-1,0.050000000,coop,20.00",
+        "c3,strategic-tier-1,0.050000000,rebate,30.00",
+        "c4,strategic-tier-1,0.030000000,coop,12.00",
+        "c4,strategic-tier-1,0.030000000,rebate,18.00",
+        "c5,strategic-tier-2,0.070000000,coop,28.00",
+        "c5,strategic-tier-2,0.070000000,rebate,42.00",
+        "d1,core-business-applications,0.047500000,coop,19.00",
+        "d1,core-business-applications,0.047500000,rebate,28.50",
+        "d2,core-business-applications,0.047500000,coop,19.00",
+        "d2,core-business-applications,0.047500000,rebate,28.50",
+    ];
+    let trimmed: Vec<String> = expected.iter().map(|line| trim_rate(line)).collect();
+    assert_eq!(found.iter().map(|line| trim_rate(line)).collect::<Vec<_>>(), trimmed);
+}
+
+/// The line with its rate written without needless zeros.
+fn trim_rate(line: &str) -> String {
+    let trim = |cell: &str| match cell.strip_prefix("0.") {
+        Some(decimals) => format!("0.{}", decimals.trim_end_matches('0')),
+        None => cell.to_owned(),
+    };
+    line.split(',').map(trim).collect::<Vec<_>>().join(",")
+}
+
+/// 2.5 % of 500,000.00 are 12,500.00, of which the campaign pays 12,000.00.
+#[test]
+fn the_campaign_is_capped_per_participant() {
+    let lines = "L1,,2020-05-04,0300001,0400001,C1,P,300000.00,USD\n\
+                 L2,,2020-06-30,0300001,0400001,C2,P,200000.00,USD\n\
+                 L3,,2020-06-30,0300001,0400002,C2,P,200000.00,USD\n\
+                 L4,,2020-07-01,0300001,0400002,C2,P,200000.00,USD\n";
+    let wanted =
+        ["transaction_id", "participant_id", "gross_amount", "forgone_amount", "program_amount"];
+    let expected = [
+        "L1,0400001,7500.00,0.00,7500.00",
+        "L2,0400001,5000.00,500.00,4500.00",
+        "L3,0400002,5000.00,0.00,5000.00",
+    ];
+    assert_eq!(earned("cee-booster-2020", "all,P,,,\n", lines, &wanted), expected);
+}
+
 /// Every template of a program file says what it earns on a handful of lines.
 #[test]
 fn every_template_estimates() {
@@ -196,13 +324,18 @@ fn every_template_estimates() {
     )
     .expect("a file");
     // 18,000 × 4 % + 3,000 × 4 % + 500 × 4.75 %; 18,000 × 2 %; no year before: 500 × 8 %;
-    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %.
+    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %; 21,000 × 5 %; 21,500 × 3, 4, 2 and 1 %.
     let expected = [
         ("rates", "863.75"),
         ("tiers", "360.00"),
         ("growth", "40.00"),
         ("units", "825.00"),
         ("caps", "997.50"),
+        ("filters", "1050.00"),
+        ("requirements", "645.00"),
+        ("coop", "860.00"),
+        ("payment", "430.00"),
+        ("names", "215.00"),
     ];
     let templates = project().join("pipelines/programs/templates");
     let count = std::fs::read_dir(&templates).expect("templates").count();

@@ -22,7 +22,7 @@ fn every_kind() -> bool {
     std::env::var_os("EARNEST_FAULT_EVERY_KIND").is_some()
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     for entry in std::fs::read_dir(from).expect("a folder") {
         let entry = entry.expect("an entry");
@@ -36,7 +36,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The newest snapshot, if every file that it names is there with its bytes.
-fn whole(warehouse: &Path) -> Snapshot {
+pub fn whole(warehouse: &Path) -> Snapshot {
     let store = Store::open(&warehouse.display().to_string(), None).expect("a warehouse");
     let snapshot = Snapshot::newest(&store).expect("readable").expect("published");
     for file in snapshot.tables.values().flat_map(|table| &table.files) {

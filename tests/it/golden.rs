@@ -2,7 +2,8 @@
 //! `BLESS=1` rewrites the expected files with what came out; its diff is reviewed like code.
 //! `EARNEST_GOLDEN=NAME` runs only the cases whose name contains it.
 
-use crate::support::{must_run, options, project, rows, side_by_side};
+use crate::support::{closing, must_run, options, orders_digest, project, rows, side_by_side};
+use earnest::close::Act;
 use earnest::schema::{self, Kind};
 use earnest::warehouse::{Snapshot, Store};
 use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    as_of: String,
+    /// Of the one run; a case of several steps has `steps.txt` instead.
+    as_of: Option<String>,
     expect_exit: Option<u8>,
 }
 
@@ -48,11 +50,20 @@ fn check(folder: &Path) -> Vec<String> {
     let text = fs::read_to_string(folder.join("case.toml")).expect("case.toml");
     let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
     let warehouse = tempfile::tempdir().expect("a folder");
-    let outcome = must_run(&options(&folder.join("job.toml"), warehouse.path(), &case.as_of));
+    let steps = match (&case.as_of, fs::read_to_string(folder.join("steps.txt"))) {
+        (Some(as_of), Err(_)) => format!("run {as_of}"),
+        (None, Ok(steps)) => steps,
+        _ => panic!("{name}: expected `as_of` in case.toml or steps.txt"),
+    };
     let mut differences = Vec::new();
-    let exit = u8::from(!outcome.attention.is_empty());
+    let mut last = None;
+    for step in steps.lines() {
+        last = Some(take(&name, folder, warehouse.path(), step));
+    }
+    let (store, snapshot, attention) = last.unwrap_or_else(|| panic!("{name}: no step"));
+    let exit = u8::from(!attention.is_empty());
     if case.expect_exit.is_some_and(|expected| expected != exit) {
-        differences.push(format!("{name}: exit {exit}, {:?}", outcome.attention));
+        differences.push(format!("{name}: exit {exit}, {attention:?}"));
     }
     let mut expected: Vec<PathBuf> = fs::read_dir(folder.join("expected"))
         .expect("expected tables")
@@ -61,9 +72,39 @@ fn check(folder: &Path) -> Vec<String> {
     expected.sort();
     for file in expected {
         let table = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        differences.extend(difference(&name, &file, &table, "", &outcome.store, &outcome.snapshot));
+        differences.extend(difference(&name, &file, &table, "", &store, &snapshot));
     }
     differences
+}
+
+/// Takes one step of a case, e.g. `run 2021-06-20`, `close 2021-06 on 2021-06-20`, `approve 2021-06`,
+/// `void 2021-06 because REASON`. Gives the snapshot that it published and what needs attention.
+fn take(name: &str, folder: &Path, warehouse: &Path, step: &str) -> (Store, Snapshot, Vec<String>) {
+    let job = folder.join("job.toml");
+    let (verb, rest) = step.split_once(' ').unwrap_or_else(|| panic!("{name}: step `{step}`"));
+    let act = |cycle: &str, act: Act, on: &str| {
+        let done = closing(&job, warehouse, cycle, act, on);
+        let done = done.unwrap_or_else(|error| panic!("{name}: `{step}`: {error}"));
+        (done.store, done.snapshot, done.attention)
+    };
+    match (verb, rest.split_once(" on "), rest.split_once(" because ")) {
+        ("run", None, None) => {
+            let outcome = must_run(&options(&job, warehouse, rest));
+            (outcome.store.clone(), outcome.snapshot.clone(), outcome.attention.clone())
+        }
+        ("close", Some((cycle, on)), None) => act(cycle, Act::Close, on),
+        ("void", None, Some((cycle, reason))) => {
+            act(cycle, Act::Void { reason: reason.to_owned() }, "2999-12-31")
+        }
+        ("approve", None, None) => {
+            let text = orders_digest(warehouse, rest);
+            let act_by = Act::Approve { file: "approved.txt".into(), text, owner: "other".into() };
+            act(rest, act_by, "2999-12-31")
+        }
+        _ => {
+            panic!("{name}: expected a step such as `close 2021-06 on 2021-06-20`, found `{step}`")
+        }
+    }
 }
 
 /// Differences between the rows of a file and those of a published table, in the file's columns; with

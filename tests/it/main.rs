@@ -1,9 +1,11 @@
 //! The one integration binary.
 
 mod broken;
+mod broken_programs;
 mod capped;
 mod checks;
 mod cli;
+mod closing;
 mod coop;
 mod estimate;
 mod examples;
@@ -16,3 +18,4 @@ mod programs;
 mod properties;
 mod support;
 mod tidy;
+mod write_a_program;

@@ -43,8 +43,9 @@ fn with_program(exports: &Path) {
     fs::create_dir(&programs).expect("a folder");
     for entry in fs::read_dir(project().join("pipelines/programs")).expect("programs") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|ending| ending == "toml") {
-            fs::copy(&path, programs.join(path.file_name().expect("a name"))).expect("copied");
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if name.starts_with("csp-") {
+            fs::copy(&path, programs.join(name)).expect("copied");
         }
     }
     fs::write(programs.join("asking.toml"), ASKING).expect("written");

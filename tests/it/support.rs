@@ -1,6 +1,9 @@
 //! What tests share: runs in folders of their own, and readers of what they published.
 
 use chrono::NaiveDate;
+use earnest::Error;
+use earnest::close::{Act, Done, Request};
+use earnest::closes::By;
 use earnest::job::Limits;
 use earnest::run::{Outcome, RunOptions, run};
 use earnest::warehouse::{Snapshot, Store};
@@ -37,6 +40,29 @@ pub fn day(text: &str) -> NaiveDate {
 /// Runs, or fails the test with the run's message.
 pub fn must_run(options: &RunOptions) -> Outcome {
     run(options).unwrap_or_else(|error| panic!("{}: {error}", options.pipeline.display()))
+}
+
+/// Closes, voids or approves a cycle on a day.
+pub fn closing(
+    pipeline: &Path,
+    warehouse: &Path,
+    cycle: &str,
+    act: Act,
+    on: &str,
+) -> Result<Done, Error> {
+    let run = options(pipeline, warehouse, on);
+    let (os_user, host) = ("closer".to_owned(), "desk".to_owned());
+    let by = By { os_user, host, at: run.started_at };
+    let cycle = cycle.parse().unwrap_or_else(|_| panic!("`{cycle}` is no cycle"));
+    earnest::close::execute(&Request { run, cycle, act, by })
+}
+
+/// The digest of a closed cycle's orders, in the newest snapshot.
+pub fn orders_digest(warehouse: &Path, cycle: &str) -> String {
+    let store = Store::open(&warehouse.display().to_string(), None).expect("a warehouse");
+    let snapshot = Snapshot::newest(&store).expect("readable").expect("published");
+    let sql = format!("select orders_digest from closed_cycles where cycle = '{cycle}'");
+    rows(&store, &snapshot, &sql).remove(0).remove(0)
 }
 
 /// Runs the binary on a job and a warehouse.

@@ -1,14 +1,15 @@
 //! House rules as tests: who may import whom, where files are written, what must be documented.
 
 use earnest::schema;
-use earnest_core::reason::{CarryReason, ClaimReason, Reason, RejectReason};
+use earnest_core::reason::{AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Modules in the order in which data flows: none imports a later one.
-const STAGES: [&str; 6] = ["ingest", "eligibility", "earnings", "payments", "check", "report"];
+const STAGES: [&str; 7] =
+    ["ingest", "eligibility", "earnings", "closes", "payments", "check", "report"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -276,6 +277,7 @@ fn every_reason_code_is_documented() {
         .chain(RejectReason::ALL.iter().map(|reason| reason.code()))
         .chain(CarryReason::ALL.iter().map(|reason| reason.code()))
         .chain(ClaimReason::ALL.iter().map(|reason| reason.code()))
+        .chain(AdjustmentReason::ALL.iter().map(|reason| reason.code()))
         .filter(|code| !page.contains(&format!("`{code}`")))
         .map(str::to_owned)
         .collect();

@@ -4,7 +4,7 @@
 use super::load::Place;
 use super::pay::money;
 use super::raw::{self, Text};
-use super::{Days, Program};
+use super::{Days, Program, Redecide};
 use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
 use crate::decimal::{AMOUNT_SCALE, MONEY_SCALE, power_of_ten};
@@ -60,6 +60,8 @@ pub struct CoopRules {
     /// Empty: everything may be claimed, without limits.
     pub activities: Vec<CoopActivity>,
     pub rollovers: Vec<CoopRollover>,
+    /// Until when a half's threshold may be decided otherwise; never `Always`.
+    pub redecide: Redecide,
 }
 
 /// When funds of halves whose last day lies in `days` are used and claimed.
@@ -155,7 +157,21 @@ pub(super) fn coop_rules(place: &Place, raw: &raw::Program) -> Result<CoopRules,
         activities: activities(place, raw)?,
         rollovers: rollovers(place, raw, &windows)?,
         windows,
+        redecide: redecide(place, raw)?,
     })
+}
+
+/// What converted was paid, so that a close settles it in any case.
+fn redecide(place: &Place, raw: &raw::Program) -> Result<Redecide, Error> {
+    let Some(written) = &raw.coop.redecide else { return Ok(Redecide::UntilClose) };
+    match written.get_ref().as_str() {
+        "until_close" => Ok(Redecide::UntilClose),
+        "never" => Ok(Redecide::Never),
+        found => {
+            let message = format!("expected `redecide` `until_close` or `never`, found `{found}`");
+            Err(place.error(written, &message))
+        }
+    }
 }
 
 fn windows(place: &Place, raw: &raw::Program) -> Result<Vec<CoopWindow>, Error> {

@@ -113,6 +113,7 @@ pub struct Coop {
     pub activity: Vec<RawActivity>,
     #[serde(default)]
     pub rollover: Vec<RawRollover>,
+    pub redecide: Option<Text>,
 }
 
 #[derive(Deserialize)]

@@ -78,6 +78,20 @@ pub struct TrailingRevenue {
     /// Groups whose products count; empty: every product.
     pub product_groups: Vec<String>,
     pub follow: Follow,
+    pub redecide: Redecide,
+}
+
+/// Until when what was decided once may be decided otherwise. Source: RULES 4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Redecide {
+    /// Every run decides anew.
+    Always,
+    /// The close of the cycle that first settles it freezes it.
+    #[default]
+    UntilClose,
+    /// The first run that decides it freezes it.
+    Never,
 }
 
 /// Whose revenue is added up.
@@ -127,6 +141,7 @@ pub struct Written {
     draws: Option<DataRole>,
     product_groups: Option<Vec<String>>,
     follow: Option<Follow>,
+    redecide: Option<Redecide>,
     renewed: Option<Renewed>,
     renewal_days: Option<u32>,
     from: Option<Text>,
@@ -147,7 +162,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("mpn_membership", &["statuses", "renewed", "renewal_days"]),
     ("location_country", &["countries"]),
     ("first_transaction", &[]),
-    ("trailing_revenue", &["amount", "days", "draws", "product_groups", "follow"]),
+    ("trailing_revenue", &["amount", "days", "draws", "product_groups", "follow", "redecide"]),
     ("competency", &["names", "levels"]),
     ("designation", &["names", "points"]),
     ("enrollment", &["renewed", "renewal_days"]),
@@ -174,6 +189,7 @@ impl Written {
             ("draws", self.draws.is_some()),
             ("product_groups", self.product_groups.is_some()),
             ("follow", self.follow.is_some()),
+            ("redecide", self.redecide.is_some()),
             ("renewed", self.renewed.is_some()),
             ("renewal_days", self.renewal_days.is_some()),
         ]
@@ -367,6 +383,7 @@ fn trailing_revenue(
         draws: written.draws.unwrap_or(DataRole::Billing),
         product_groups: if every { Vec::new() } else { groups },
         follow: written.follow.unwrap_or_default(),
+        redecide: written.redecide.unwrap_or_default(),
     })
 }
 

@@ -71,10 +71,10 @@ const BLOCKS: &[Block] = &[
     (
         "balances",
         "Balances",
-        &["program", "earning_type", "cycle", "*opening", "-", "*earned", "-", "*converted", "-",
-            "*ordered", "-", "*forfeited", "-", "*closing", "program_currency", "because"],
+        &["program", "earning_type", "cycle", "*opening", "-", "*earned", "-", "*adjusted", "-",
+            "*converted", "-", "*ordered", "-", "*forfeited", "-", "*closing", "program_currency", "because"],
         "SELECT program, earning_type, cycle, opening::VARCHAR, program_currency, earned::VARCHAR,
-            program_currency, converted_in::VARCHAR, program_currency, ordered::VARCHAR,
+            program_currency, nullif(adjusted, 0)::VARCHAR, program_currency, converted_in::VARCHAR, program_currency, ordered::VARCHAR,
             program_currency, forfeited::VARCHAR, program_currency, closing::VARCHAR,
             program_currency, sentence
         FROM balances LEFT JOIN reasons ON code = reason AND kind = 'carry'
@@ -146,11 +146,11 @@ pub fn explain(connection: &Connection, id: &str, period: Option<&str>) -> Resul
     Ok(page)
 }
 
-/// opening + earned + converted − ordered − forfeited = closing, for the terms that are shown.
+/// opening + earned + adjusted + converted − ordered − forfeited = closing, for the terms that are shown.
 fn movements(section: &mut Section, row: usize) {
     use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
     let value = |name: &str| parse(section.cell(row, name), AMOUNT_SCALE).unwrap_or_default();
-    let came = value("opening") + value("earned") + value("converted");
+    let came = value("opening") + value("earned") + value("adjusted") + value("converted");
     let closing = format(came - value("ordered") - value("forfeited"), AMOUNT_SCALE, 0);
     let what = format!(
         "is what {} leaves in {} ({})",

@@ -57,7 +57,7 @@ const RATES: &str = "
     SELECT term, product_group, count(*)::VARCHAR, sum(base)::VARCHAR, transaction_currency,
         earning_rate::VARCHAR, share::VARCHAR, sum(earning_amount)::VARCHAR, transaction_currency,
         exchange_rate::VARCHAR, sum(program_amount)::VARCHAR, program_currency
-    FROM earnings
+    FROM regular_earnings
     WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
     GROUP BY ALL ORDER BY ALL";
 const RATE_NAMES: &[&str] = &[
@@ -80,11 +80,12 @@ const LINES: &str = "
         coalesce('reverses ' || original_transaction_id,
             CASE WHEN aggregate_key IS NOT NULL THEN (
                 SELECT concat_ws('; ', count(*) || ' lines', tier_text(tier_detail))
-                FROM earning_sources WHERE earning_sources.earning_id = earnings.earning_id) END,
+                FROM earning_sources WHERE earning_sources.earning_id = regular_earnings.earning_id)
+                END,
             CASE WHEN forgone_amount <> 0 THEN concat('cap left out ', forgone_amount) END),
         customer_id, base::VARCHAR, transaction_currency, earning_amount::VARCHAR,
         transaction_currency, program_amount::VARCHAR, program_currency
-    FROM earnings
+    FROM regular_earnings
     WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
     ORDER BY abs(program_amount) DESC, 1, original_transaction_id";
 const LINE_NAMES: &[&str] = &[
@@ -111,21 +112,65 @@ const THRESHOLD: &str = "
 const THRESHOLD_NAMES: &[&str] =
     &["half", "outcome", "*measured", "-", "*threshold", "program_currency", "decided_on"];
 
-/// Co-op that converted in the cycles from the item's origin to the payment's.
-const CONVERTED: &str = "
+/// Late earnings, or adjustments, of the cycles from the item's origin to the payment's.
+const CHANGES: &str = "
     SELECT coalesce(transaction_id, aggregate_key), transaction_on::VARCHAR,
-        coalesce('reverses ' || original_transaction_id, 'co-op'), customer_id, base::VARCHAR,
-        transaction_currency, earning_amount::VARCHAR, transaction_currency,
-        program_amount::VARCHAR, earnings.program_currency
-    FROM earnings JOIN coop_fund USING (program, participant_id, fund_half)
-    JOIN determinations ON determinations.program = earnings.program
-        AND subject = participant_id AND \"window\" = fund_half AND kind = 'coop_threshold'
-    WHERE earning_type = 'coop' AND earnings.program = ? AND participant_id = ?
-        AND strftime(half_until - INTERVAL 1 DAY, '%Y-%m') = ?
-        AND greatest(determinations.cycle, strftime(
-            (period || '-01')::DATE + to_months(datediff('month', half_until - INTERVAL 1 DAY,
-                (determinations.cycle || '-01')::DATE)::INTEGER), '%Y-%m')) BETWEEN ? AND ?
+        'reverses ' || original_transaction_id, cause, corrects, settled_before::VARCHAR,
+        program_currency, earned_now::VARCHAR, program_currency, program_amount::VARCHAR,
+        program_currency
+    FROM settlement_changes
+    WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
+        AND kind = ? AND cycle BETWEEN ? AND ?
     ORDER BY abs(program_amount) DESC, 1, original_transaction_id";
+const CHANGE_NAMES: &[&str] = &[
+    "transaction",
+    "on",
+    "note",
+    "cause",
+    "corrects",
+    "*settled_before",
+    "-",
+    "*earned_now",
+    "-",
+    "*program_amount",
+    "program_currency",
+];
+
+/// Co-op that converted in the cycles from the item's origin to the payment's: what is earned now,
+/// without what changed after closes, in the cycle of its month; and each change in its own.
+const CONVERTED: &str = "
+    WITH parts AS (
+        SELECT program, participant_id, fund_half, period, NULL AS entered, transaction_id,
+            aggregate_key, transaction_on, original_transaction_id, customer_id, base,
+            transaction_currency, earning_amount, program_amount, program_currency
+        FROM earnings WHERE earning_type = 'coop'
+        UNION ALL BY NAME
+        SELECT program, participant_id, fund_half, period, NULL AS entered, transaction_id,
+            aggregate_key, transaction_on, original_transaction_id, customer_id,
+            transaction_currency, -program_amount AS program_amount, program_currency
+        FROM settlement_changes WHERE earning_type = 'coop'
+        UNION ALL BY NAME
+        SELECT program, participant_id, fund_half, period, cycle AS entered, transaction_id,
+            aggregate_key, transaction_on, original_transaction_id, customer_id,
+            transaction_currency, program_amount, program_currency
+        FROM settlement_changes WHERE earning_type = 'coop'
+    )
+    SELECT coalesce(transaction_id, aggregate_key), transaction_on::VARCHAR,
+        coalesce('reverses ' || original_transaction_id, 'co-op'), customer_id,
+        any_value(base)::VARCHAR, transaction_currency, any_value(earning_amount)::VARCHAR,
+        transaction_currency, sum(program_amount)::DECIMAL(18, 3)::VARCHAR, parts.program_currency
+    FROM parts JOIN coop_fund USING (program, participant_id, fund_half)
+    JOIN determinations ON determinations.program = parts.program
+        AND subject = participant_id AND \"window\" = fund_half AND kind = 'coop_threshold'
+    WHERE parts.program = ? AND participant_id = ?
+        AND strftime(half_until - INTERVAL 1 DAY, '%Y-%m') = ?
+        AND greatest(determinations.cycle, coalesce(entered, strftime(
+            (period || '-01')::DATE + to_months(datediff('month', half_until - INTERVAL 1 DAY,
+                (determinations.cycle || '-01')::DATE)::INTEGER), '%Y-%m'))) BETWEEN ? AND ?
+    GROUP BY transaction_id, aggregate_key, transaction_on, original_transaction_id, customer_id,
+        transaction_currency, parts.program_currency, entered
+    HAVING sum(program_amount) <> 0
+    ORDER BY abs(sum(program_amount)) DESC, 1, original_transaction_id";
 
 /// The part of a claim that a payment pays, and the parts of it that were refused.
 const CLAIM_ROWS: &str = "
@@ -258,6 +303,12 @@ fn item(
         period,
         lever,
     ];
+    let kind = items.cell(row, "kind");
+    if kind != "regular" {
+        let cycles = [kind, items.cell(row, "origin_cycle"), payment.cell(0, "cycle")];
+        let key = [&key[..], &cycles[..]].concat();
+        return Ok(vec![changes(connection, items, row, &key, lines)?]);
+    }
     let name = format!("{period} {lever}");
     let mut rates = Section::of(
         connection,
@@ -281,6 +332,24 @@ fn item(
     transactions.add("is the item", &transactions.total("program_amount"), amount, currency);
     shorten(&mut transactions, lines);
     Ok(vec![rates, transactions])
+}
+
+/// What became known after the cycle of its month was closed, and what it corrects.
+fn changes(
+    connection: &Connection,
+    items: &Section,
+    row: usize,
+    key: &[&str],
+    lines: usize,
+) -> Result<Section> {
+    let of = |name: &str| items.cell(row, name);
+    let name = format!("{} {} {}", of("period"), of("lever"), of("kind"));
+    let (place, title) = (format!("changes {name}"), format!("{name}: after the close"));
+    let mut changes = Section::of(connection, &place, &title, CHANGE_NAMES, CHANGES, key)?;
+    let total = changes.total("program_amount");
+    changes.add("is the item", &total, of("program_amount"), of("program_currency"));
+    shorten(&mut changes, lines);
+    Ok(changes)
 }
 
 fn shorten(transactions: &mut Section, lines: usize) {

@@ -1,6 +1,7 @@
 //! From a format file as written to the checked [`Format`].
 
 use super::check::{check_names, check_table, convert_of};
+use super::plausible::plausible_of;
 use super::raw;
 use super::{Encoding, Format, FormatColumn, Identity, Target};
 use crate::error::Result;
@@ -52,6 +53,7 @@ impl Format {
                 .flat_map(|partners| partners.get_ref().absent.iter().cloned())
                 .collect(),
             link,
+            plausible: plausible_of(&named)?,
         })
     }
 }
@@ -64,7 +66,7 @@ pub(super) struct Named<'a> {
 
 impl Named<'_> {
     /// The position of a column that the file names.
-    fn position(&self, name: &Text) -> Result<usize> {
+    pub(super) fn position(&self, name: &Text) -> Result<usize> {
         self.raw
             .column
             .iter()
@@ -78,11 +80,11 @@ impl Named<'_> {
             })
     }
 
-    fn all(&self, names: &[Text]) -> Result<Vec<usize>> {
+    pub(super) fn all(&self, names: &[Text]) -> Result<Vec<usize>> {
         names.iter().map(|name| self.position(name)).collect()
     }
 
-    fn optional(&self, name: Option<&Text>) -> Result<Option<usize>> {
+    pub(super) fn optional(&self, name: Option<&Text>) -> Result<Option<usize>> {
         name.map(|name| self.position(name)).transpose()
     }
 

@@ -27,7 +27,24 @@ pub(super) struct Format {
     pub partners: Option<Spanned<Partners>>,
     pub refund: Option<Refund>,
     #[serde(default)]
+    pub plausible: Vec<Plausible>,
+    #[serde(default)]
     pub column: Vec<Column>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plausible {
+    pub column: Text,
+    #[serde(default)]
+    pub sum: Vec<Text>,
+    #[serde(default)]
+    pub less: Vec<Text>,
+    #[serde(default)]
+    pub any_of: Vec<Text>,
+    pub price: Option<Text>,
+    pub quantity: Option<Text>,
+    pub exchange_rate: Option<Text>,
 }
 
 #[derive(Deserialize)]

@@ -227,7 +227,7 @@ fn wrong_formats_are_found_on_load() {
 const JOBS: &[(&str, &str, &str)] = &[
     ("warehouse =", "warehouses =", "unknown field `warehouses`"),
     (
-        "programs = \"programs/*.toml\"",
+        "programs = \"programs/csp-*.toml\"",
         "programs = \"no/*.toml\"",
         "expected program files, found none at `no/*.toml`",
     ),
@@ -292,7 +292,7 @@ fn wrong_jobs_are_found_on_load() {
     let job = Job::load(&path).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(job.limits.memory_bytes, 4 << 30);
     assert!(job.limits.threads > 0);
-    assert_eq!(job.sources.len(), 14);
+    assert_eq!(job.sources.len(), 15);
     assert_eq!(job.programs.len(), 3);
 }
 

@@ -37,6 +37,7 @@ fn trailing_revenue_has_a_window_and_a_weekday() {
         draws: DataRole::Billing,
         product_groups: Vec::new(),
         follow: Follow::Location,
+        redecide: Redecide::UntilClose,
     };
     assert_eq!(requirement.conditions[0].kind, ConditionKind::TrailingRevenue(trailing));
     let program = read(

@@ -3,7 +3,7 @@
 create table postings as
 select program, participant_id as participant, earning_type, lever, period, fund_half,
        sum(program_amount)::decimal(18,3) as amount, count(*) as earnings
-from read_parquet(['{out}/earnings/*.parquet', '{out}/earnings_refunds/*.parquet'])
+from read_parquet('{out}/earnings*/*.parquet')
 group by all;
 
 create table cycles as

@@ -3,58 +3,32 @@
 copy (
     with outcomes as ({earned_lines}),
     typed as (
-        select *, unnest(case when share_n = {one_share} then ['rebate']
-                              when share_n = 0 then ['coop'] else ['rebate', 'coop'] end)
-                  as earning_type
-        from outcomes
+        select *, unnest(types) as earning_type from outcomes
     )
     select {earning_columns}
     from (
         select *, null::text as original_transaction_id, transaction_on as on_day,
                period as own_period, payment_month as own_month, base as own_base,
-               case earning_type when 'rebate' then rebate else earned - rebate end * unit
-                   as amount_n,
-               case earning_type when 'rebate' then program_rebate
-                    else program_earned - program_rebate end * program_unit as program_n
+               case earning_type when 'coop' then earned - rebate else rebate end * unit as gross_n,
+               gross_n as amount_n,
+               case earning_type when 'coop' then program_earned - program_rebate
+                    else program_rebate end * program_unit as program_n
         from typed
     )
 ) to '{out}/earnings' ({format});
 
 copy (
-    with outcomes as ({refunded_lines} and eligible),
-    steps as (
-        select o.* exclude (transaction_id, customer_id, transaction_on, period, payment_month,
-                            earned, rebate, program_earned, program_rebate),
-               o.period as original_period, n.transaction_id, n.customer_id,
-               n.transaction_on, d.period,
-               strftime(strptime(d.period || '-01', '%Y-%m-%d') + to_months(g.months_after), '%Y-%m')
-                   as payment_month,
-               o.transaction_id as original_transaction_id, p.before, p.cumulated,
-               (p.before - p.cumulated)::decimal(14,0) * 0.001::decimal(4,3) as own_base,
-               rdiv(o.earned::hugeint * p.before, p.base) - rdiv(o.earned::hugeint * p.cumulated, p.base) as earned,
-               rdiv(o.rebate::hugeint * p.before, p.base) - rdiv(o.rebate::hugeint * p.cumulated, p.base) as rebate,
-               rdiv(o.program_earned::hugeint * p.before, p.base)
-                   - rdiv(o.program_earned::hugeint * p.cumulated, p.base) as program_earned,
-               rdiv(o.program_rebate::hugeint * p.before, p.base)
-                   - rdiv(o.program_rebate::hugeint * p.cumulated, p.base) as program_rebate
-        from outcomes o join pieces p on p.original = o.transaction_id
-        join negatives n on n.transaction_id = p.id
-        join days d on d.day = n.transaction_on
-        join programs g on g.program = o.program
-    ), typed as (
-        select *, unnest(case when share_n = {one_share} then ['rebate']
-                              when share_n = 0 then ['coop'] else ['rebate', 'coop'] end)
-                  as earning_type
-        from steps
+    with typed as (
+        select * exclude (customer_id), refund_customer_id as customer_id,
+               unnest(types) as earning_type
+        from reversals {beyond_reversals}
     )
     select {earning_columns}
     from (
-        select * exclude (period), original_period as period, transaction_on as on_day,
-               period as own_period, payment_month as own_month,
-               (case earning_type when 'rebate' then rebate else earned - rebate end * unit)::bigint
-                   as amount_n,
-               (case earning_type when 'rebate' then program_rebate
-                     else program_earned - program_rebate end * program_unit)::bigint as program_n
+        select *, case earning_type when 'coop' then earned - rebate else rebate end * unit as gross_n,
+               gross_n as amount_n,
+               case earning_type when 'coop' then program_earned - program_rebate
+                    else program_rebate end * program_unit as program_n
         from typed
     )
 ) to '{out}/earnings_refunds' ({format});
@@ -63,11 +37,10 @@ create table omitted as
 with outcome as (
     select y.pair, y.segment, y.role, y.partner, p.product,
            case when y.program is null then 'NO_PROGRAM'
-                when count(c.lever) = 0 then 'NO_LEVER'
-                else any_value(y.unmapped) end as reason
+                when c.place is null then 'NO_LEVER' else y.unmapped end as reason
     from payees y cross join products p
-    left join cover c on c.place = (p.product + y.segment) * 4 + y.role_no and c.program = y.program
-    group by y.pair, y.segment, y.role, y.partner, y.program, p.product
+    left join (select distinct place, program from cover) c
+      on c.place = (p.product + y.segment) * 4 + y.role_no and c.program = y.program
 ), whole as (
     select *, bool_and(reason is not null) over (partition by pair, segment, product) as whole
     from outcome
@@ -86,7 +59,7 @@ select t.* from {own} t semi join (
     union
     select distinct y.pair * 1000000 + c.product + y.segment
     from paid y join cover c on c.segment = y.segment and c.role = y.role and c.program = y.program
-    where not (len(y.reasons) = 0 and c.in_term and y.known)
+    where not (y.eligible and c.in_term)
 ) o on o.place = t.pair * 1000000 + t.product + t.segment;
 
 copy (
@@ -100,14 +73,14 @@ copy (
 ) to '{out}/unearned' ({format});
 
 copy (
-    with outcomes as ({refunded_lines}),
+    with outcomes as ({refunded_outcomes}),
     refused as (select * from outcomes where not eligible)
     select o.program, o.term, o.lever, d.period, n.transaction_on, o.participant as participant_id,
            o.partner as earning_participant_id, o.role, n.source, n.transaction_id,
            o.transaction_id as original_transaction_id, n.customer_id, o.product_group,
            n.transaction_currency,
            ((p.before - p.cumulated)::decimal(14,0) * 0.001::decimal(4,3))::decimal(38,12) as base,
-           case when o.in_term then
+           case when o.in_term and not o.has_measure then
                (((rdiv(o.earned::hugeint * p.before, p.base)
                    - rdiv(o.earned::hugeint * p.cumulated, p.base)) * o.unit)::decimal(14,0)
                 * 0.001::decimal(4,3))::decimal(38,12) end as forgone_amount,

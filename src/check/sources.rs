@@ -1,0 +1,216 @@
+//! Whether exports agree with each other and with how their vendor computes them. In: the job's sources and
+//! a connection over a snapshot. Out: doubts with file and record.
+
+use super::doubt::Doubt;
+use super::program_tables;
+use crate::error::Result;
+use crate::ingest::plausible::{By, Plausible, Way};
+use crate::ingest::{Record, reread};
+use crate::job::{Job, Source};
+use crate::query::text_rows;
+use duckdb::Connection;
+use earnest_core::decimal::{
+    AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, Rounding, format, power_of_ten, rescale, round_factors,
+};
+use earnest_core::{Error, currency, invoice};
+use std::collections::BTreeMap;
+
+/// Doubts shown per source and column; what follows them is counted.
+const SHOWN: u64 = 20;
+
+/// Records whose columns are not what the vendor's formulas make of the others. Records that lack one of
+/// the numbers, or have one that staging rejects, are not asked.
+///
+/// # Errors
+/// If a file can't be read.
+pub fn plausible(job: &Job) -> Result<Vec<Doubt>> {
+    let mut doubts = Vec::new();
+    for source in job.sources.iter().filter(|source| !source.format.plausible.is_empty()) {
+        let mut found: BTreeMap<usize, u64> = BTreeMap::new();
+        reread(source, |record| {
+            for (place, rule) in source.format.plausible.iter().enumerate() {
+                let Some(message) = implausible(source, rule, record) else { continue };
+                let count = found.entry(place).or_default();
+                *count += 1;
+                if *count <= SHOWN {
+                    let remedy = "ask whoever exports; what is staged is the export's own number";
+                    doubts.push(Doubt {
+                        record: Some(record.number),
+                        ..Doubt::warning(record.file, message, remedy)
+                    });
+                }
+            }
+        })?;
+        for (place, count) in found.into_iter().filter(|(_, count)| *count > SHOWN) {
+            let column = &source.format.columns[source.format.plausible[place].column].name;
+            let message = format!(
+                "expected `{column}` as its formula gives it, found {} more records where it isn't",
+                count - SHOWN
+            );
+            doubts.push(Doubt::warning(&source.name, message, "ask whoever exports"));
+        }
+    }
+    doubts.sort();
+    Ok(doubts)
+}
+
+/// What is wrong with a record by a rule, if something is.
+fn implausible(source: &Source, rule: &Plausible, record: &Record) -> Option<String> {
+    let code =
+        source.format.target("transaction_currency").map(|target| record.text(target.column));
+    let decimals = currency::minor_units(code.unwrap_or_default())?;
+    let name = |column: usize| source.format.columns[column].name.as_str();
+    let amount = |column: usize| record.number(column, AMOUNT_SCALE, AMOUNT_SCALE);
+    let found = amount(rule.column)?;
+    let text = |value: i128| format(value, AMOUNT_SCALE, 0);
+    match &rule.by {
+        By::Sum { plus, less } => {
+            // A blank part is none.
+            let part = |column: &usize| {
+                if record.text(*column).is_empty() { Some(0) } else { amount(*column) }
+            };
+            let sum = |columns: &[usize]| columns.iter().map(part).sum::<Option<i128>>();
+            let expected = sum(plus)? - sum(less)?;
+            let names = |columns: &[usize], with: &str| {
+                columns.iter().map(|column| name(*column)).collect::<Vec<_>>().join(with)
+            };
+            let mut parts = names(plus, " + ");
+            if !less.is_empty() {
+                parts = format!("{parts} − {}", names(less, " − "));
+            }
+            (found != expected).then(|| {
+                format!(
+                    "expected `{}` {} = {parts}, found {}",
+                    name(rule.column),
+                    text(expected),
+                    text(found)
+                )
+            })
+        }
+        By::Price { any_of, price, quantity, exchange_rate } => {
+            record.number(rule.column, decimals, AMOUNT_SCALE)?;
+            let rate = match exchange_rate {
+                Some(column) if !record.text(*column).is_empty() => {
+                    record.number(*column, RATE_SCALE, RATE_SCALE)?
+                }
+                _ => power_of_ten(RATE_SCALE),
+            };
+            let price_of = record.number(*price, EXACT_SCALE, EXACT_SCALE)?;
+            let quantity_of = amount(*quantity)?;
+            let of = |way: &Way| of_price(*way, price_of, quantity_of, rate, decimals).ok();
+            let expected: Vec<Vec<i128>> = any_of.iter().map(of).collect::<Option<_>>()?;
+            if expected.iter().flatten().any(|expected| *expected == found) {
+                return None;
+            }
+            let mut all: Vec<String> = expected.into_iter().flatten().map(text).collect();
+            all.dedup();
+            Some(format!(
+                "expected `{}` {} from `{}` {} × `{}` {}{}, found {}",
+                name(rule.column),
+                all.join(" or "),
+                name(*price),
+                record.text(*price),
+                name(*quantity),
+                record.text(*quantity),
+                exchange_rate
+                    .filter(|column| !["", "1"].contains(&record.text(*column)))
+                    .map(|column| format!(" × `{}` {}", name(column), record.text(column)))
+                    .unwrap_or_default(),
+                text(found)
+            ))
+        }
+    }
+}
+
+/// Amounts that a formula may give, at amount scale.
+fn of_price(
+    way: Way,
+    price: i128,
+    quantity: i128,
+    rate: i128,
+    decimals: u32,
+) -> std::result::Result<Vec<i128>, Error> {
+    let widened = |amount: i128| rescale(amount, decimals, AMOUNT_SCALE, Rounding::default());
+    match way {
+        Way::Cut(formula) => {
+            Ok(vec![widened(invoice::line_subtotal(formula, price, quantity, rate, decimals)?)?])
+        }
+        Way::Nearest => {
+            let factors = [(price, EXACT_SCALE), (quantity, AMOUNT_SCALE), (rate, RATE_SCALE)];
+            let by = |rounding| widened(round_factors(&factors, decimals, rounding)?);
+            let mut near = vec![by(Rounding::default())?, by(Rounding::HalfEven)?];
+            near.dedup();
+            Ok(near)
+        }
+    }
+}
+
+/// Invoice × product × currency whose usage detail doesn't add up to what the invoice bills. Invoices
+/// of which no billing line was delivered can't be tied; nor can billed products in months of which no
+/// detail was delivered at all.
+const UNTIED: &str = "
+    WITH lines AS (
+        SELECT invoice_number, product_id, transaction_currency, period, data_role, base, source_file,
+            record
+        FROM transactions_in_force WHERE invoice_number IS NOT NULL AND product_id IS NOT NULL
+    ),
+    detail AS (
+        SELECT invoice_number, product_id, transaction_currency, sum(base) AS used, count(*) AS lines,
+            min_by(source_file, (source_file, record)) AS file,
+            min_by(record, (source_file, record)) AS record
+        FROM lines WHERE data_role = 'detail' GROUP BY ALL
+    ),
+    months AS (
+        SELECT DISTINCT product_id, transaction_currency, period FROM lines WHERE data_role = 'detail'
+    ),
+    invoices AS (SELECT DISTINCT invoice_number FROM lines WHERE data_role = 'billing'),
+    billing AS (
+        SELECT invoice_number, product_id, transaction_currency, sum(base) AS billed,
+            min_by(source_file, (source_file, record)) AS file,
+            min_by(record, (source_file, record)) AS record
+        FROM lines SEMI JOIN months USING (product_id, transaction_currency, period)
+        WHERE data_role = 'billing' GROUP BY ALL
+    ),
+    tied AS (
+        SELECT invoice_number, product_id, transaction_currency AS currency, lines,
+            coalesce(billed, 0) AS billed, coalesce(used, 0) AS used,
+            coalesce(billing.file, detail.file) AS file,
+            coalesce(billing.record, detail.record) AS record
+        FROM billing FULL JOIN (FROM detail SEMI JOIN invoices USING (invoice_number)) AS detail
+            USING (invoice_number, product_id, transaction_currency)
+    )
+    SELECT file, record::VARCHAR, concat('invoice ', invoice_number, ', product ', product_id,
+            ': expected usage of ', currency, ' ', trim_zeros(billed), ' as it bills, found ',
+            coalesce(lines, 0), ' lines of ', trim_zeros(used)),
+        -- Each line of usage is cut at the minor unit.
+        (abs(billed - used) <= coalesce(lines, 0) * power_of(currency))::VARCHAR
+    FROM tied WHERE abs(billed - used) * 2 >= power_of(currency)
+    ORDER BY ALL";
+
+const MACROS: &str = "
+    CREATE OR REPLACE TEMP MACRO trim_zeros(amount) AS
+        regexp_replace(amount::DECIMAL(38, 12)::VARCHAR, '(\\.\\d\\d\\d*?)0+$', '\\1');
+    CREATE OR REPLACE TEMP MACRO power_of(currency) AS
+        CASE minor_units(currency) WHEN 0 THEN 1 WHEN 2 THEN 0.01 ELSE 0.001 END::DECIMAL(18, 3)";
+
+/// Whether detail ties to billing.
+///
+/// # Errors
+/// If DuckDB breaks.
+pub fn tied(connection: &Connection) -> Result<Vec<Doubt>> {
+    program_tables::load(connection, &[])?;
+    connection.execute_batch(MACROS)?;
+    let rows = text_rows(connection, UNTIED, &[])?;
+    let doubts = rows.into_iter().map(|row| {
+        let mut cells = row.into_iter().map(Option::unwrap_or_default);
+        let mut next = || cells.next().unwrap_or_default();
+        let (file, record, message, by_rounding) = (next(), next(), next(), next());
+        let remedy = if by_rounding == "true" {
+            "no more than what the vendor's cutting of each line explains; else ask for the missing part"
+        } else {
+            "a part of the usage or of the invoice is missing or stale: ask for both of the month again"
+        };
+        Doubt { record: record.parse().ok(), ..Doubt::warning(file, message, remedy) }
+    });
+    Ok(doubts.collect())
+}

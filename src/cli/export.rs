@@ -1,0 +1,59 @@
+//! `earnest export`: files for other systems.
+
+use super::close::by;
+use super::{Done, Global, output};
+use crate::close::{Act, Request, export};
+use crate::error::{Error, Result};
+use crate::run::RunOptions;
+use chrono::Utc;
+use earnest_core::calendar::Period;
+use std::path::PathBuf;
+
+/// Write the payment orders of a closed cycle as CSV, for the bank or the ERP
+///
+/// One record per order, then one per currency with the sums. The batch has an id; exported again, ids
+/// are the same and `duplicate` says `yes`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The payment month, YYYY-MM
+    #[arg(long, value_name = "CYCLE")]
+    payment_orders: Period,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+pub fn execute(global: &Global, args: &Args) -> Result<Done> {
+    let now = Utc::now();
+    let exported = export(
+        &Request {
+            run: RunOptions {
+                pipeline: global.pipeline.clone(),
+                warehouse: global.warehouse.clone(),
+                out: None,
+                as_of: now.date_naive(),
+                dry_run: false,
+                full: false,
+                threads: None,
+                buckets: None,
+                started_at: now,
+                fault: None,
+            },
+            cycle: args.payment_orders,
+            act: Act::Close,
+            by: by(now)?,
+        },
+        &args.out.display().to_string(),
+    )?;
+    std::fs::write(&args.out, &exported.csv).map_err(|error| Error::io(&args.out, &error))?;
+    let again = if exported.duplicate { ", exported before" } else { "" };
+    output::line(&format!(
+        "cycle {}: batch {}, {} orders{again}",
+        args.payment_orders, exported.batch_id, exported.done.event.orders
+    ));
+    let attention = &exported.done.attention;
+    for line in attention {
+        tracing::warn!("needs attention: {line}");
+    }
+    Ok(if attention.is_empty() && !exported.duplicate { Done::Well } else { Done::Attention })
+}

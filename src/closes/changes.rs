@@ -1,0 +1,282 @@
+//! What changed in earnings whose cycle is closed. In: the files that the closes settled, what was
+//! changed since, and the files of earnings now. Out: differences, earning by earning; each enters the
+//! oldest open cycle. Files that are the same cost nothing.
+
+use super::attributes::{self, Attributes, MEASURED};
+use super::mapping;
+use crate::columns;
+use crate::error::{Error, Result};
+use crate::ingest::read_columns;
+use crate::schema::EARNINGS;
+use crate::warehouse::{DataFile, Store};
+use arrow::array::RecordBatch;
+use earnest_core::calendar::Period;
+use earnest_core::earning::EntryKind;
+use earnest_core::program::Program;
+use earnest_core::reason::AdjustmentReason;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A difference to what was settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub earning_id: u128,
+    pub attributes: Attributes,
+    pub period: Period,
+    /// The cycle that it enters.
+    pub cycle: Period,
+    pub kind: EntryKind,
+    pub cause: AdjustmentReason,
+    /// The cycle that settled the earning first.
+    pub corrects: Option<Period>,
+    /// In program currency, at money scale; `None`: it never was settled.
+    pub settled_before: Option<i128>,
+    /// `None`: it is gone.
+    pub earned_now: Option<i128>,
+}
+
+impl Change {
+    /// What enters the cycle.
+    #[must_use]
+    pub fn amount(&self) -> i128 {
+        self.earned_now.unwrap_or_default() - self.settled_before.unwrap_or_default()
+    }
+}
+
+/// A file of earnings that the close of a cycle settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledFile {
+    pub cycle: Period,
+    pub period: Period,
+    pub file: DataFile,
+}
+
+/// What is compared.
+pub struct Compared<'a> {
+    pub programs: &'a [Program],
+    pub store: &'a Store,
+    pub settled: &'a [SettledFile],
+    /// Changes that closed cycles settled.
+    pub changes: &'a [Change],
+    /// Files of earnings now, by period.
+    pub now: &'a BTreeMap<Period, Vec<&'a DataFile>>,
+    pub last_closed: Period,
+}
+
+/// Every difference, by period and earning.
+///
+/// # Errors
+/// If a file can't be read, or settled earnings belong to no program of the job.
+pub fn find(compared: &Compared) -> Result<Vec<Change>> {
+    let mut periods: BTreeSet<Period> = compared.now.keys().copied().collect();
+    periods.extend(compared.settled.iter().map(|settled| settled.period));
+    periods.extend(compared.changes.iter().map(|change| change.period));
+    let periods: Vec<Period> = periods.into_iter().collect();
+    let found = periods
+        .into_par_iter()
+        .map(|period| Unit::of(compared, period).differences())
+        .collect::<Result<Vec<_>>>()?;
+    let mut found: Vec<Change> = found.into_iter().flatten().collect();
+    mapping::pair(&mut found);
+    Ok(found)
+}
+
+/// One period.
+struct Unit<'a> {
+    compared: &'a Compared<'a>,
+    period: Period,
+    settled: Vec<&'a SettledFile>,
+    changes: Vec<&'a Change>,
+    now: &'a [&'a DataFile],
+}
+
+/// How much of an earning is settled, and by which cycle first.
+#[derive(Clone, Copy)]
+struct Settled {
+    amount: i128,
+    first: Period,
+}
+
+impl<'a> Unit<'a> {
+    fn of(compared: &'a Compared<'a>, period: Period) -> Unit<'a> {
+        Unit {
+            compared,
+            period,
+            settled: compared.settled.iter().filter(|file| file.period == period).collect(),
+            changes: compared.changes.iter().filter(|change| change.period == period).collect(),
+            now: compared.now.get(&period).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// The closed cycle in which the period is due, if it is closed, by program.
+    fn due(&self) -> HashMap<&'a str, Period> {
+        let programs = self.compared.programs.iter();
+        let due = programs.map(|program| (&*program.program, program.due_cycle(self.period)));
+        due.filter(|(_, cycle)| *cycle <= self.compared.last_closed).collect()
+    }
+
+    /// True if the files now are those that were settled, and nothing changed since.
+    fn is_unchanged(&self, due: &HashMap<&str, Period>) -> bool {
+        let paths = |cycle: Option<Period>| -> BTreeSet<&str> {
+            let settled = self.settled.iter().filter(|file| cycle == Some(file.cycle));
+            match cycle {
+                Some(_) => settled.map(|file| &*file.file.path).collect(),
+                None => self.now.iter().map(|file| &*file.path).collect(),
+            }
+        };
+        let now = paths(None);
+        let mut cycles: BTreeSet<Period> = due.values().copied().collect();
+        cycles.extend(self.settled.iter().map(|file| file.cycle));
+        self.changes.is_empty() && cycles.into_iter().all(|cycle| paths(Some(cycle)) == now)
+    }
+
+    fn differences(&self) -> Result<Vec<Change>> {
+        let due = self.due();
+        if self.is_unchanged(&due) {
+            return Ok(Vec::new());
+        }
+        let mut settled = self.settled()?;
+        let mut found: HashMap<u128, (Option<Settled>, i128)> = HashMap::new();
+        for file in self.now {
+            self.read(file, MEASURED, |rows| {
+                let programs = columns::text(rows, "program")?;
+                let (ids, amounts) = (attributes::ids(rows)?, attributes::amounts(rows)?);
+                for row in 0..rows.num_rows() {
+                    if !due.contains_key(programs.value(row)) {
+                        continue;
+                    }
+                    let (id, amount) = (attributes::id(ids, row), amounts.value(row));
+                    let before = settled.remove(&id);
+                    if before.map_or(0, |before| before.amount) != amount {
+                        found.insert(id, (before, amount));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        settled.retain(|_, before| before.amount != 0);
+        let mut changes = self.changed(&found)?;
+        changes.extend(self.gone(settled)?);
+        changes.sort_by_key(|change| change.earning_id);
+        Ok(changes)
+    }
+
+    /// What is settled of every earning.
+    fn settled(&self) -> Result<HashMap<u128, Settled>> {
+        let mut settled: HashMap<u128, Settled> = HashMap::new();
+        for file in &self.settled {
+            self.read(&file.file, MEASURED, |rows| {
+                let programs = columns::text(rows, "program")?;
+                let (ids, amounts) = (attributes::ids(rows)?, attributes::amounts(rows)?);
+                for row in 0..rows.num_rows() {
+                    if self.due_of(programs.value(row))? == file.cycle {
+                        let amount = amounts.value(row);
+                        let one = Settled { amount, first: file.cycle };
+                        settled.insert(attributes::id(ids, row), one);
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        for change in &self.changes {
+            let first = change.cycle;
+            let one = settled.entry(change.earning_id).or_insert(Settled { amount: 0, first });
+            one.amount += change.amount();
+        }
+        Ok(settled)
+    }
+
+    fn due_of(&self, program: &str) -> Result<Period> {
+        let mut programs = self.compared.programs.iter();
+        let program = programs.find(|ours| ours.program == program).ok_or_else(|| {
+            let message =
+                format!("program `{program}`: expected it in the job, it has closed cycles");
+            Error::usage(message).hint("bring its program file back; a closed cycle stays")
+        })?;
+        Ok(program.due_cycle(self.period))
+    }
+
+    /// Earnings that are there, with another amount than was settled.
+    fn changed(&self, found: &HashMap<u128, (Option<Settled>, i128)>) -> Result<Vec<Change>> {
+        let mut changes = Vec::with_capacity(found.len());
+        let files = self.now.iter().filter(|_| !found.is_empty());
+        for file in files {
+            self.read(file, attributes::NAMES, |rows| {
+                let ids = attributes::ids(rows)?;
+                for row in 0..rows.num_rows() {
+                    let id = attributes::id(ids, row);
+                    if let Some((before, amount)) = found.get(&id) {
+                        let attributes = Attributes::read(rows, row)?;
+                        changes.push(self.change(id, attributes, *before, Some(*amount)));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(changes)
+    }
+
+    /// Earnings that were settled and are no more.
+    fn gone(&self, mut settled: HashMap<u128, Settled>) -> Result<Vec<Change>> {
+        let mut changes = Vec::with_capacity(settled.len());
+        // What came after the close stands among the changes.
+        for change in self.changes.iter().rev() {
+            if let Some(before) = settled.remove(&change.earning_id) {
+                let attributes = change.attributes.clone();
+                changes.push(self.change(change.earning_id, attributes, Some(before), None));
+            }
+        }
+        for file in &self.settled {
+            if settled.is_empty() {
+                break;
+            }
+            self.read(&file.file, attributes::NAMES, |rows| {
+                let ids = attributes::ids(rows)?;
+                for row in 0..rows.num_rows() {
+                    let id = attributes::id(ids, row);
+                    let Some(before) = settled.get(&id).copied() else { continue };
+                    if before.first == file.cycle {
+                        settled.remove(&id);
+                        let attributes = Attributes::read(rows, row)?;
+                        changes.push(self.change(id, attributes, Some(before), None));
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(changes)
+    }
+
+    fn change(
+        &self,
+        earning_id: u128,
+        attributes: Attributes,
+        before: Option<Settled>,
+        now: Option<i128>,
+    ) -> Change {
+        let (kind, cause) = match before {
+            None => (EntryKind::Late, AdjustmentReason::PreviousPeriod),
+            Some(_) => (EntryKind::Adjustment, AdjustmentReason::OpsAdjustment),
+        };
+        Change {
+            earning_id,
+            attributes,
+            period: self.period,
+            cycle: self.compared.last_closed.plus(1),
+            kind,
+            cause,
+            corrects: before.map(|before| before.first),
+            settled_before: before.map(|before| before.amount),
+            earned_now: now,
+        }
+    }
+
+    fn read(
+        &self,
+        file: &DataFile,
+        names: &[&str],
+        each: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        read_columns(&self.compared.store.path(&file.path), &EARNINGS, names, each)
+    }
+}

@@ -1,0 +1,221 @@
+//! Closed cycles. In: a snapshot's events of closing and what it keeps of closed cycles. Out: up to
+//! which cycle all is closed; how each account's balance moved in them, as recorded; and what changed
+//! since in earnings that they settled, as postings of the oldest open cycle.
+//!
+//! Nothing of a closed cycle is calculated again. Its files stay in the snapshot as they are, and later
+//! cycles go on from what they say.
+
+mod attributes;
+mod changes;
+pub mod events;
+pub mod kept;
+mod known;
+mod mapping;
+mod outcomes;
+mod table;
+
+pub use changes::{Change, SettledFile};
+pub use events::{By, Event, State};
+pub use known::Known;
+pub use outcomes::{Forfeited, Outcome};
+
+use crate::eligibility::Frozen;
+use crate::error::Result;
+use crate::schema::{EARNINGS, SETTLED_EARNINGS};
+use crate::warehouse::{DataFile, Snapshot, Store};
+use arrow::array::RecordBatch;
+use changes::Compared;
+use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::earning::{EarningType, EntryKind, Posting};
+use earnest_core::program::Program;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Everything that later cycles need of closed ones.
+#[derive(Default)]
+pub struct Closed {
+    /// Cycles up to and with it are closed; `None`: none is.
+    pub last: Option<Period>,
+    settled: Vec<SettledFile>,
+    /// Changes that closed cycles settled.
+    changes: Vec<Change>,
+    outcomes: HashMap<(usize, EarningType, String), BTreeMap<Period, Outcome>>,
+    thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
+    /// Trailing revenue that was reached, for good.
+    pub revenue: Vec<Frozen>,
+}
+
+/// What was decided for good of a half's co-op.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    pub cycle: Period,
+    pub qualified: bool,
+    pub measured: i128,
+    /// Its row is a closed cycle's, which stays; else it is published again.
+    pub kept: bool,
+}
+
+impl Closed {
+    /// Reads what a snapshot keeps, and what the `previous` one decided that is never decided again.
+    /// `programs` are those of the job.
+    ///
+    /// # Errors
+    /// If a file of a closed cycle is damaged, or names a program that the job lacks.
+    pub fn read(
+        store: &Store,
+        kept: &Snapshot,
+        previous: Option<&Snapshot>,
+        programs: &[Program],
+    ) -> Result<Closed> {
+        let events = events::read(store, kept)?;
+        let mut closed = Closed::default();
+        if let Some(last) = kept::in_force(&events).into_keys().next_back() {
+            closed = Closed::through(last, store, kept, programs)?;
+        }
+        if let Some(previous) = previous {
+            outcomes::decided_before(store, previous, programs, &mut closed)?;
+        }
+        Ok(closed)
+    }
+
+    fn through(
+        last: Period,
+        store: &Store,
+        kept: &Snapshot,
+        programs: &[Program],
+    ) -> Result<Closed> {
+        kept::verify(store, kept)?;
+        let mut closed = Closed {
+            last: Some(last),
+            settled: settled_files(kept)?,
+            changes: table::read(store, kept)?,
+            ..Closed::default()
+        };
+        outcomes::read(store, kept, programs, &mut closed)?;
+        Ok(closed)
+    }
+
+    /// True if a cycle is closed.
+    #[must_use]
+    pub fn is_closed(&self, cycle: Period) -> bool {
+        self.last.is_some_and(|last| cycle <= last)
+    }
+
+    /// How an account's balance moved in closed cycles, and what it forfeited.
+    #[must_use]
+    pub fn outcomes(
+        &self,
+        program: usize,
+        earning_type: EarningType,
+        participant: &str,
+    ) -> Option<&BTreeMap<Period, Outcome>> {
+        self.outcomes.get(&(program, earning_type, participant.to_owned()))
+    }
+
+    /// What was decided of a half's co-op for good.
+    #[must_use]
+    pub fn threshold(
+        &self,
+        program: usize,
+        participant: &str,
+        half: FiscalHalf,
+    ) -> Option<Threshold> {
+        if self.thresholds.is_empty() {
+            return None;
+        }
+        self.thresholds.get(&(program, participant.to_owned(), half)).copied()
+    }
+
+    /// What changed since in earnings that closed cycles settled. `files` are those of earnings now.
+    ///
+    /// # Errors
+    /// If a file can't be read.
+    pub fn changes(
+        &self,
+        store: &Store,
+        programs: &[Program],
+        files: &[(&'static str, DataFile)],
+    ) -> Result<Vec<Change>> {
+        let Some(last_closed) = self.last else { return Ok(Vec::new()) };
+        let mut now: BTreeMap<Period, Vec<&DataFile>> = BTreeMap::new();
+        for (_, file) in files.iter().filter(|(table, _)| *table == EARNINGS.name) {
+            now.entry(file.partition.parse()?).or_default().push(file);
+        }
+        changes::find(&Compared {
+            programs,
+            store,
+            settled: &self.settled,
+            changes: &self.changes,
+            now: &now,
+            last_closed,
+        })
+    }
+
+    /// Makes of sums of earnings what entered which cycle: what was settled as regular is what is
+    /// earned now, without all that changed since; each change is a posting of its own. Sums of the
+    /// same kind are left to be added up.
+    ///
+    /// # Errors
+    /// If a change belongs to no program of the job.
+    pub fn enter(
+        &self,
+        programs: &[Program],
+        mut earned: Vec<Posting>,
+        open: &[Change],
+    ) -> Result<Vec<Posting>> {
+        for change in self.changes.iter().chain(open) {
+            let posting = posting(programs, change)?;
+            let came = i64::from(change.earned_now.is_some());
+            let went = i64::from(change.settled_before.is_some());
+            earned.push(Posting {
+                kind: EntryKind::Regular,
+                entered: None,
+                amount: -posting.amount,
+                earnings: went - came,
+                ..posting.clone()
+            });
+            earned.push(posting);
+        }
+        Ok(earned)
+    }
+}
+
+/// Open changes as a table.
+///
+/// # Errors
+/// If an amount is too large.
+pub fn table_of(changes: &[Change]) -> Result<RecordBatch> {
+    table::write(changes)
+}
+
+/// What a change puts into its cycle.
+fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
+    let of = &change.attributes;
+    let program = outcomes::position(programs, of.text("program"))?;
+    let half = of.get("fund_half");
+    let start = programs[program].fiscal_year_start;
+    Ok(Posting {
+        program,
+        lever: Arc::from(of.text("lever")),
+        term: Arc::from(of.text("term")),
+        earning_type: of.earning_type()?,
+        participant: Arc::from(of.text("participant_id")),
+        period: change.period,
+        fund_half: half.map(|half| FiscalHalf::named(half, start)).transpose()?,
+        converted_in: None,
+        kind: change.kind,
+        entered: Some(change.cycle),
+        amount: change.amount(),
+        earnings: 1,
+    })
+}
+
+fn settled_files(kept: &Snapshot) -> Result<Vec<SettledFile>> {
+    let files = kept.files(SETTLED_EARNINGS.name).iter();
+    files
+        .map(|file| {
+            let (cycle, period) = (file.partition.parse()?, file.unit.parse()?);
+            Ok(SettledFile { cycle, period, file: file.clone() })
+        })
+        .collect()
+}

@@ -1,0 +1,214 @@
+//! What closed cycles made of balances and of co-op, as their files record it.
+
+use super::{Closed, Threshold, kept};
+use crate::columns;
+use crate::eligibility::Frozen;
+use crate::error::{Error, Result};
+use crate::ingest::read_file;
+use crate::schema::{BALANCES, DETERMINATIONS};
+use crate::warehouse::{DataFile, Snapshot, Store};
+use chrono::NaiveDate;
+use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::earning::EarningType;
+use earnest_core::program::{Program, Redecide};
+use earnest_core::waterfall::Movements;
+
+/// What a closed cycle made of a balance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub movements: Movements,
+    /// What year ends took or gave back, in order of terms.
+    pub forfeited: Vec<Forfeited>,
+}
+
+/// What a year's end took from a balance, negative if it came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forfeited {
+    pub term: String,
+    /// In program currency, at money scale.
+    pub amount: i128,
+}
+
+/// The position of a program.
+///
+/// # Errors
+/// If the job lacks it.
+pub fn position(programs: &[Program], name: &str) -> Result<usize> {
+    programs.iter().position(|program| program.program == name).ok_or_else(|| {
+        Error::usage(format!("program `{name}`: expected it in the job, it has closed cycles"))
+            .hint("bring its program file back; a closed cycle stays")
+    })
+}
+
+/// The earning type of that name.
+fn earning_type(name: &str) -> Result<EarningType> {
+    EarningType::ALL
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .ok_or_else(|| Error::broken(format!("expected `rebate`, `coop` or `fee`, found `{name}`")))
+}
+
+/// Reads the movements of balances, and what was decided for good.
+///
+/// # Errors
+/// If a file can't be read, or names a program that the job lacks.
+pub fn read(
+    store: &Store,
+    snapshot: &Snapshot,
+    programs: &[Program],
+    closed: &mut Closed,
+) -> Result<()> {
+    for path in snapshot.paths(store, BALANCES.name) {
+        for rows in read_file(&path, &BALANCES)? {
+            let text = |name| columns::text(&rows, name);
+            let (program, kind) = (text("program")?, text("earning_type")?);
+            let (participant, cycle) = (text("participant_id")?, text("cycle")?);
+            let money = |name| columns::decimal(&rows, name);
+            let (opening, earned, adjusted) =
+                (money("opening")?, money("earned")?, money("adjusted")?);
+            let (returned, transferred_in) = (money("returned")?, money("transferred_in")?);
+            let (converted_in, ordered) = (money("converted_in")?, money("ordered")?);
+            let (forfeited, escheated) = (money("forfeited")?, money("escheated")?);
+            let (written_off, recovered) = (money("written_off")?, money("recovered_outside")?);
+            let transferred_out = money("transferred_out")?;
+            for row in 0..rows.num_rows() {
+                let key = (
+                    position(programs, program.value(row))?,
+                    earning_type(kind.value(row))?,
+                    participant.value(row).to_owned(),
+                );
+                let of = closed.outcomes.entry(key).or_default();
+                of.entry(cycle.value(row).parse()?).or_default().movements = Movements {
+                    opening: opening.value(row),
+                    earned: earned.value(row),
+                    adjusted: adjusted.value(row),
+                    returned: returned.value(row),
+                    transferred_in: transferred_in.value(row),
+                    converted_in: converted_in.value(row),
+                    ordered: ordered.value(row),
+                    forfeited: forfeited.value(row),
+                    escheated: escheated.value(row),
+                    written_off: written_off.value(row),
+                    recovered_outside: recovered.value(row),
+                    transferred_out: transferred_out.value(row),
+                };
+            }
+        }
+    }
+    let files: Vec<&DataFile> = snapshot.files(DETERMINATIONS.name).iter().collect();
+    let all = |_: &Program, _: &str, _: &str| true;
+    determinations((store, &files, true), all, programs, closed)
+}
+
+/// Reads what the snapshot before decided under rules that never decide again.
+///
+/// # Errors
+/// If a file can't be read.
+pub fn decided_before(
+    store: &Store,
+    previous: &Snapshot,
+    programs: &[Program],
+    closed: &mut Closed,
+) -> Result<()> {
+    let files = previous.files(DETERMINATIONS.name).iter();
+    let open: Vec<&DataFile> = files.filter(|file| kept::cycle_of(file).is_none()).collect();
+    let never = |program: &Program, kind: &str, window: &str| {
+        program.redecides(kind, window) == Redecide::Never
+    };
+    determinations((store, &open, false), never, programs, closed)
+}
+
+/// Rows of files, those of closed cycles or others, that count.
+fn determinations(
+    (store, files, kept): (&Store, &[&DataFile], bool),
+    counts: impl Fn(&Program, &str, &str) -> bool,
+    programs: &[Program],
+    closed: &mut Closed,
+) -> Result<()> {
+    for file in files {
+        for rows in read_file(&store.path(&file.path), &DETERMINATIONS)? {
+            let text = |name| columns::text(&rows, name);
+            let (names, kind, subject) = (text("program")?, text("kind")?, text("subject")?);
+            let (window, cycle, outcome) = (text("window")?, text("cycle")?, text("outcome")?);
+            let measured = columns::decimal(&rows, "measured")?;
+            let decided_on = columns::date(&rows, "decided_on")?;
+            for row in 0..rows.num_rows() {
+                let program = match position(programs, names.value(row)) {
+                    Ok(program) => program,
+                    Err(error) if kept => return Err(error),
+                    Err(_) => continue,
+                };
+                let (kind, window) = (kind.value(row), window.value(row));
+                if !counts(&programs[program], kind, window) {
+                    continue;
+                }
+                let decided = Decided {
+                    program,
+                    kind,
+                    subject: subject.value(row).to_owned(),
+                    window,
+                    cycle: cycle.value(row).parse()?,
+                    qualified: outcome.value(row) == "qualified",
+                    measured: measured.value(row),
+                    on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
+                    kept,
+                };
+                decided.add(programs, closed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A row of `determinations`.
+struct Decided<'a> {
+    program: usize,
+    kind: &'a str,
+    subject: String,
+    window: &'a str,
+    cycle: Period,
+    qualified: bool,
+    measured: i128,
+    on: NaiveDate,
+    kept: bool,
+}
+
+impl Decided<'_> {
+    fn add(self, programs: &[Program], closed: &mut Closed) -> Result<()> {
+        let (cycle, qualified, kept) = (self.cycle, self.qualified, self.kept);
+        let (measured, program) = (self.measured, self.program);
+        match self.kind {
+            "coop_threshold" => {
+                let half = FiscalHalf::named(self.window, programs[program].fiscal_year_start)?;
+                let threshold = Threshold { cycle, qualified, measured, kept };
+                closed.thresholds.insert((program, self.subject, half), threshold);
+            }
+            "forfeiture" => {
+                let (term, kind) = forfeiture(self.window)?;
+                let forfeited = Forfeited { term: term.to_owned(), amount: measured };
+                let of = closed.outcomes.entry((program, kind, self.subject)).or_default();
+                of.entry(cycle).or_default().forfeited.push(forfeited);
+            }
+            _ => closed.revenue.push(Frozen {
+                program: programs[program].program.clone(),
+                subject: self.subject,
+                window: self.window.to_owned(),
+                on: self.on,
+                measured,
+                kept,
+            }),
+        }
+        Ok(())
+    }
+}
+
+/// Term and earning type of a forfeiture's window, `term/earning type/cycle`.
+fn forfeiture(window: &str) -> Result<(&str, EarningType)> {
+    let mut parts = window.rsplitn(3, '/');
+    let (_, kind, term) = (parts.next(), parts.next(), parts.next());
+    let (Some(kind), Some(term)) = (kind, term) else {
+        let rule = "expected `term/earning type/cycle` of a forfeiture";
+        return Err(Error::broken(format!("{rule}, found `{window}`")));
+    };
+    Ok((term, earning_type(kind)?))
+}
