@@ -281,6 +281,8 @@ pub(crate) fn calculate(
             product_groups: &product_groups,
             exchange_rates: &exchange_rates,
             ineligibilities: &ineligibilities,
+            memberships: &dimensions.memberships,
+            added: &closed.added,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
@@ -302,7 +304,8 @@ pub(crate) fn calculate(
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
         put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
         let known = closes::Known::read(store, previous, options.as_of)?;
-        let determinations = [decisions.determinations()?, paid.determinations];
+        let determinations =
+            [decisions.determinations()?, earned.determinations, paid.determinations];
         let determinations = determinations.map(|rows| known.since(&rows));
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;

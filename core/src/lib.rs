@@ -3,8 +3,10 @@
 
 pub mod calendar;
 pub mod caps;
+pub mod compete;
 pub mod conversion;
 pub mod currency;
+pub mod customer_add;
 pub mod decimal;
 pub mod delta;
 pub mod earning;

@@ -69,6 +69,7 @@ reasons! {
         MaximumTime = "MXTMCPMT", "The maximum earning time since the claim was reached", "nothing, the time is over";
         RefundExcess = "REFUND_EXCESS", "Refunds exceed everything they can be linked to", "check the refund against its invoice";
         NoRate = "NORATE", "No exchange rate for the currency and month", "add the rate to the exchange rate export";
+        Outranked = "OUTRANKED", "Another lever of the engagement earns on the line", "nothing, one of them earns";
     }
 }
 

@@ -52,7 +52,8 @@ WHERE NOT excess AND participant_id IS NOT NULL AND reason IS NULL;
 
 -- What baselines look at: all lines of the lever's products, whatever their day and outcome.
 CREATE OR REPLACE TEMP TABLE baseline_covers AS
-SELECT DISTINCT product_id, sku_id, data_role, transaction_on, program, lever, role
+SELECT DISTINCT product_id, sku_id, data_role, transaction_on, program, lever, role, customer_countries,
+    partner_countries
 FROM product_day_groups
 JOIN program_rate USING (product_group)
 JOIN program_lever USING (program, lever, data_role)
@@ -85,7 +86,13 @@ JOIN exchange
     ON exchange.program = covers.program
     AND exchange.transaction_currency = concerned.transaction_currency
     AND exchange.period = concerned.period
-WHERE participant_id IS NOT NULL;
+LEFT JOIN partner_places
+    ON partner_places.partner_id = concerned.partner_id
+    AND partner_places.transaction_on = concerned.transaction_on
+WHERE participant_id IS NOT NULL
+    AND (len(customer_countries) = 0
+        OR list_contains(customer_countries, concerned.customer_country))
+    AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[covers.program]));
 
 CREATE OR REPLACE TEMP TABLE revenue AS
 WITH parts AS (
@@ -220,8 +227,8 @@ steps AS (
 ),
 shared AS (
     SELECT steps.*, pays_as,
-        CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
-            AS share
+        rebate_share(pays_as, program_split.share) AS share,
+        fee_share(pays_as, program_split.fee_share) AS fee_share
     FROM steps
     JOIN program_lever USING (program, lever)
     LEFT JOIN program_split
@@ -229,5 +236,5 @@ shared AS (
         AND coalesce(program_split.from_on <= ruling_day(side, month_on), true)
         AND coalesce(ruling_day(side, month_on) < program_split.until_on, true)
 )
-SELECT *, scaled(earned, part_of(share), whole_of(share)) AS rebate
-FROM shared;
+SELECT *, fee_of(earned - rebate, share, fee_share) AS fee
+FROM (SELECT *, scaled(earned, part_of(share), whole_of(share)) AS rebate FROM shared);

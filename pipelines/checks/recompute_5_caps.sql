@@ -14,14 +14,14 @@ CREATE OR REPLACE TEMP TABLE capped_items AS
 WITH items AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, share_part, share_whole, minor,
-        program_minor, earned, rebate, program_earned, program_rebate
+        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole,
+        minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM amounts_of('capped_outcomes')
     UNION ALL BY NAME
     SELECT source, transaction_id, original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, original_period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, share_part, share_whole, minor,
-        program_minor, earned, rebate, program_earned, program_rebate
+        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole,
+        minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
     WHERE cap IS NOT NULL
 ),
@@ -59,13 +59,7 @@ CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross) AS
     divided(amount::HUGEINT * abs(credited), abs(gross))::BIGINT;
 
 CREATE OR REPLACE TEMP TABLE credited_amounts AS
-SELECT * EXCLUDE (earned, rebate, program_earned, program_rebate, part_earned, part_program_earned),
-    CASE WHEN whole THEN earned ELSE part_earned END AS earned,
-    CASE WHEN whole THEN rebate ELSE scaled(part_earned, share_part, share_whole) END AS rebate,
-    CASE WHEN whole THEN program_earned ELSE part_program_earned END AS program_earned,
-    CASE WHEN whole THEN program_rebate ELSE scaled(part_program_earned, share_part, share_whole) END
-        AS program_rebate
-FROM (
+WITH parts AS (
     SELECT *, credited = gross AS whole,
         CASE WHEN credited <> gross THEN credited_part(earned, credited, gross) END AS part_earned,
         CASE
@@ -74,7 +68,26 @@ FROM (
             ELSE credited_part(program_earned, credited, gross)
         END AS part_program_earned
     FROM capped_items
-);
+),
+split AS (
+    SELECT *, scaled(part_earned, share_part, share_whole) AS part_rebate,
+        scaled(part_program_earned, share_part, share_whole) AS part_program_rebate
+    FROM parts
+)
+SELECT * EXCLUDE (
+        earned, rebate, fee, program_earned, program_rebate, program_fee, part_earned, part_rebate,
+        part_program_earned, part_program_rebate
+    ),
+    CASE WHEN whole THEN earned ELSE part_earned END AS earned,
+    CASE WHEN whole THEN rebate ELSE part_rebate END AS rebate,
+    CASE WHEN whole THEN fee ELSE fee_of(part_earned - part_rebate, share, fee_share) END AS fee,
+    CASE WHEN whole THEN program_earned ELSE part_program_earned END AS program_earned,
+    CASE WHEN whole THEN program_rebate ELSE part_program_rebate END AS program_rebate,
+    CASE
+        WHEN whole THEN program_fee
+        ELSE fee_of(part_program_earned - part_program_rebate, share, fee_share)
+    END AS program_fee
+FROM split;
 
 CREATE OR REPLACE TEMP MACRO cap_money(cap_on, amount, minor) AS money_of(
     CASE cap_on

@@ -102,7 +102,7 @@ pub fn run_all(
     }
     program_tables::load(connection, programs)?;
     let asked = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
-    all().filter(asked).map(|check| run_one(connection, check, deep)).collect()
+    all().filter(asked).map(|check| run_one(connection, check, programs, deep)).collect()
 }
 
 /// The findings, unless a global check failed: then nothing may be published.
@@ -142,7 +142,12 @@ pub fn refuse_holds(connection: &Connection, check_fail: i128) -> Result<()> {
     ))
 }
 
-fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result<Finding> {
+fn run_one(
+    connection: &Connection,
+    check: &'static Check,
+    programs: &[Program],
+    deep: bool,
+) -> Result<Finding> {
     tracing::debug!("check {}", check.name);
     let finding =
         |status, detail| Finding { check: check.name, global: check.global, status, detail };
@@ -153,7 +158,7 @@ fn run_one(connection: &Connection, check: &'static Check, deep: bool) -> Result
         How::SqlAndDeep(_, sql) if deep => faults(connection, sql),
         How::Sql(sql) | How::SqlAndDeep(sql, _) => faults(connection, sql),
         How::Made(make) => faults(connection, &make()),
-        How::Recompute => compare::recompute(connection, deep),
+        How::Recompute => compare::recompute(connection, programs, deep),
     };
     let faults =
         found.map_err(|error| Error::broken(format!("check `{}`: {error}", check.name)))?;

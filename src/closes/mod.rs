@@ -21,6 +21,7 @@ pub use known::Known;
 pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
 
+use crate::earnings::FrozenAddition;
 use crate::eligibility::Frozen;
 use crate::error::Result;
 use crate::schema::{EARNINGS, SETTLED_EARNINGS};
@@ -48,6 +49,8 @@ pub struct Closed {
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
+    /// Customers that were added, for good.
+    pub added: Vec<FrozenAddition>,
 }
 
 /// What was decided for good of a half's co-op.

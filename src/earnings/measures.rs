@@ -14,7 +14,7 @@ use earnest_core::earning::Terms;
 use earnest_core::id;
 use earnest_core::measure::{Step, WindowTerms, rounded, steps};
 use earnest_core::program::measured::{Baseline, Measured, Per, Quantity};
-use earnest_core::program::{Grain, Lever, PaysAs, Program};
+use earnest_core::program::{Grain, Lever, Program};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -445,16 +445,12 @@ fn solve_window(
     let mut solved = Vec::with_capacity(months.len());
     for ((period, added), step) in months.into_iter().zip(steps) {
         let day = measured.rules_day(window, period);
-        let share = match lever.pays_as {
-            PaysAs::Split => program.rebate_share_on(day),
-            PaysAs::Rebate | PaysAs::Fee => context.one(),
-        };
         let term = program.term_on(day).or_else(|| program.term_on(period.last_day()));
         let term = term.or_else(|| program.term_on(period.first_day()));
         let earned = step.map(|step| Earned {
             terms: Terms {
                 rate: step.rate(),
-                share,
+                shares: program.shares_on(lever.pays_as, day),
                 exchange_rate: context.one(),
                 minor_units,
                 program_minor_units: minor_units,

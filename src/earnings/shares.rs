@@ -15,8 +15,8 @@ use earnest_core::earning::{Amounts, share};
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
-/// Shares given so far of an earning's one or two types, at amount scale.
-pub type Taken = HashMap<WindowKey, [i128; 2], foldhash::fast::RandomState>;
+/// Shares given so far of an earning's types, at amount scale.
+pub type Taken = HashMap<WindowKey, [i128; 3], foldhash::fast::RandomState>;
 
 /// The measured earnings of a period, as its lines take their shares.
 pub struct Shares<'a> {
@@ -221,7 +221,7 @@ impl<'a> Earning<'a> {
             &period.to_string(),
         ]
         .join("/");
-        let ids = super::sink::aggregate_ids(context, lever, &earned.terms, &subject, &key);
+        let ids = super::sink::aggregate_ids(context, &earned.terms, &subject, &key);
         Ok(Earning { earned, subject, key, amounts, ids })
     }
 
@@ -260,6 +260,8 @@ impl<'a> Earning<'a> {
             lever: of.lever,
             subject: self.subject,
             verdict: Verdict::Measured(self.earned.terms),
+            rated: 0,
+            how: None,
         };
         let amounts = (&self.amounts, &self.amounts);
         sink.earned(&line, &outcome, &self.earned.terms, amounts, &origin)?;

@@ -251,17 +251,15 @@ impl<'a> Account<'a> {
 
     fn differs(&self, cycle: Period, expected: &Movements, found: &Movements) -> Error {
         let text = |of: &Movements| {
-            let [opening, earned, adjusted, converted, other] = [
-                of.opening,
-                of.earned,
-                of.adjusted,
-                of.converted_in,
-                of.closing() - of.opening - of.earned - of.adjusted - of.converted_in,
-            ]
-            .map(|amount| format(amount, MONEY_SCALE, 2));
+            let money = |amount| format(amount, MONEY_SCALE, 2);
+            let known = [of.opening, of.earned, of.adjusted, of.converted_in];
+            let [opening, earned, adjusted, converted] = known.map(money);
+            let other = match of.closing() - known.iter().sum::<i128>() {
+                0 => String::new(),
+                other => format!(", other {}", money(other)),
+            };
             format!(
-                "opening {opening}, earned {earned}, adjusted {adjusted}, converted {converted}, \
-                 other {other}"
+                "opening {opening}, earned {earned}, adjusted {adjusted}, converted {converted}{other}"
             )
         };
         let (program, participant) = (&self.program.program, self.participant);

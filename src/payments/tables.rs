@@ -104,7 +104,7 @@ fn determinations<'a>(
     });
     let rows = rows.as_slice();
     let frozen = rows.iter().map(|row| row.frozen.then_some("never"));
-    let columns = vec![
+    let mut columns = vec![
         text(rows, |row| row.program.program.as_str()),
         text(rows, |row| row.kind),
         text(rows, |row| row.subject),
@@ -118,6 +118,9 @@ fn determinations<'a>(
         new_null_array(&Kind::Date.data_type(), rows.len()),
         Arc::new(frozen.collect::<StringArray>()),
     ];
+    // No transaction decides it.
+    let others = DETERMINATIONS.columns.iter().skip(columns.len());
+    columns.extend(others.map(|one| new_null_array(&one.kind.data_type(), rows.len())));
     batch(&DETERMINATIONS, columns)
 }
 

@@ -50,48 +50,59 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 2,
-    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took",
+    version: 3,
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer",
     grain: "one row per program × kind × subject × window",
     key: &["program", "kind", "subject", "window"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
-        content("kind", Text, "`coop_threshold`, `trailing_revenue` or `forfeiture`"),
+        content(
+            "kind",
+            Text,
+            "`coop_threshold`, `trailing_revenue`, `customer_add` or `forfeiture`",
+        ),
         content(
             "subject",
             Text,
-            "Whom it is about: the participant, or `company` and the company's id",
+            "Whom it is about: the participant, `company` and the company's id, or the customer",
         ),
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new",
         ),
         content(
             "cycle",
             Text,
-            "The cycle that decides it: the half's last month, or that of the assessment, is due in it, or the oldest open one if that is later",
+            "The cycle that decides it: the half's last month, or that of the day that decided, is due in it, or the oldest open one if that is later",
         ),
         content(
             "outcome",
             Text,
-            "`qualified`; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
+            "`qualified`; `added`: the customer was; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
         ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by then",
         ),
         content("threshold", Money, "What it had to reach"),
-        content("decided_on", Date, "The cycle's due day; the day of the assessment"),
+        content(
+            "decided_on",
+            Date,
+            "The cycle's due day; the day of the assessment, of the transaction",
+        ),
         provenance("known_on", Date, "The as-of date of the run that first decided it so"),
         optional(
             "frozen_by",
             Text,
             "The cycle whose close froze it; `never`: an earlier run did, and its rule never decides again; null: it is decided anew",
         ),
+        optional("awarded_to", Text, "The participant that added the customer"),
+        optional("source", Text, "The source of the transaction that decided"),
+        optional("transaction_id", Text, "The transaction that decided"),
     ],
 };
 
@@ -153,7 +164,11 @@ pub const EARNINGS: Table = Table {
             Money,
             "The earning in program currency: what is settled and paid",
         ),
-        optional("tier_detail", Text, "Slices, rates and amounts of tiered levers, as JSON"),
+        optional(
+            "tier_detail",
+            Text,
+            "What made the amount besides base and rate, as JSON: slices, rates and amounts of tiered levers; a line's fixed amount, what levers before left of its base, its payee's share",
+        ),
         optional(
             "fund_half",
             Text,

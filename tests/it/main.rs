@@ -14,6 +14,7 @@ mod golden;
 mod ingest;
 mod life;
 mod measured;
+mod meeting;
 mod plans;
 mod programs;
 mod properties;

@@ -89,7 +89,8 @@ const LINES: &str = "
                 SELECT concat_ws('; ', count(*) || ' lines', tier_text(tier_detail))
                 FROM earning_sources WHERE earning_sources.earning_id = regular_earnings.earning_id)
                 END,
-            CASE WHEN forgone_amount <> 0 THEN concat('cap left out ', forgone_amount) END),
+            nullif(concat_ws('; ', tier_text(tier_detail),
+                CASE WHEN forgone_amount <> 0 THEN concat('cap left out ', forgone_amount) END), '')),
         customer_id, base::VARCHAR, transaction_currency, earning_amount::VARCHAR,
         transaction_currency, program_amount::VARCHAR, program_currency
     FROM regular_earnings
