@@ -76,6 +76,10 @@ pub fn estimate(request: &Request) -> Result<Estimate> {
     let program = Program::parse(&name, &text).map_err(|error| Error::usage(error.to_string()))?;
     let mut assumed = Vec::new();
     let changed = assume(request, &name, &text, &mut assumed)?;
+    let members = request.exports.iter().any(|(format, _)| format == "memberships");
+    if program.asks_for_partner_countries() && !members {
+        assumed.push("no participant's country is known; `memberships` tell".to_owned());
+    }
     write(&root.join("programs/program.toml"), &changed.to_string())?;
     fs::create_dir_all(root.join("reports")).map_err(|error| Error::io(root, &error))?;
     let formats =
@@ -178,8 +182,22 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
     if request.term.is_some() {
         within_term(&mut program);
     }
+    if request.lever.is_some() {
+        stand_alone(&mut program, assumed);
+    }
     of_known_levers(&mut program);
     Ok(program)
+}
+
+/// What the lever that is left says of others: it competes with none, and earns on the base.
+fn stand_alone(program: &mut Table, assumed: &mut Vec<String>) {
+    program.remove("engagement");
+    if let Some(Value::Array(levers)) = program.get_mut("lever") {
+        let on = levers.iter_mut().filter_map(Value::as_table_mut).find_map(|it| it.remove("on"));
+        if let Some(Value::String(on)) = on.filter(|on| on.as_str() != Some("base")) {
+            assumed.push(format!("nothing is earned before, although the lever earns `{on}`"));
+        }
+    }
 }
 
 /// Takes out rates and tables of which no day lies in the term that is left, and levers that then have none.
@@ -206,8 +224,16 @@ fn within_term(program: &mut Table) {
     });
 }
 
-/// Caps name only levers that are left; those that have none go.
+/// Caps and engagements name only levers that are left; those that have none go.
 fn of_known_levers(program: &mut Table) {
+    let levers = program.get("lever").and_then(Value::as_array).into_iter().flatten();
+    let of = |entry: &Value| entry.get("engagement").and_then(Value::as_str).map(str::to_owned);
+    let engaged: Vec<String> = levers.filter_map(of).collect();
+    for key in ["cap", "engagement"] {
+        if let Some(Value::Array(entries)) = program.get_mut(key) {
+            entries.retain(|entry| of(entry).is_none_or(|name| engaged.contains(&name)));
+        }
+    }
     let levers = program.get("lever").and_then(Value::as_array).into_iter().flatten();
     let known: Vec<String> = levers
         .filter_map(|lever| lever.get("lever").and_then(Value::as_str))

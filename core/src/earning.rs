@@ -1,6 +1,7 @@
 //! From a row to an earning: the amounts of one line or aggregate, and how refunds reverse them.
 //! Rules: `e = round(rate × base)`, `rebate = round(share × e)`, `coop = e − rebate`; in program
-//! currency `E = round(e × fx)`, `Rebate = round(rebate × fx)`, `Coop = E − Rebate`.
+//! currency `E = round(e × fx)`, `Rebate = round(rebate × fx)`, `Coop = E − Rebate`. Where a split has a
+//! fee too, co-op and fee divide what the rebate leaves by their shares, in each currency.
 
 use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
@@ -12,7 +13,8 @@ use crate::program::Program;
 use std::sync::Arc;
 
 /// As what an earning is paid or kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EarningType {
     Rebate,
     Coop,
@@ -93,21 +95,65 @@ impl Posting {
 }
 
 /// What one line earned, all at money scale: in transaction currency and in program currency.
-/// Co-op is never stored: it is what the rebate leaves.
+/// Co-op is never stored: it is what rebate and fee leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
     pub earned: i128,
     pub rebate: i128,
+    pub fee: i128,
     pub program_earned: i128,
     pub program_rebate: i128,
+    pub program_fee: i128,
+}
+
+/// How an earning is split, at rate scale; co-op is the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shares {
+    pub rebate: i128,
+    pub fee: i128,
+}
+
+impl Shares {
+    /// All of it rebate.
+    pub const REBATE: Shares = Shares { rebate: power_of_ten(RATE_SCALE), fee: 0 };
+    /// All of it a fee.
+    pub const FEE: Shares = Shares { rebate: 0, fee: power_of_ten(RATE_SCALE) };
+
+    /// The share of an earning type.
+    #[must_use]
+    pub fn of(&self, earning_type: EarningType) -> i128 {
+        match earning_type {
+            EarningType::Rebate => self.rebate,
+            EarningType::Coop => power_of_ten(RATE_SCALE) - self.rebate - self.fee,
+            EarningType::Fee => self.fee,
+        }
+    }
+
+    /// The earning types that have a share, in their order.
+    pub fn types(self) -> impl Iterator<Item = EarningType> {
+        EarningType::ALL.into_iter().filter(move |&earning_type| self.of(earning_type) != 0)
+    }
+
+    fn rebate_of(&self, amount: i128, minor_units: u32) -> Result<i128, Error> {
+        round_product(amount, MONEY_SCALE, self.rebate, RATE_SCALE, minor_units)
+    }
+
+    /// The fee's part of what the rebate leaves.
+    fn fee_of(&self, rest: i128, minor_units: u32) -> Result<i128, Error> {
+        let (one, fee) = (power_of_ten(RATE_SCALE), self.fee);
+        match one - self.rebate {
+            _ if fee == 0 => Ok(0),
+            left if left == fee => Ok(rest),
+            left => round_ratio(rest, fee, left, minor_units),
+        }
+    }
 }
 
 /// What a line is multiplied with. Rates at rate scale, minor units of the two currencies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub rate: i128,
-    /// Share of the rebate.
-    pub share: i128,
+    pub shares: Shares,
     /// Program units per transaction unit.
     pub exchange_rate: i128,
     pub minor_units: u32,
@@ -128,21 +174,65 @@ impl Amounts {
     /// # Errors
     /// On overflow.
     pub fn of_earned(earned: i128, terms: &Terms) -> Result<Amounts, Error> {
-        let rebate =
-            round_product(earned, MONEY_SCALE, terms.share, RATE_SCALE, terms.minor_units)?;
-        let exchange = |amount| {
-            let (rate, minor_units) = (terms.exchange_rate, terms.program_minor_units);
-            if rate == power_of_ten(RATE_SCALE) && minor_units == terms.minor_units {
-                return Ok(amount);
-            }
-            round_product(amount, MONEY_SCALE, rate, RATE_SCALE, minor_units)
-        };
+        let shares = &terms.shares;
+        let (minor_units, program_minor) = (terms.minor_units, terms.program_minor_units);
+        let rebate = shares.rebate_of(earned, minor_units)?;
+        let (program_earned, program_rebate) = (terms.exchange(earned)?, terms.exchange(rebate)?);
         Ok(Amounts {
             earned,
             rebate,
-            program_earned: exchange(earned)?,
-            program_rebate: exchange(rebate)?,
+            fee: shares.fee_of(earned - rebate, minor_units)?,
+            program_earned,
+            program_rebate,
+            program_fee: shares.fee_of(program_earned - program_rebate, program_minor)?,
         })
+    }
+
+    /// The amounts of what is earned in both currencies already (money scale), split in each.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn of_both(earned: i128, program_earned: i128, terms: &Terms) -> Result<Amounts, Error> {
+        let shares = &terms.shares;
+        let (minor_units, program_minor) = (terms.minor_units, terms.program_minor_units);
+        let rebate = shares.rebate_of(earned, minor_units)?;
+        let program_rebate = shares.rebate_of(program_earned, program_minor)?;
+        Ok(Amounts {
+            earned,
+            rebate,
+            fee: shares.fee_of(earned - rebate, minor_units)?,
+            program_earned,
+            program_rebate,
+            program_fee: shares.fee_of(program_earned - program_rebate, program_minor)?,
+        })
+    }
+
+    /// The amounts of a fixed amount (program currency, money scale): it is earned as it is in program
+    /// currency, in transaction currency `round(amount ÷ fx)`. A negative base takes it back, a base of
+    /// zero earns nothing.
+    ///
+    /// # Errors
+    /// On overflow, or without an exchange rate.
+    pub fn fixed(amount: i128, base: i128, terms: &Terms) -> Result<Amounts, Error> {
+        let amount = amount * base.signum();
+        let one = power_of_ten(RATE_SCALE);
+        let earned = round_ratio(amount, one, terms.exchange_rate, terms.minor_units)?;
+        Amounts::of_both(earned, amount, terms)
+    }
+
+    /// What one of two payees has of these, of which the other has the rest. `share` (rate scale) is that
+    /// of the first; `first`: it is that one. Each is split in both currencies.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn payee(&self, share: i128, first: bool, terms: &Terms) -> Result<Amounts, Error> {
+        let part = |amount, minor_units| {
+            let of_first = round_product(amount, MONEY_SCALE, share, RATE_SCALE, minor_units)?;
+            Ok::<_, Error>(if first { of_first } else { amount - of_first })
+        };
+        let earned = part(self.earned, terms.minor_units)?;
+        let program_earned = part(self.program_earned, terms.program_minor_units)?;
+        Amounts::of_both(earned, program_earned, terms)
     }
 
     /// The amounts of which a cap credits only a part: `credited` of `gross`, both in program currency;
@@ -162,19 +252,10 @@ impl Amounts {
         }
         let part =
             |amount, minor_units| round_ratio(amount, credited.abs(), gross.abs(), minor_units);
-        let program_minor = terms.program_minor_units;
         let earned = part(self.earned, terms.minor_units)?;
         let program_earned =
-            if payout { credited } else { part(self.program_earned, program_minor)? };
-        let share = |amount, minor_units| {
-            round_product(amount, MONEY_SCALE, terms.share, RATE_SCALE, minor_units)
-        };
-        Ok(Amounts {
-            earned,
-            rebate: share(earned, terms.minor_units)?,
-            program_earned,
-            program_rebate: share(program_earned, program_minor)?,
-        })
+            if payout { credited } else { part(self.program_earned, terms.program_minor_units)? };
+        Amounts::of_both(earned, program_earned, terms)
     }
 
     /// What a cap leaves out: `self` is the whole.
@@ -183,8 +264,10 @@ impl Amounts {
         Amounts {
             earned: self.earned - part.earned,
             rebate: self.rebate - part.rebate,
+            fee: self.fee - part.fee,
             program_earned: self.program_earned - part.program_earned,
             program_rebate: self.program_rebate - part.program_rebate,
+            program_fee: self.program_fee - part.program_fee,
         }
     }
 
@@ -192,10 +275,12 @@ impl Amounts {
     #[must_use]
     pub fn part(&self, earning_type: EarningType) -> (i128, i128) {
         match earning_type {
-            EarningType::Rebate | EarningType::Fee => (self.rebate, self.program_rebate),
-            EarningType::Coop => {
-                (self.earned - self.rebate, self.program_earned - self.program_rebate)
-            }
+            EarningType::Rebate => (self.rebate, self.program_rebate),
+            EarningType::Fee => (self.fee, self.program_fee),
+            EarningType::Coop => (
+                self.earned - self.rebate - self.fee,
+                self.program_earned - self.program_rebate - self.program_fee,
+            ),
         }
     }
 
@@ -219,9 +304,22 @@ impl Amounts {
         Ok(Amounts {
             earned: step(self.earned, minor_units)?,
             rebate: step(self.rebate, minor_units)?,
+            fee: step(self.fee, minor_units)?,
             program_earned: step(self.program_earned, program_minor_units)?,
             program_rebate: step(self.program_rebate, program_minor_units)?,
+            program_fee: step(self.program_fee, program_minor_units)?,
         })
+    }
+}
+
+impl Terms {
+    /// An amount of transaction currency in program currency, rounded.
+    fn exchange(&self, amount: i128) -> Result<i128, Error> {
+        let (rate, minor_units) = (self.exchange_rate, self.program_minor_units);
+        if rate == power_of_ten(RATE_SCALE) && minor_units == self.minor_units {
+            return Ok(amount);
+        }
+        round_product(amount, MONEY_SCALE, rate, RATE_SCALE, minor_units)
     }
 }
 
@@ -275,7 +373,7 @@ mod tests {
         let rate_of = |text| parse(text, RATE_SCALE).expect("a rate");
         Terms {
             rate: rate_of(rate),
-            share: rate_of(share),
+            shares: Shares { rebate: rate_of(share), fee: 0 },
             exchange_rate: rate_of(fx),
             minor_units: minor,
             program_minor_units: 2,
@@ -331,6 +429,46 @@ mod tests {
         assert_eq!(sum.rebate, -sale.rebate);
         assert_eq!(sum.program_earned, -sale.program_earned);
         assert_eq!(sum.program_rebate, -sale.program_rebate);
+    }
+
+    #[test]
+    fn a_split_of_three_re_adds_and_the_fee_divides_what_the_rebate_leaves() {
+        let mut terms = terms("0.1", "0.5", "1.09", 2);
+        terms.shares.fee = 200_000_000;
+        // 10.03: rebate 5.02, of the other 5.01 two fifths; USD 10.93, 5.47, of 5.46 two fifths.
+        let amounts = Amounts::of(base("100.30"), &terms).expect("fits");
+        assert_eq!(amounts.part(EarningType::Rebate), (5_020, 5_470));
+        assert_eq!(amounts.part(EarningType::Fee), (2_000, 2_180));
+        assert_eq!(amounts.part(EarningType::Coop), (3_010, 3_280));
+        assert_eq!(terms.shares.types().count(), 3);
+        let fee = Terms { shares: Shares::FEE, ..terms };
+        let amounts = Amounts::of(base("-100.30"), &fee).expect("fits");
+        assert_eq!(amounts.part(EarningType::Fee), (-10_030, -10_930));
+        assert_eq!(amounts.part(EarningType::Coop), (0, 0));
+    }
+
+    #[test]
+    fn a_fixed_amount_is_earned_whatever_the_base_and_taken_back() {
+        let terms = terms("0", "0.6", "1.2", 2);
+        for (text, sign) in [("0.01", 1), ("5000", 1), ("-3", -1), ("0", 0)] {
+            let amounts = Amounts::fixed(20_000, base(text), &terms).expect("fits");
+            assert_eq!(amounts.part(EarningType::Rebate), (sign * 10_000, sign * 12_000));
+            assert_eq!(amounts.part(EarningType::Coop), (sign * 6_670, sign * 8_000));
+        }
+    }
+
+    #[test]
+    fn two_payees_divide_what_is_earned() {
+        let terms = terms("0.05", "0.6", "1.2", 2);
+        // 5.05, of which 70 % is 3.535: 3.54 and 1.51; USD 6.06: 4.24 and 1.82.
+        for (text, sign) in [("101", 1), ("-101", -1)] {
+            let whole = Amounts::of(base(text), &terms).expect("fits");
+            let payee = |first| whole.payee(700_000_000, first, &terms).expect("fits");
+            let (one, other) = (payee(true), payee(false));
+            assert_eq!((one.earned, one.program_earned), (sign * 3_540, sign * 4_240));
+            assert_eq!((other.earned, other.program_earned), (sign * 1_510, sign * 1_820));
+            assert_eq!((one.rebate, one.program_rebate), (sign * 2_120, sign * 2_540));
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 
 pub mod calendar;
 pub mod caps;
+pub mod compete;
 pub mod conversion;
 pub mod currency;
+pub mod customer_add;
 pub mod decimal;
 pub mod delta;
 pub mod earning;
@@ -16,6 +18,7 @@ pub mod growth;
 pub mod guarantee;
 pub mod id;
 pub mod invoice;
+pub mod lots;
 pub mod measure;
 pub mod minimum;
 pub mod package;
@@ -26,6 +29,8 @@ pub mod reason;
 pub mod refund;
 pub mod reversal;
 pub mod select;
+pub mod status;
+pub mod tax;
 pub mod tiers;
 pub mod trailing;
 pub mod waterfall;

@@ -3,25 +3,38 @@
 
 pub mod cap;
 mod coop;
+mod countries;
+mod customer_add;
+mod engagement;
+mod lever;
 mod load;
 pub mod measured;
+#[cfg(test)]
+mod meeting_tests;
 mod names;
 mod pay;
+mod payees;
 pub mod places;
 mod raw;
 mod requirement;
 pub mod review;
 #[cfg(test)]
 mod rules_tests;
+pub mod tax;
 
 pub use requirement::{
     Condition, ConditionKind, Follow, Redecide, Renewal, Requirement, TrailingRevenue,
 };
 
 use crate::calendar::{FiscalHalf, Period};
+use crate::earning::Shares;
 use crate::waterfall::BelowMinimum;
 use chrono::{Datelike, NaiveDate, Weekday};
 pub use coop::{CoopActivity, CoopRollover, CoopRules, CoopWindow};
+pub use countries::Countries;
+pub use customer_add::{CustomerAdd, First};
+pub use engagement::{Engagement, Select};
+pub use payees::Payees;
 
 /// A lasting incentive program with its dated rules. It is the key of payments and balances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +57,7 @@ pub struct Program {
     pub weekday: Weekday,
     /// In order of precedence.
     pub requirements: Vec<Requirement>,
+    pub engagements: Vec<Engagement>,
     /// In declared order.
     pub levers: Vec<Lever>,
     pub caps: Vec<cap::ProgramCap>,
@@ -52,6 +66,8 @@ pub struct Program {
     pub coop_thresholds: Vec<CoopThreshold>,
     /// When the co-op fund is used and claimed, and for what.
     pub coop: CoopRules,
+    /// In order of precedence.
+    pub taxes: Vec<tax::TaxRule>,
     pub payment: Payment,
     /// The file's text, part of what a run's digest covers.
     pub text: String,
@@ -150,9 +166,25 @@ pub struct Lever {
     /// What it adds up before it earns; `None`: each line earns by its rate.
     pub measured: Option<measured::Measured>,
     pub filter: Option<Filter>,
+    /// Position of its engagement.
+    pub engagement: Option<usize>,
+    /// Of its engagement's levers that would earn on a line, one does.
+    pub competes: bool,
+    /// Position of the lever that comes before; it earns on what that one leaves. `None`: on the base.
+    pub after: Option<usize>,
+    /// How reseller and provider divide what it earns, by date.
+    pub payees: Vec<Payees>,
+    /// It earns for new customers only.
+    pub customer_add: Option<CustomerAdd>,
 }
 
 impl Lever {
+    /// True if what it earns on a line isn't known from the line and its rate alone.
+    #[must_use]
+    pub fn meets_others(&self) -> bool {
+        self.competes || self.after.is_some() || self.customer_add.is_some()
+    }
+
     /// Product groups that the lever names, in order of first mention; `*` is every product.
     pub fn product_groups(&self) -> Vec<&str> {
         let mut groups: Vec<&str> = Vec::new();
@@ -195,7 +227,7 @@ pub enum Grain {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PaysAs {
-    /// Rebate and co-op, by the program's split.
+    /// Rebate, co-op and fee, by the program's split.
     #[default]
     Split,
     /// All of it rebate.
@@ -208,20 +240,22 @@ pub enum PaysAs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeverRate {
     pub days: Days,
-    /// At rate scale.
+    /// At rate scale; 0 where an amount is fixed.
     pub rate: i128,
+    /// What each line earns, whatever its base, in program currency at money scale.
+    pub amount: Option<i128>,
     /// Groups it applies to; `*` is every product.
     pub product_groups: Vec<String>,
     /// Partner types (roles) it applies to; empty: all that the program pays.
     pub partner_types: Vec<Role>,
+    pub countries: Countries,
 }
 
 /// How an earning is split, by date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Split {
     pub days: Days,
-    /// Share of the rebate at rate scale; co-op is the rest.
-    pub rebate: i128,
+    pub shares: Shares,
 }
 
 /// What a half's co-op must reach to stay co-op, by date.
@@ -280,6 +314,8 @@ pub struct Payment {
     pub minimum: i128,
     pub below_minimum: BelowMinimum,
     pub year_end: YearEnd,
+    /// For how many days a balance waits for a missing profile; then it is forfeited.
+    pub profile_days: u32,
     /// Where a due day that is no business day moves to; `None`: it stays.
     pub business_day: Option<BusinessDay>,
     /// Days besides Saturdays and Sundays on which nothing is paid, sorted.
@@ -322,11 +358,33 @@ impl Program {
         self.terms.iter().find(|term| term.days.contain(day))
     }
 
-    /// Share of the rebate on a day, at rate scale; all of it where no split is declared.
+    /// How what a lever earns is split on a day; all of it rebate where no split is declared.
     #[must_use]
-    pub fn rebate_share_on(&self, day: NaiveDate) -> i128 {
-        let one = crate::decimal::power_of_ten(crate::decimal::RATE_SCALE);
-        self.splits.iter().find(|split| split.days.contain(day)).map_or(one, |split| split.rebate)
+    pub fn shares_on(&self, pays_as: PaysAs, day: NaiveDate) -> Shares {
+        match pays_as {
+            PaysAs::Rebate => Shares::REBATE,
+            PaysAs::Fee => Shares::FEE,
+            PaysAs::Split => {
+                let split = self.splits.iter().find(|split| split.days.contain(day));
+                split.map_or(Shares::REBATE, |split| split.shares)
+            }
+        }
+    }
+
+    /// True if some rate asks for a country of customers.
+    #[must_use]
+    pub fn asks_for_customer_countries(&self) -> bool {
+        self.rates().any(|rate| !rate.countries.customer.is_empty())
+    }
+
+    /// True if some rate asks for a country of participants.
+    #[must_use]
+    pub fn asks_for_partner_countries(&self) -> bool {
+        self.rates().any(|rate| !rate.countries.partner.is_empty())
+    }
+
+    fn rates(&self) -> impl Iterator<Item = &LeverRate> {
+        self.levers.iter().flat_map(|lever| &lever.rates)
     }
 
     /// The cycle in which a period is due.
@@ -353,6 +411,16 @@ impl Program {
             day = moved;
         }
         day
+    }
+
+    /// The first cycle that is due on a day or after it.
+    #[must_use]
+    pub fn first_cycle_from(&self, day: NaiveDate) -> Period {
+        let mut cycle = Period::of(day).plus(-1);
+        while self.due_day(cycle) < day {
+            cycle = cycle.plus(1);
+        }
+        cycle
     }
 
     /// Until when a determination of that kind and window may be decided otherwise.

@@ -1,34 +1,42 @@
 -- The transactions whose published earnings or refusals differ from the recomputation; one text each.
 WITH amounts AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, participant_id,
-        role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
+        role, share, fee_share, minor, program_minor, earned, rebate, fee, program_earned,
+        program_rebate, program_fee
     FROM amounts_of('plain_outcomes')
     WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT measured
         AND cap IS NULL
     UNION ALL
     SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
-        role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
+        role, share, fee_share, minor, program_minor, earned, rebate, fee, program_earned,
+        program_rebate, program_fee
     FROM reversals
     WHERE cap IS NULL
     UNION ALL
     SELECT source, transaction_id, original_transaction_id, program, lever, participant_id,
-        role, pays_as, share, minor, program_minor, earned, rebate, program_earned, program_rebate
+        role, share, fee_share, minor, program_minor, earned, rebate, fee, program_earned,
+        program_rebate, program_fee
     FROM credited_amounts
     WHERE source <> ''
 ),
 expected AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,
-        participant_id, role, CASE pays_as WHEN 'fee' THEN 'fee' ELSE 'rebate' END AS outcome,
-        money_of(rebate, minor)::DECIMAL(38, 12) AS amount,
+        participant_id, role, 'rebate' AS outcome, money_of(rebate, minor)::DECIMAL(38, 12) AS amount,
         money_of(program_rebate, program_minor) AS program_amount
     FROM amounts
     WHERE share <> 0
     UNION ALL
     SELECT source, transaction_id, coalesce(original_transaction_id, ''), program, lever,
-        participant_id, role, 'coop', money_of(earned - rebate, minor)::DECIMAL(38, 12),
-        money_of(program_earned - program_rebate, program_minor)
+        participant_id, role, 'coop', money_of(earned - rebate - fee, minor)::DECIMAL(38, 12),
+        money_of(program_earned - program_rebate - program_fee, program_minor)
     FROM amounts
-    WHERE share <> 1
+    WHERE share + fee_share <> 1
+    UNION ALL
+    SELECT source, transaction_id, coalesce(original_transaction_id, ''), program, lever,
+        participant_id, role, 'fee', money_of(fee, minor)::DECIMAL(38, 12),
+        money_of(program_fee, program_minor)
+    FROM amounts
+    WHERE fee_share <> 0
     UNION ALL
     SELECT source, transaction_id, '', program, lever, participant_id, role, reason, base, NULL
     FROM plain_outcomes

@@ -15,6 +15,12 @@ CREATE OR REPLACE TEMP MACRO part_of(rate) AS (rate::DECIMAL(38, 9) * 1000000000
 CREATE OR REPLACE TEMP MACRO whole_of(rate) AS 1000000000
     // greatest_common_divisor((rate::DECIMAL(38, 9) * 1000000000)::BIGINT, 1000000000);
 
+-- Shares of rebate and fee; co-op is the rest, and all of it is rebate where no split is declared.
+CREATE OR REPLACE TEMP MACRO rebate_share(pays_as, share) AS
+    CASE pays_as WHEN 'split' THEN coalesce(share, 1) WHEN 'rebate' THEN 1 ELSE 0 END::DECIMAL(18, 9);
+CREATE OR REPLACE TEMP MACRO fee_share(pays_as, share) AS
+    CASE pays_as WHEN 'split' THEN coalesce(share, 0) WHEN 'rebate' THEN 0 ELSE 1 END::DECIMAL(18, 9);
+
 CREATE OR REPLACE TEMP TABLE product_days AS
 SELECT DISTINCT product_id, sku_id, data_role, transaction_on
 FROM transactions_in_force;
@@ -41,61 +47,6 @@ UNION
 SELECT program, unnest([from_on, until_on]) FROM program_rate
 UNION
 SELECT program, unnest([from_on, until_on]) FROM program_cap;
-
--- Of several rates of a lever that match, the first in the file counts; within it, the first group.
--- On a day in no term a lever covers by product alone, whatever the dates of its rates.
-CREATE OR REPLACE TEMP TABLE covers AS
-WITH matching AS (
-    SELECT product_day_groups.*, program, lever, role, term, rate, aggregated, measured,
-        pays_as
-    FROM product_day_groups
-    JOIN program_rate USING (product_group)
-    JOIN program_lever USING (program, lever, data_role)
-    LEFT JOIN (SELECT program, term, from_on AS term_from, until_on AS term_until FROM program_term)
-        USING (program)
-    WHERE coalesce(program_rate.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_rate.until_on, true)
-        AND coalesce(term_from <= transaction_on, true)
-        AND coalesce(transaction_on < term_until, true)
-    QUALIFY row_number() OVER (
-        PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role
-        ORDER BY place, group_place
-    ) = 1
-),
-out_of_term AS (
-    SELECT product_day_groups.*, program, lever, role, NULL AS term, 0::DECIMAL(18, 9) AS rate,
-        aggregated, measured, pays_as
-    FROM product_day_groups
-    JOIN program_rate USING (product_group)
-    JOIN program_lever USING (program, lever, data_role)
-    ANTI JOIN program_term
-        ON program_term.program = program_rate.program
-        AND coalesce(program_term.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_term.until_on, true)
-    QUALIFY row_number() OVER (
-        PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role
-        ORDER BY place, group_place
-    ) = 1
-)
--- A column comes before an alias of its name, so the fractions are taken one level up.
-SELECT *, part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
-    part_of(share) AS share_part, whole_of(share) AS share_whole
-FROM (
-    SELECT covering.*, segment_on, cap,
-        CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
-            AS share
-    FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
-    LEFT JOIN program_split
-        ON program_split.program = covering.program
-        AND coalesce(program_split.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_split.until_on, true)
-    LEFT JOIN program_cap
-        ON program_cap.program = covering.program AND program_cap.lever = covering.lever
-        AND coalesce(program_cap.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_cap.until_on, true)
-    ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
-        ON changes.program = covering.program AND changes.segment_on <= transaction_on
-);
 
 -- Rows of the participant map that share a day are rejected on all their days. A program's old name
 -- means it on its days only.
@@ -142,6 +93,111 @@ LEFT JOIN map_ranges
     ON map_ranges.program = program.program AND map_ranges.partner_id = partner_days.partner_id
     AND first_on <= transaction_on AND transaction_on < end_on
 GROUP BY ALL;
+
+-- Countries that rates by market ask for: of customers, and of the participants that a partner earns for
+-- on a day, program by program. One row of nulls where no program asks.
+CREATE OR REPLACE TEMP TABLE customer_places AS
+SELECT DISTINCT CASE WHEN any_customer_countries() THEN customer_country END AS customer_place
+FROM transactions_in_force;
+
+CREATE OR REPLACE TEMP TABLE partner_places AS
+WITH countries AS (
+    SELECT program, partner_id, transaction_on, list(DISTINCT country ORDER BY country) AS countries
+    FROM mappings
+    JOIN memberships_in_force AS members
+        ON members.location_id = mappings.participant_id
+        AND coalesce(members.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < members.until_on, true)
+    WHERE any_partner_countries() AND country <> ''
+    GROUP BY ALL
+)
+SELECT partner_id, transaction_on, map_from_entries(list((program, countries))) AS places,
+    string_agg(concat(program, '=', countries::VARCHAR), ';' ORDER BY program) AS partner_place
+FROM countries
+GROUP BY ALL;
+
+-- Of several rates of a lever that match, the first in the file counts; within it, the first group.
+-- On a day in no term a lever covers by product alone, whatever the dates of its rates.
+CREATE OR REPLACE TEMP TABLE covers AS
+WITH places AS (
+    SELECT *
+    FROM customer_places
+    CROSS JOIN (
+        SELECT NULL AS partner_place, NULL::MAP(VARCHAR, VARCHAR[]) AS places
+        UNION ALL
+        SELECT DISTINCT partner_place, places FROM partner_places
+    )
+),
+rated AS (
+    SELECT *
+    FROM program_rate
+    JOIN places
+        ON (len(customer_countries) = 0 OR list_contains(customer_countries, customer_place))
+        AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[program]))
+),
+matching AS (
+    SELECT product_day_groups.*, program, lever, role, customer_place, partner_place, term, rate,
+        amount, aggregated, measured, pays_as, lever_place, engagement, selects,
+        (product_group <> '*')::INTEGER * 16 + (len(customer_countries) > 0)::INTEGER * 8
+            + (len(partner_countries) > 0)::INTEGER * 4 + typed::INTEGER * 2 + filtered::INTEGER
+            AS specificity
+    FROM product_day_groups
+    JOIN rated AS program_rate USING (product_group)
+    JOIN program_lever USING (program, lever, data_role)
+    LEFT JOIN (SELECT program, term, from_on AS term_from, until_on AS term_until FROM program_term)
+        USING (program)
+    WHERE coalesce(program_rate.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_rate.until_on, true)
+        AND coalesce(term_from <= transaction_on, true)
+        AND coalesce(transaction_on < term_until, true)
+    QUALIFY row_number() OVER (
+        PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role,
+            customer_place, partner_place
+        ORDER BY place, group_place
+    ) = 1
+),
+out_of_term AS (
+    SELECT product_day_groups.*, program, lever, role, customer_place, partner_place, NULL AS term,
+        0::DECIMAL(18, 9) AS rate, NULL::BIGINT AS amount, aggregated, measured, pays_as,
+        lever_place, engagement, selects, 0 AS specificity
+    FROM product_day_groups
+    JOIN rated AS program_rate USING (product_group)
+    JOIN program_lever USING (program, lever, data_role)
+    ANTI JOIN program_term
+        ON program_term.program = program_rate.program
+        AND coalesce(program_term.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_term.until_on, true)
+    QUALIFY row_number() OVER (
+        PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role,
+            customer_place, partner_place
+        ORDER BY place, group_place
+    ) = 1
+)
+-- A column comes before an alias of its name, so the fractions are taken one level up.
+SELECT *, part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
+    part_of(share) AS share_part, whole_of(share) AS share_whole
+FROM (
+    SELECT covering.*, segment_on, cap,
+        CASE WHEN covering.role <> 'direct' AND term IS NOT NULL THEN reseller_share END
+            AS payee_share,
+        rebate_share(pays_as, program_split.share) AS share,
+        fee_share(pays_as, program_split.fee_share) AS fee_share
+    FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
+    LEFT JOIN program_split
+        ON program_split.program = covering.program
+        AND coalesce(program_split.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_split.until_on, true)
+    LEFT JOIN program_payees
+        ON program_payees.program = covering.program AND program_payees.lever = covering.lever
+        AND coalesce(program_payees.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_payees.until_on, true)
+    LEFT JOIN program_cap
+        ON program_cap.program = covering.program AND program_cap.lever = covering.lever
+        AND coalesce(program_cap.from_on <= transaction_on, true)
+        AND coalesce(transaction_on < program_cap.until_on, true)
+    ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
+        ON changes.program = covering.program AND changes.segment_on <= transaction_on
+);
 
 CREATE OR REPLACE TEMP TABLE verdicts AS
 SELECT program, participant_id, period, met, reason AS unmet_reason

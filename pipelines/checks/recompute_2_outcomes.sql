@@ -8,6 +8,7 @@ CREATE OR REPLACE TEMP MACRO millionths_of(base) AS CASE
 -- One row per line × role: the reseller, and the billed partner; one of role `none` if it has neither.
 CREATE OR REPLACE TEMP MACRO concerned_in(lines) AS TABLE
 SELECT line.*, millionths_of(base) AS millionths,
+    CASE WHEN any_customer_countries() THEN customer_country END AS customer_place,
     CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END AS partner_id,
     CASE
         WHEN payee = 1 THEN 'reseller'
@@ -21,13 +22,18 @@ WHERE CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END IS N
 
 -- One row per line × role × covering lever; one with null program where nothing covers the role. With
 -- a participant it is in scope: earned where `reason` is null, else unearned.
-CREATE OR REPLACE TEMP MACRO outcomes_of(lines) AS TABLE
+CREATE OR REPLACE TEMP MACRO covering_of(lines) AS TABLE
 WITH concerned AS (
-    FROM concerned_in(lines)
+    SELECT concerned.*, partner_place
+    FROM concerned_in(lines) AS concerned
+    LEFT JOIN partner_places
+        ON partner_places.partner_id = concerned.partner_id
+        AND partner_places.transaction_on = concerned.transaction_on
 )
 SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period,
-    concerned.transaction_currency, base, millionths, concerned.role, concerned.partner_id,
-    covers.program, lever, term, segment_on, product_group, share, aggregated, measured, pays_as,
+    concerned.transaction_currency, base, base AS rated_base, millionths, concerned.role, concerned.partner_id,
+    covers.program, lever, term, segment_on, product_group, share, fee_share, amount,
+    payee_share, lever_place, engagement, selects, specificity, aggregated, measured, pays_as,
     quantity, exchange_rate, cap, concerned.transaction_on, rate_part, rate_whole, share_part, share_whole,
     mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
     CASE WHEN covers.program IS NOT NULL THEN unmapped_reason END AS unmapped_reason,
@@ -45,6 +51,8 @@ LEFT JOIN covers
     AND covers.sku_id IS NOT DISTINCT FROM concerned.sku_id
     AND covers.data_role = concerned.data_role
     AND covers.role = concerned.role
+    AND covers.customer_place IS NOT DISTINCT FROM concerned.customer_place
+    AND covers.partner_place IS NOT DISTINCT FROM concerned.partner_place
     AND lever_filter(covers.program, covers.lever, concerned.source, concerned.format,
         concerned.customer_id, concerned.customer_country, concerned.product_id, concerned.sku_id,
         concerned.charge_type, concerned.term_and_billing_cycle, concerned.publisher_name,
@@ -66,6 +74,12 @@ LEFT JOIN exchange
     ON exchange.program = covers.program
     AND exchange.transaction_currency = concerned.transaction_currency
     AND exchange.period = concerned.period;
+
+-- Where some lever asks who added a customer, comes after another, or competes with others, the step of
+-- that name makes one of these anew.
+CREATE OR REPLACE TEMP MACRO added_of(lines) AS TABLE SELECT * FROM covering_of(lines);
+CREATE OR REPLACE TEMP MACRO followed_of(lines) AS TABLE SELECT * FROM added_of(lines);
+CREATE OR REPLACE TEMP MACRO outcomes_of(lines) AS TABLE SELECT * FROM followed_of(lines);
 
 -- The roles of lines that are out of scope, from their outcomes; the reason is the one that came
 -- furthest.
@@ -91,24 +105,61 @@ CREATE OR REPLACE TEMP MACRO scaled(number, part, whole) AS CASE
     WHEN abs(number) <= 4000000000000000000 // (part + 1) THEN divided(number * part, whole)
     ELSE divided(number::HUGEINT * part, whole::HUGEINT)::BIGINT END;
 
--- `e = round(rate × base)`, `rebate = round(share × e)`; in program currency `E = round(e × fx)`,
--- `Rebate = round(rebate × fx)`. Co-op is what the rebate leaves. All in minor units.
+-- The fee's part of what the rebate leaves; co-op is the rest of it.
+CREATE OR REPLACE TEMP MACRO fee_of(rest, share, fee_share) AS CASE
+    WHEN fee_share = 0 THEN 0
+    WHEN share + fee_share = 1 THEN rest
+    ELSE divided(
+        rest::HUGEINT * (fee_share * 1000000000)::HUGEINT,
+        ((1 - share) * 1000000000)::HUGEINT
+    ) END::BIGINT;
+
+-- What a line earns before payees divide it, in minor units: `e = round(rate × base)`; of a fixed amount,
+-- which is in program currency, `e = round(amount ÷ fx)`.
+CREATE OR REPLACE TEMP MACRO fixed_of(amount, base, program_minor) AS
+    (sign(base) * amount * 1000 // program_minor)::BIGINT;
+CREATE OR REPLACE TEMP MACRO whole_of_line(
+    fixed, exchange_part, exchange_whole, rated_base, millionths, rate_part, rate_whole, minor
+) AS CASE
+    WHEN fixed IS NOT NULL
+    THEN divided(fixed * exchange_whole::HUGEINT, exchange_part::HUGEINT)::BIGINT
+    WHEN millionths IS NOT NULL THEN scaled(millionths, rate_part, rate_whole * minor)
+    ELSE divided(
+        (rated_base * 1000000000000)::HUGEINT * rate_part,
+        rate_whole::HUGEINT * minor * 1000000
+    )::BIGINT END;
+
+-- The reseller has its share, the provider the rest.
+CREATE OR REPLACE TEMP MACRO payee_part(whole, reseller_share, role) AS CASE
+    WHEN reseller_share IS NULL THEN whole
+    WHEN role = 'reseller' THEN scaled(whole, part_of(reseller_share), whole_of(reseller_share))
+    ELSE whole - scaled(whole, part_of(reseller_share), whole_of(reseller_share)) END;
+
+-- `rebate = round(share × e)`; in program currency `E = round(e × fx)`, `Rebate = round(rebate × fx)`.
+-- Co-op is what rebate and fee leave. What is fixed, or a payee's part, is split in both currencies.
 CREATE OR REPLACE TEMP MACRO amounts_of(outcomes) AS TABLE
-SELECT *, scaled(earned, exchange_part, exchange_whole) AS program_earned,
-    scaled(rebate, exchange_part, exchange_whole) AS program_rebate
+SELECT *, fee_of(earned - rebate, share, fee_share) AS fee,
+    fee_of(program_earned - program_rebate, share, fee_share) AS program_fee
 FROM (
-    SELECT *, scaled(earned, share_part, share_whole) AS rebate
+    SELECT *, scaled(earned, share_part, share_whole) AS rebate,
+        CASE
+            WHEN amount IS NOT NULL OR payee_share IS NOT NULL
+            THEN scaled(program_earned, share_part, share_whole)
+            ELSE scaled(scaled(earned, share_part, share_whole), exchange_part, exchange_whole)
+        END AS program_rebate
     FROM (
-        SELECT *,
-            CASE
-                WHEN millionths IS NOT NULL
-                THEN scaled(millionths, rate_part, rate_whole * minor)
-                ELSE divided(
-                    (base * 1000000000000)::HUGEINT * rate_part,
-                    rate_whole::HUGEINT * minor * 1000000
-                )::BIGINT
-            END AS earned
-        FROM query_table(outcomes)
+        SELECT * EXCLUDE (fixed, whole), payee_part(whole, payee_share, role) AS earned,
+            payee_part(
+                coalesce(fixed, scaled(whole, exchange_part, exchange_whole)), payee_share, role
+            ) AS program_earned
+        FROM (
+            SELECT *, fixed_of(amount, base, program_minor) AS fixed,
+                whole_of_line(
+                    fixed, exchange_part, exchange_whole, rated_base, millionths, rate_part,
+                    rate_whole, minor
+                ) AS whole
+            FROM query_table(outcomes)
+        )
     )
 );
 

@@ -173,11 +173,15 @@ WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT m
 CREATE OR REPLACE TEMP VIEW reversals AS
 SELECT program, lever, term, role, participant_id, cap, customer_id, originals.period AS original_period,
     pieces.transaction_on, pieces.base, exchange_rate, share_part, share_whole, pieces.period, pieces.transaction_currency, pays_as, share,
+    fee_share,
     minor, program_minor, pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
     portion(earned, before, original_base)
         - portion(earned, cumulated, original_base) AS earned,
     portion(rebate, before, original_base)
         - portion(rebate, cumulated, original_base) AS rebate,
+    portion(fee, before, original_base) - portion(fee, cumulated, original_base) AS fee,
+    portion(program_fee, before, original_base)
+        - portion(program_fee, cumulated, original_base) AS program_fee,
     portion(program_earned, before, original_base)
         - portion(program_earned, cumulated, original_base) AS program_earned,
     portion(program_rebate, before, original_base)

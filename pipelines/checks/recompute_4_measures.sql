@@ -74,7 +74,8 @@ LEFT JOIN month_companies
 -- What baselines and days before look at: all lines of the lever's products, whatever their day and
 -- outcome.
 CREATE OR REPLACE TEMP TABLE baseline_covers AS
-SELECT DISTINCT product_id, sku_id, data_role, transaction_on, program, lever, role
+SELECT DISTINCT product_id, sku_id, data_role, transaction_on, program, lever, role, customer_countries,
+    partner_countries
 FROM product_day_groups
 JOIN program_rate USING (product_group)
 JOIN program_lever USING (program, lever, data_role)
@@ -112,7 +113,13 @@ LEFT JOIN month_companies
     ON month_companies.program = covers.program
     AND month_companies.participant_id = mappings.participant_id
     AND month_companies.period = concerned.period
-WHERE mappings.participant_id IS NOT NULL;
+LEFT JOIN partner_places
+    ON partner_places.partner_id = concerned.partner_id
+    AND partner_places.transaction_on = concerned.transaction_on
+WHERE mappings.participant_id IS NOT NULL
+    AND (len(customer_countries) = 0
+        OR list_contains(customer_countries, concerned.customer_country))
+    AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[covers.program]));
 
 -- By first day of the window; by day where days before pick the tier.
 CREATE OR REPLACE TEMP TABLE revenue AS
@@ -379,9 +386,9 @@ WITH members AS (
     UNION
     SELECT own_months.program, own_months.lever, whose, window_on, payee, own_months.company, NULL
     FROM own_months
-    JOIN program_payee
-        ON program_payee.program = own_months.program AND program_payee.lever = own_months.lever
-        AND program_payee.company = own_months.company
+    JOIN program_company_payee
+        ON program_company_payee.program = own_months.program AND program_company_payee.lever = own_months.lever
+        AND program_company_payee.company = own_months.company
 ),
 months AS (
     SELECT totals.*, members.participant_id, members.company, members.customer_id,
@@ -400,9 +407,9 @@ months AS (
         ON own_months.program = totals.program AND own_months.lever = totals.lever
         AND own_months.whose = totals.whose AND own_months.window_on = totals.window_on
         AND own_months.period = totals.period AND own_months.participant_id = members.participant_id
-    LEFT JOIN program_payee
-        ON program_payee.program = totals.program AND program_payee.lever = totals.lever
-        AND program_payee.company = members.company
+    LEFT JOIN program_company_payee
+        ON program_company_payee.program = totals.program AND program_company_payee.lever = totals.lever
+        AND program_company_payee.company = members.company
 ),
 weighed AS (
     SELECT *,
@@ -458,8 +465,8 @@ WITH steps AS (
 ),
 shared AS (
     SELECT steps.*, pays_as, cap,
-        CASE pays_as WHEN 'split' THEN coalesce(program_split.share, 1) ELSE 1 END::DECIMAL(18, 9)
-            AS share
+        rebate_share(pays_as, program_split.share) AS share,
+        fee_share(pays_as, program_split.fee_share) AS fee_share
     FROM steps
     JOIN program_lever USING (program, lever)
     LEFT JOIN program_split
@@ -472,5 +479,5 @@ shared AS (
         AND coalesce(ruling_day(side, month_on) < program_cap.until_on, true)
     WHERE of_line OR earned <> 0
 )
-SELECT *, scaled(earned, part_of(share), whole_of(share)) AS rebate
-FROM shared;
+SELECT *, fee_of(earned - rebate, share, fee_share) AS fee
+FROM (SELECT *, scaled(earned, part_of(share), whole_of(share)) AS rebate FROM shared);

@@ -5,20 +5,21 @@
 -- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
 CREATE OR REPLACE TEMP TABLE tallies AS
 SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
-    aggregated, measured, cap, pays_as, share, rate_part, rate_whole, share_part, share_whole, exchange_part,
-    exchange_whole, exchange_rate, minor, program_minor, reason,
+    aggregated, measured, cap, pays_as, share, fee_share, amount, payee_share, rate_part, rate_whole,
+    share_part, share_whole, exchange_part, exchange_whole, exchange_rate, minor, program_minor, reason,
     CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
         AS customer_id,
     CASE WHEN aggregated THEN segment_on END AS segment_on,
     CASE WHEN participant_id IS NULL AND program IS NOT NULL THEN partner_id END AS stray_partner_id,
     count(*) AS rows, sum(base) AS base, sum(earned) AS earned, sum(rebate) AS rebate,
-    sum(program_earned) AS program_earned, sum(program_rebate) AS program_rebate
+    sum(fee) AS fee, sum(program_earned) AS program_earned, sum(program_rebate) AS program_rebate,
+    sum(program_fee) AS program_fee
 FROM amounts_of('plain_outcomes')
 GROUP BY ALL;
 
 CREATE OR REPLACE TEMP VIEW aggregates AS
-SELECT * EXCLUDE (rows, earned, rebate, program_earned, program_rebate), 1 AS rows,
-    millionths_of(base) AS millionths
+SELECT * EXCLUDE (rows, earned, rebate, fee, program_earned, program_rebate, program_fee), 1 AS rows,
+    base AS rated_base, millionths_of(base) AS millionths
 FROM tallies
 WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
 
@@ -56,21 +57,21 @@ CREATE OR REPLACE TEMP TABLE capped_items AS
 WITH items AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, share_part, share_whole, minor,
-        program_minor, earned, rebate, program_earned, program_rebate
+        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole,
+        minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM amounts_of('capped_outcomes')
     UNION ALL BY NAME
     SELECT source, transaction_id, original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, original_period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, share_part, share_whole, minor,
-        program_minor, earned, rebate, program_earned, program_rebate
+        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole,
+        minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
     WHERE cap IS NOT NULL
     UNION ALL BY NAME
     SELECT '' AS source, aggregate_key AS transaction_id, program, lever, cap, role, participant_id,
         customer_id, last_on AS transaction_on, period, period AS window_period, transaction_currency,
-        base, exchange_rate, pays_as, share, share_part, share_whole, minor, program_minor, earned,
-        rebate, program_earned, program_rebate
+        base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, minor, program_minor,
+        earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM capped_aggregates()
     UNION ALL BY NAME
     SELECT '' AS source,
@@ -79,8 +80,9 @@ WITH items AS (
         program, lever, cap, participant_id, customer_id, last_day((period || '-01')::DATE)
             AS transaction_on,
         period, strftime(month_on, '%Y-%m') AS window_period, currency AS transaction_currency, pays_as,
-        share, part_of(share) AS share_part, whole_of(share) AS share_whole, minor,
-        minor AS program_minor, earned, rebate, earned AS program_earned, rebate AS program_rebate
+        share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, minor,
+        minor AS program_minor, earned, rebate, fee, earned AS program_earned,
+        rebate AS program_rebate, fee AS program_fee
     FROM measured_earnings
     WHERE cap IS NOT NULL
 ),
@@ -118,13 +120,7 @@ CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross) AS
     divided(amount::HUGEINT * abs(credited), abs(gross))::BIGINT;
 
 CREATE OR REPLACE TEMP TABLE credited_amounts AS
-SELECT * EXCLUDE (earned, rebate, program_earned, program_rebate, part_earned, part_program_earned),
-    CASE WHEN whole THEN earned ELSE part_earned END AS earned,
-    CASE WHEN whole THEN rebate ELSE scaled(part_earned, share_part, share_whole) END AS rebate,
-    CASE WHEN whole THEN program_earned ELSE part_program_earned END AS program_earned,
-    CASE WHEN whole THEN program_rebate ELSE scaled(part_program_earned, share_part, share_whole) END
-        AS program_rebate
-FROM (
+WITH parts AS (
     SELECT *, credited = gross AS whole,
         CASE WHEN credited <> gross THEN credited_part(earned, credited, gross) END AS part_earned,
         CASE
@@ -133,7 +129,26 @@ FROM (
             ELSE credited_part(program_earned, credited, gross)
         END AS part_program_earned
     FROM capped_items
-);
+),
+split AS (
+    SELECT *, scaled(part_earned, share_part, share_whole) AS part_rebate,
+        scaled(part_program_earned, share_part, share_whole) AS part_program_rebate
+    FROM parts
+)
+SELECT * EXCLUDE (
+        earned, rebate, fee, program_earned, program_rebate, program_fee, part_earned, part_rebate,
+        part_program_earned, part_program_rebate
+    ),
+    CASE WHEN whole THEN earned ELSE part_earned END AS earned,
+    CASE WHEN whole THEN rebate ELSE part_rebate END AS rebate,
+    CASE WHEN whole THEN fee ELSE fee_of(part_earned - part_rebate, share, fee_share) END AS fee,
+    CASE WHEN whole THEN program_earned ELSE part_program_earned END AS program_earned,
+    CASE WHEN whole THEN program_rebate ELSE part_program_rebate END AS program_rebate,
+    CASE
+        WHEN whole THEN program_fee
+        ELSE fee_of(part_program_earned - part_program_rebate, share, fee_share)
+    END AS program_fee
+FROM split;
 
 CREATE OR REPLACE TEMP MACRO cap_money(cap_on, amount, minor) AS money_of(
     CASE cap_on

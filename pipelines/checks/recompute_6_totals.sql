@@ -3,45 +3,46 @@
 
 CREATE OR REPLACE TEMP TABLE recomputed_earned AS
 WITH amounts AS (
-    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
-        program_minor, rows, earned, rebate, program_earned, program_rebate
+    SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
+        program_minor, rows, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM tallies
     WHERE NOT aggregated AND NOT measured AND cap IS NULL AND participant_id IS NOT NULL
         AND reason IS NULL
     UNION ALL
-    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
-        program_minor, rows, earned, rebate, program_earned, program_rebate
+    SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
+        program_minor, rows, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM amounts_of('aggregates')
     WHERE cap IS NULL
     UNION ALL
-    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
-        program_minor, 1, earned, rebate, program_earned, program_rebate
+    SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
+        program_minor, 1, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
     WHERE cap IS NULL
     UNION ALL
-    SELECT program, lever, participant_id, period, transaction_currency, pays_as, share, minor,
-        program_minor, 1, earned, rebate, program_earned, program_rebate
+    SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
+        program_minor, 1, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM credited_amounts
     UNION ALL
-    SELECT program, lever, participant_id, period, currency, pays_as, share, minor, minor, 1, earned,
-        rebate, earned, rebate
+    SELECT program, lever, participant_id, period, currency, share, fee_share, minor, minor, 1, earned,
+        rebate, fee, earned, rebate, fee
     FROM measured_earnings
     WHERE cap IS NULL
+),
+typed AS (
+    SELECT *, 'rebate' AS earning_type, rebate AS part, program_rebate AS program_part
+    FROM amounts
+    WHERE share <> 0
+    UNION ALL
+    SELECT *, 'coop', earned - rebate - fee, program_earned - program_rebate - program_fee
+    FROM amounts
+    WHERE share + fee_share <> 1
+    UNION ALL
+    SELECT *, 'fee', fee, program_fee FROM amounts WHERE fee_share <> 0
 )
-SELECT program, lever, participant_id,
-    CASE pays_as WHEN 'fee' THEN 'fee' ELSE 'rebate' END AS earning_type, period,
-    transaction_currency, sum(rows) AS rows,
-    money_of(sum(rebate), any_value(minor)) AS earning_amount,
-    money_of(sum(program_rebate), any_value(program_minor)) AS program_amount
-FROM amounts
-WHERE share <> 0
-GROUP BY ALL
-UNION ALL
-SELECT program, lever, participant_id, 'coop', period, transaction_currency, sum(rows),
-    money_of(sum(earned) - sum(rebate), any_value(minor)),
-    money_of(sum(program_earned) - sum(program_rebate), any_value(program_minor))
-FROM amounts
-WHERE share <> 1
+SELECT program, lever, participant_id, earning_type, period, transaction_currency, sum(rows) AS rows,
+    money_of(sum(part), any_value(minor)) AS earning_amount,
+    money_of(sum(program_part), any_value(program_minor)) AS program_amount
+FROM typed
 GROUP BY ALL;
 
 -- Lines of partners that some program covers but doesn't map may be out of scope.

@@ -25,35 +25,53 @@ const FORGONE: &str = "
         earning_amount, ' earned and ', forgone_amount, ' forgone')
     FROM earnings WHERE gross_amount <> earning_amount + forgone_amount";
 
+/// Rows of the same line and lever show how the others share in it. What is fixed, in `tier_detail`, is
+/// in program currency, and split there.
 const ARITHMETIC: &str = "
     WITH lines AS (
-        SELECT *, round_to(base * earning_rate, minor_units(transaction_currency)) AS earned,
-            CASE earning_type WHEN 'coop' THEN 1 - share ELSE share END AS rebate_share
-        FROM earnings WHERE original_transaction_id IS NULL
+        SELECT *, minor_units(transaction_currency) AS digits,
+            minor_units(program_currency) AS program_digits,
+            coalesce(sum(CASE earning_type WHEN 'rebate' THEN share END) OVER siblings, 0)
+                ::DECIMAL(18, 9) AS rebate_share,
+            coalesce(sum(CASE earning_type WHEN 'fee' THEN share END) OVER siblings, 0)
+                ::DECIMAL(18, 9) AS fee_share,
+            (json_extract_string(tier_detail, '$.amount')::DECIMAL(18, 3) * sign(base))
+                ::DECIMAL(18, 3) AS fixed
+        FROM earnings
+        WHERE original_transaction_id IS NULL
+        WINDOW siblings AS (
+            PARTITION BY program, lever, participant_id, role, source, transaction_id, aggregate_key
+        )
     ),
-    rebates AS (
-        SELECT *, minor_units(program_currency) AS program_digits,
-            round_to(earned::DECIMAL(38, 3) * rebate_share, minor_units(transaction_currency))
-                AS rebate
+    amounts AS (
+        SELECT *, round_to(base * earning_rate, digits) AS rated,
+            coalesce(fixed, round_to(rated::DECIMAL(38, 3) * exchange_rate, program_digits))
+                AS program_earned
         FROM lines
     ),
-    exchanged AS (
-        SELECT *,
-            round_to(rebate::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_rebate,
-            round_to(earned::DECIMAL(38, 3) * exchange_rate, program_digits) AS program_earned
-        FROM rebates
+    rebates AS (
+        SELECT *, round_to(rated::DECIMAL(38, 3) * rebate_share, digits) AS rebate,
+            CASE
+                WHEN fixed IS NULL
+                THEN round_to(rebate::DECIMAL(38, 3) * exchange_rate, program_digits)
+                ELSE round_to(fixed::DECIMAL(38, 3) * rebate_share, program_digits)
+            END AS program_rebate
+        FROM amounts
     ),
+    -- Co-op and fee of the same line divide what is left, which only the recomputation follows.
     expected AS (
         SELECT *,
-            CASE earning_type WHEN 'coop' THEN earned - rebate ELSE rebate END AS gross,
-            CASE earning_type WHEN 'coop' THEN program_earned - program_rebate
-                ELSE program_rebate END AS program_gross
-        FROM exchanged
+            CASE earning_type WHEN 'rebate' THEN rebate ELSE rated - rebate END AS gross,
+            CASE earning_type WHEN 'rebate' THEN program_rebate
+                ELSE program_earned - program_rebate END AS program_gross
+        FROM rebates
+        WHERE earning_type = 'rebate' OR fee_share = 0 OR rebate_share + fee_share = 1
     )
     SELECT concat('earning ', earning_id, ': expected ', gross, ' and ', program_gross, ', found ',
         gross_amount, ' and ', program_amount)
     FROM expected
-    WHERE gross <> gross_amount OR forgone_amount = 0 AND program_gross <> program_amount
+    WHERE fixed IS NULL AND gross <> gross_amount
+        OR forgone_amount = 0 AND program_gross <> program_amount
     UNION ALL
     SELECT concat('earning ', earning_id, ': expected gross ', gross_amount, ', found ',
         earning_amount, ' earned and ', forgone_amount, ' forgone')
@@ -70,12 +88,29 @@ const MONEY: &[(&str, &str, &[&str])] = &[
         &["gross_amount", "withheld_tax", "sales_tax", "total_payment"],
     ),
     ("payment_items", "program_currency", &["program_amount"]),
-    ("payment_items", "payment_currency", &["payment_amount"]),
+    ("payment_items", "payment_currency", &["payment_amount", "withheld_tax", "sales_tax"]),
     (
         "balances",
         "program_currency",
-        &["opening", "earned", "adjusted", "returned", "ordered", "closing", "held"],
+        &[
+            "opening",
+            "earned",
+            "adjusted",
+            "returned",
+            "transferred_in",
+            "converted_in",
+            "ordered",
+            "forfeited",
+            "escheated",
+            "written_off",
+            "recovered_outside",
+            "transferred_out",
+            "closing",
+            "held",
+        ],
     ),
+    ("balance_lots", "program_currency", &["amount_left"]),
+    ("adjustments", "currency", &["amount"]),
     (
         "coop_fund",
         "program_currency",

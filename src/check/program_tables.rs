@@ -8,13 +8,17 @@ use earnest_core::currency::{codes, minor_units};
 use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, Rounding, format};
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::measured::{Baseline, DatedTable, Measured, Per, Quantity, Side};
-use earnest_core::program::{Days, Filter, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
+use earnest_core::program::{
+    Days, Filter, First, Grain, Lever, LeverRate, PaysAs, Program, Unmapped,
+};
 use earnest_core::tiers::{Edge, Shape, Terms};
 
-/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`, and fills
+/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`,
+/// `any_customer_countries`, `any_partner_countries`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
-/// `program_lever`, `program_rate`, `program_cap`, `program_measure`, `program_payee`, `program_tier`,
-/// `program_trailing`, `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`. Dates are
+/// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
+/// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
+/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are
 /// half-open, null is open.
 ///
 /// # Errors
@@ -59,14 +63,19 @@ fn currencies() -> String {
     )
 }
 
-/// Whether there is a measured lever, and a cap: if not, no line needs to be looked at for one.
+/// Whether there is a measured lever, a cap, a rate by country: if not, nothing needs to be looked at
+/// for one.
 fn any(programs: &[Program]) -> String {
     let mut levers = programs.iter().flat_map(|program| &program.levers);
     let measured = levers.any(|lever| lever.measured.is_some());
     let capped = programs.iter().any(|program| !program.caps.is_empty());
+    let of_customers = programs.iter().any(Program::asks_for_customer_countries);
+    let of_partners = programs.iter().any(Program::asks_for_partner_countries);
     format!(
         "CREATE OR REPLACE TEMP MACRO any_measured() AS {measured};
-        CREATE OR REPLACE TEMP MACRO any_capped() AS {capped}"
+        CREATE OR REPLACE TEMP MACRO any_capped() AS {capped};
+        CREATE OR REPLACE TEMP MACRO any_customer_countries() AS {of_customers};
+        CREATE OR REPLACE TEMP MACRO any_partner_countries() AS {of_partners}"
     )
 }
 
@@ -78,15 +87,19 @@ struct Tables {
     terms: Vec<String>,
     splits: Vec<String>,
     levers: Vec<String>,
+    additions: Vec<String>,
+    after: Vec<String>,
+    payees: Vec<String>,
     rates: Vec<String>,
     caps: Vec<String>,
     measures: Vec<String>,
-    payees: Vec<String>,
+    company_payees: Vec<String>,
     tiers: Vec<String>,
     trailing: Vec<String>,
     fund_windows: Vec<String>,
     fund_thresholds: Vec<String>,
     fund_rollovers: Vec<String>,
+    taxes: Vec<String>,
 }
 
 impl Tables {
@@ -109,7 +122,8 @@ impl Tables {
         }
         self.trailing.extend(super::trailing::rows(program));
         for split in &program.splits {
-            self.splits.push(format!("({key}, {}, {})", days(&split.days), rate(split.rebate)));
+            let (rebate, fee) = (rate(split.shares.rebate), rate(split.shares.fee));
+            self.splits.push(format!("({key}, {}, {rebate}, {fee})", days(&split.days)));
         }
         for (place, lever) in program.levers.iter().enumerate() {
             self.add_lever(program, place, lever);
@@ -118,6 +132,7 @@ impl Tables {
             self.add_cap(program, cap);
         }
         self.add_fund(program);
+        self.taxes.extend(super::life::tax_rows(program));
     }
 
     /// A rollover of everybody has no participant.
@@ -172,13 +187,37 @@ impl Tables {
         let aggregated = lever.grain == Grain::CustomerProductGroupPeriod;
         let draws = lever.draws.name();
         let measured = lever.measured.is_some();
-        self.levers
-            .push(format!("({key}, {place}, '{draws}', {aggregated}, {measured}, '{pays_as}')"));
+        let engagement = lever.engagement.map(|engagement| &program.engagements[engagement]);
+        let (engagement, selects) = match engagement {
+            Some(found) => (literal(&found.engagement), format!("'{}'", found.select.name())),
+            None => ("NULL".to_owned(), "NULL".to_owned()),
+        };
+        let filtered = lever.filter.is_some();
+        self.levers.push(format!(
+            "({key}, {place}, '{draws}', {aggregated}, {measured}, '{pays_as}', {engagement}, {selects}, \
+             {filtered})"
+        ));
+        self.add_meeting(program, &key, lever);
         if let Some(measured) = &lever.measured {
             self.add_measure(program, &key, measured);
         }
         for (place, lever_rate) in lever.rates.iter().enumerate() {
             self.add_rate(program, &key, place, lever_rate);
+        }
+    }
+
+    /// What a lever asks of customers, of levers before it, and of its payees.
+    fn add_meeting(&mut self, program: &Program, key: &str, lever: &Lever) {
+        if let Some(asked) = &lever.customer_add {
+            let by_product = asked.first == First::Products;
+            let (months, minimum) = (asked.months, asked.minimum);
+            self.additions.push(format!("({key}, {months}, {by_product}, {minimum})"));
+        }
+        let chain = std::iter::successors(lever.after, |&before| program.levers[before].after);
+        let chain = chain.map(|before| literal(&program.levers[before].lever));
+        self.after.extend(chain.map(|before| format!("({key}, {before})")));
+        for payees in &lever.payees {
+            self.payees.push(format!("({key}, {}, {})", days(&payees.days), rate(payees.reseller)));
         }
     }
 
@@ -189,10 +228,13 @@ impl Tables {
         } else {
             &lever_rate.partner_types
         };
+        let (amount, typed) = (integer(lever_rate.amount), !lever_rate.partner_types.is_empty());
+        let countries = &lever_rate.countries;
+        let (customer, partner) = (texts(&countries.customer), texts(&countries.partner));
         for (group_place, group) in lever_rate.product_groups.iter().enumerate() {
             for role in roles {
                 self.rates.push(format!(
-                    "({key}, {place}, {}, {}, '{}', {}, {group_place})",
+                    "({key}, {place}, {}, {}, {amount}, '{}', {}, {group_place}, {customer}, {partner}, {typed})",
                     days(&lever_rate.days),
                     rate(lever_rate.rate),
                     role.name(),
@@ -232,7 +274,7 @@ impl Tables {
             measured.flat_on_zero,
         ));
         for (company, payee) in &measured.payees {
-            self.payees.push(format!("({key}, {}, {})", literal(company), literal(payee)));
+            self.company_payees.push(format!("({key}, {}, {})", literal(company), literal(payee)));
         }
         for (place, dated) in measured.tables.iter().enumerate() {
             self.add_table(key, place, dated);
@@ -280,7 +322,7 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 15] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 19] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             (
@@ -292,19 +334,32 @@ impl Tables {
             ("program_term", "program TEXT, term TEXT, from_on DATE, until_on DATE", self.terms),
             (
                 "program_split",
-                "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9)",
+                "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9), \
+                 fee_share DECIMAL(18, 9)",
                 self.splits,
             ),
             (
                 "program_lever",
                 "program TEXT, lever TEXT, lever_place INTEGER, data_role TEXT, aggregated BOOLEAN, measured BOOLEAN, \
-                 pays_as TEXT",
+                 pays_as TEXT, engagement TEXT, selects TEXT, filtered BOOLEAN",
                 self.levers,
+            ),
+            (
+                "program_customer_add",
+                "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT",
+                self.additions,
+            ),
+            ("program_after", "program TEXT, lever TEXT, before TEXT", self.after),
+            (
+                "program_payees",
+                "program TEXT, lever TEXT, from_on DATE, until_on DATE, reseller_share DECIMAL(18, 9)",
+                self.payees,
             ),
             (
                 "program_rate",
                 "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, \
-                 rate DECIMAL(18, 9), role TEXT, product_group TEXT, group_place INTEGER",
+                 rate DECIMAL(18, 9), amount BIGINT, role TEXT, product_group TEXT, \
+                 group_place INTEGER, customer_countries TEXT[], partner_countries TEXT[], typed BOOLEAN",
                 self.rates,
             ),
             (
@@ -321,7 +376,11 @@ impl Tables {
                  baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN",
                 self.measures,
             ),
-            ("program_payee", "program TEXT, lever TEXT, company TEXT, payee TEXT", self.payees),
+            (
+                "program_company_payee",
+                "program TEXT, lever TEXT, company TEXT, payee TEXT",
+                self.company_payees,
+            ),
             (
                 "program_tier",
                 "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, shape TEXT, \
@@ -345,8 +404,14 @@ impl Tables {
                 "program TEXT, from_half TEXT, to_half TEXT, on_day DATE, participant_id TEXT",
                 self.fund_rollovers,
             ),
+            (super::life::TAX_TABLE.0, super::life::TAX_TABLE.1, self.taxes),
         ]
     }
+}
+
+fn texts(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    format!("[{}]::TEXT[]", texts.join(", "))
 }
 
 fn integer(number: Option<i128>) -> String {
@@ -358,7 +423,7 @@ pub(super) fn days(days: &Days) -> String {
     format!("{}, {}", day(days.from), day(days.until))
 }
 
-fn rate(rate: i128) -> String {
+pub(super) fn rate(rate: i128) -> String {
     format(rate, RATE_SCALE, 0)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Closed, Threshold, kept};
 use crate::columns;
+use crate::earnings::FrozenAddition;
 use crate::eligibility::Frozen;
 use crate::error::{Error, Result};
 use crate::ingest::read_file;
@@ -41,7 +42,7 @@ pub fn position(programs: &[Program], name: &str) -> Result<usize> {
 }
 
 /// The earning type of that name.
-fn earning_type(name: &str) -> Result<EarningType> {
+pub fn earning_type(name: &str) -> Result<EarningType> {
     EarningType::ALL
         .into_iter()
         .find(|kind| kind.name() == name)
@@ -132,6 +133,7 @@ fn determinations(
             let (window, cycle, outcome) = (text("window")?, text("cycle")?, text("outcome")?);
             let measured = columns::decimal(&rows, "measured")?;
             let decided_on = columns::date(&rows, "decided_on")?;
+            let awarded_to = text("awarded_to")?;
             for row in 0..rows.num_rows() {
                 let program = match position(programs, names.value(row)) {
                     Ok(program) => program,
@@ -150,6 +152,7 @@ fn determinations(
                     cycle: cycle.value(row).parse()?,
                     qualified: outcome.value(row) == "qualified",
                     measured: measured.value(row),
+                    awarded_to: awarded_to.value(row),
                     on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
                     kept,
                 };
@@ -169,6 +172,7 @@ struct Decided<'a> {
     cycle: Period,
     qualified: bool,
     measured: i128,
+    awarded_to: &'a str,
     on: NaiveDate,
     kept: bool,
 }
@@ -189,6 +193,12 @@ impl Decided<'_> {
                 let of = closed.outcomes.entry((program, kind, self.subject)).or_default();
                 of.entry(cycle).or_default().forfeited.push(forfeited);
             }
+            "customer_add" => closed.added.push(FrozenAddition {
+                program,
+                customer: self.subject,
+                window: self.window.to_owned(),
+                participant: self.awarded_to.to_owned(),
+            }),
             _ => closed.revenue.push(Frozen {
                 program: programs[program].program.clone(),
                 subject: self.subject,

@@ -1,5 +1,7 @@
 //! What every unit of a run shares, read-only: programs, look-ups, decisions, links.
 
+use super::additions::Additions;
+use super::countries::Countries;
 use super::ineligible::Ineligible;
 use super::links::LinkIndex;
 use super::names::Names;
@@ -19,6 +21,9 @@ pub struct Context<'a> {
     pub decisions: &'a Decisions,
     pub links: LinkIndex,
     pub ineligible: Ineligible,
+    pub countries: Countries,
+    /// `None` until it is known who added which customer: until then, no lever meets another.
+    pub additions: Option<Additions>,
     /// Program → partner key → participant by date.
     mappings: Vec<Vec<PartnerMapping>>,
     pub facts: Vec<ProgramFacts>,
@@ -31,6 +36,8 @@ pub struct ProgramFacts {
     pub key: i32,
     pub currency: i32,
     pub minor_units: u32,
+    /// Some lever earns on what another leaves.
+    pub stacks: bool,
     /// Key of each lever.
     pub levers: Vec<i32>,
     /// Key of all product groups of each lever together.
@@ -50,7 +57,7 @@ impl<'a> Context<'a> {
         rates: ExchangeRates,
         decided: (&'a Decisions, &ParticipantMap),
         links: LinkIndex,
-        ineligible: Ineligible,
+        (ineligible, countries): (Ineligible, Countries),
     ) -> Context<'a> {
         let (decisions, map) = decided;
         let mappings = (0..programs.len())
@@ -75,6 +82,7 @@ impl<'a> Context<'a> {
                     .collect(),
                 currency: names.currencies.key(&program.currency).unwrap_or_default(),
                 minor_units: minor_units(&program.currency),
+                stacks: program.levers.iter().any(|lever| lever.after.is_some()),
             })
             .collect();
         let minor_units = names.currencies.values.iter().flatten().map(minor_units).collect();
@@ -86,6 +94,8 @@ impl<'a> Context<'a> {
             decisions,
             links,
             ineligible,
+            countries,
+            additions: None,
             mappings,
             facts,
             minor_units,
@@ -123,6 +133,16 @@ impl<'a> Context<'a> {
         let programs = 0..self.programs.len();
         let segments = programs.flat_map(move |program| &self.mapping(program, partner).segments);
         segments.flat_map(|(from, until, _)| [*from, *until])
+    }
+
+    /// The days on which the countries of those change whom a partner earns for, in any program.
+    pub fn country_days(&self, partner: i32) -> impl Iterator<Item = NaiveDate> {
+        let mappings = (0..self.programs.len()).map(move |program| self.mapping(program, partner));
+        let participants = mappings.flat_map(|mapping| {
+            let mapped = mapping.segments.iter().map(|(_, _, participant)| *participant);
+            mapped.chain([mapping.otherwise])
+        });
+        participants.flatten().flat_map(|participant| self.countries.days(participant))
     }
 
     fn mapping(&self, program: usize, partner: i32) -> &PartnerMapping {

@@ -3,17 +3,17 @@
 
 use super::context::Context;
 use super::facts::day;
+use super::holders::{Holder, Holders};
 use super::ineligible::Bar;
+use super::meet::{self, SoFar};
 use super::rows::Subject;
 use super::rules::{Cover, OUT_OF_TERM, baselines, covers};
 use super::segments::DaySegments;
 use crate::error::Result;
 use arrow::array::Array;
-use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::decimal::{RATE_SCALE, power_of_ten};
-use earnest_core::earning::{Amounts, Terms, gross};
-use earnest_core::program::{DataRole, Grain, PaysAs, Role};
+use earnest_core::earning::{Amounts, Terms};
+use earnest_core::program::{DataRole, First, Grain, Role};
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,6 +32,9 @@ pub struct Facts<'a> {
     pub currency: i32,
     /// At amount scale.
     pub base: i128,
+    /// `None` where it isn't known.
+    pub customer_country: Option<&'a str>,
+    pub customer_id: Option<&'a str>,
     /// What is against the product, the customer and the line itself.
     pub bars: &'a [Bar],
 }
@@ -43,6 +46,21 @@ pub struct Outcome {
     pub lever: usize,
     pub subject: Subject,
     pub verdict: Verdict,
+    /// Position of the rate among the lever's.
+    pub rated: usize,
+    /// What made the amount besides base and rate; `None`: nothing.
+    pub how: Option<Box<How>>,
+}
+
+/// What made an amount besides base and rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// The fixed amount, in program currency at money scale.
+    pub fixed: Option<i128>,
+    /// What levers before left of the base, at amount scale.
+    pub left: Option<i128>,
+    /// The part of the earning that the payee has, at rate scale.
+    pub payee: Option<i128>,
 }
 
 #[derive(Clone)]
@@ -71,6 +89,8 @@ pub struct Evaluated {
     pub omitted: Vec<Omitted>,
     /// Program, lever and participant key whose baselines it adds to, whatever its outcome.
     pub baselines: Vec<(usize, usize, i32)>,
+    /// Program and lever that ask which line of their products is a customer's first, and hold this one's.
+    pub firsts: Vec<(usize, usize)>,
 }
 
 impl Evaluated {
@@ -100,19 +120,8 @@ struct CoverSet {
     covers: Vec<(usize, Cover)>,
     /// Program and lever whose baseline looks at the product in the role, on any day.
     baselines: Vec<(usize, usize)>,
-}
-
-/// Who a partner earns for until a day, program by program.
-struct Span {
-    /// First day after, since 1970.
-    until: i32,
-    holders: Vec<Result<Holder, Reason>>,
-}
-
-/// A participant in a period, with the requirements it doesn't meet, by precedence.
-struct Holder {
-    participant: i32,
-    unmet: Arc<[Reason]>,
+    /// Program and lever that ask which line of their products is a customer's first, in any role.
+    firsts: Vec<(usize, usize)>,
 }
 
 /// The rules of one period. What was looked up once is found again by position.
@@ -126,10 +135,15 @@ pub struct Evaluator<'a> {
     slots: Vec<u32>,
     sets: Vec<CoverSet>,
     set_keys: HashMap<CoverSet, u32>,
-    /// By partner key.
-    spans: Vec<Vec<Span>>,
+    holders: Holders<'a>,
     /// By program and currency key; `None`: not looked up yet.
     rates: Vec<Option<Option<i128>>>,
+    /// Some lever competes with others.
+    competing: bool,
+    /// It is being found which lines are customers' first.
+    seeking: bool,
+    /// Of the line and role at hand.
+    so_far: SoFar,
 }
 
 impl<'a> Evaluator<'a> {
@@ -144,8 +158,12 @@ impl<'a> Evaluator<'a> {
             slots: Vec::new(),
             sets: Vec::new(),
             set_keys: HashMap::new(),
-            spans: names.partners.values.iter().map(|_| Vec::new()).collect(),
+            holders: Holders::new(context, period),
             rates: vec![None; context.programs.len() * names.currencies.values.len()],
+            competing: context.additions.is_some()
+                && context.programs.iter().any(|program| program.levers.iter().any(|l| l.competes)),
+            seeking: context.additions.is_none(),
+            so_far: SoFar::new(),
         }
     }
 
@@ -174,6 +192,11 @@ impl<'a> Evaluator<'a> {
         evaluated.outcomes.clear();
         evaluated.omitted.clear();
         evaluated.baselines.clear();
+        evaluated.firsts.clear();
+        if self.seeking {
+            let set = self.cover_set(facts, Role::Direct);
+            evaluated.firsts.extend(&self.sets[set].firsts);
+        }
         let billed_as = if facts.reseller.is_some() { Role::Provider } else { Role::Direct };
         let roles = [(Role::Reseller, facts.reseller), (billed_as, facts.billed)];
         for (role, partner) in roles {
@@ -197,88 +220,48 @@ impl<'a> Evaluator<'a> {
         evaluated: &mut Evaluated,
     ) -> Result<()> {
         let set = self.cover_set(facts, role);
-        let span = self.span(partner, facts.transaction_on);
         let before = evaluated.outcomes.len();
         let mut reason = self.sets[set].reason;
+        let mut decided = None;
+        self.so_far.clear();
         for position in 0..self.sets[set].covers.len() {
             let (program, cover) = self.sets[set].covers[position];
-            if !passes(program, cover.lever) {
+            if decided == Some((program, cover.lever)) || !passes(program, cover.lever) {
                 continue;
             }
             let rate = self.exchange_rate(program, facts.currency);
-            match &self.spans[key(partner)][span].holders[program] {
+            let holder = &self.holders.on(partner, facts.transaction_on)[program];
+            let rules = &self.context.programs[program].levers[cover.lever].rates[cover.rated];
+            let of_partner = holder.as_ref().map_or(&[][..], |holder| &holder.countries);
+            if !rules.countries.hold(facts.customer_country, of_partner) {
+                continue;
+            }
+            decided = Some((program, cover.lever));
+            match holder {
                 Ok(holder) => {
                     let who = (role, holder, partner);
-                    let outcome = self.outcome(program, facts, &cover, rate, who)?;
+                    let so_far = &mut self.so_far;
+                    let outcome = outcome(self.context, program, facts, &cover, rate, who, so_far)?;
                     evaluated.outcomes.push(outcome);
                 }
                 Err(unmapped) => reason = reason.max(*unmapped),
             }
         }
+        if self.competing {
+            meet::select(self.context, &mut evaluated.outcomes[before..]);
+        }
         if evaluated.outcomes.len() == before {
             evaluated.omitted.push(Omitted { role: role_key(role), partner, reason });
         }
         for &(program, lever) in &self.sets[set].baselines {
-            let holder = &self.spans[key(partner)][span].holders[program];
-            if let Ok(holder) = holder
-                && passes(program, lever)
-            {
+            let holder = &self.holders.on(partner, facts.transaction_on)[program];
+            let Ok(holder) = holder else { continue };
+            let countries = &self.context.programs[program].levers[lever].rates[0].countries;
+            if passes(program, lever) && countries.hold(facts.customer_country, &holder.countries) {
                 evaluated.baselines.push((program, lever, holder.participant));
             }
         }
         Ok(())
-    }
-
-    fn outcome(
-        &self,
-        program: usize,
-        facts: &Facts,
-        cover: &Cover,
-        exchange_rate: Option<i128>,
-        who: (Role, &Holder, i32),
-    ) -> Result<Outcome> {
-        let context = self.context;
-        let (role, holder, partner) = who;
-        let lever = &context.programs[program].levers[cover.lever];
-        let subject = Subject {
-            program: context.facts[program].key,
-            term: cover.term,
-            lever: context.facts[program].levers[cover.lever],
-            role: role_key(role),
-            participant: holder.participant,
-            partner,
-            group: cover.group,
-        };
-        let share = match lever.pays_as {
-            PaysAs::Split => cover.share,
-            PaysAs::Rebate | PaysAs::Fee => power_of_ten(RATE_SCALE),
-        };
-        let terms = Terms {
-            rate: cover.rate,
-            share,
-            exchange_rate: exchange_rate.unwrap_or_default(),
-            minor_units: context.minor_units(facts.currency),
-            program_minor_units: context.facts[program].minor_units,
-        };
-        let out_of_term = cover.term == OUT_OF_TERM;
-        let barred = facts.bars.iter().any(|bar| bar.concerns(program));
-        let refused = out_of_term || exchange_rate.is_none() || !holder.unmet.is_empty() || barred;
-        let refusals = || refusals(holder, (program, facts.bars), out_of_term, exchange_rate);
-        let verdict = if lever.measured.is_some() {
-            match refused {
-                false => Verdict::Measured(terms),
-                true => Verdict::Refused(refusals(), None),
-            }
-        } else if lever.grain == Grain::CustomerProductGroupPeriod {
-            Verdict::Aggregated(terms, refusals())
-        } else if !refused {
-            Verdict::Earned(terms, Amounts::of(facts.base, &terms)?)
-        } else {
-            let forgone = || gross(facts.base, terms.rate, terms.minor_units);
-            let forgone = if out_of_term { None } else { Some(forgone()?) };
-            Verdict::Refused(refusals(), forgone)
-        };
-        Ok(Outcome { program, lever: cover.lever, subject, verdict })
     }
 
     /// Position of the cover set of a line in a role.
@@ -300,8 +283,12 @@ impl<'a> Evaluator<'a> {
 
     fn find_covers(&self, facts: &Facts, role: Role) -> CoverSet {
         let (product, sku) = &self.products[facts.product];
-        let mut set =
-            CoverSet { reason: Reason::NoProgram, covers: Vec::new(), baselines: Vec::new() };
+        let mut set = CoverSet {
+            reason: Reason::NoProgram,
+            covers: Vec::new(),
+            baselines: Vec::new(),
+            firsts: self.find_firsts(facts),
+        };
         for (program, rules) in self.context.programs.iter().enumerate() {
             if !rules.pays.contains(&role) {
                 continue;
@@ -318,45 +305,22 @@ impl<'a> Evaluator<'a> {
         set
     }
 
-    /// Position of the span of a day among a partner's.
-    fn span(&mut self, partner: i32, on: i32) -> usize {
-        if self.spans[key(partner)].is_empty() {
-            self.spans[key(partner)] = self.find_spans(partner);
+    /// The levers whose customers' first lines are sought among their products, and hold this one's.
+    fn find_firsts(&self, facts: &Facts) -> Vec<(usize, usize)> {
+        let (product, sku) = &self.products[facts.product];
+        let (names, groups) = (&self.context.names, &self.context.products);
+        let product = (product.as_deref(), sku.as_deref());
+        let on = day(facts.transaction_on);
+        let mut found = Vec::new();
+        for (program, rules) in self.context.programs.iter().enumerate().filter(|_| self.seeking) {
+            for (lever, rule) in rules.levers.iter().enumerate() {
+                let asks = rule.customer_add.as_ref().map(|asked| asked.first);
+                if asks == Some(First::Products) && groups.are_held(rule, names, product, on) {
+                    found.push((program, lever));
+                }
+            }
         }
-        let spans = &self.spans[key(partner)];
-        spans.iter().position(|span| on < span.until).unwrap_or(spans.len() - 1)
-    }
-
-    fn find_spans(&self, partner: i32) -> Vec<Span> {
-        let context = self.context;
-        let within = |day: &NaiveDate| self.period.first_day() < *day && *day < self.period.end();
-        let mut ends: Vec<NaiveDate> = context.mapping_days(partner).filter(within).collect();
-        ends.push(self.period.end());
-        ends.sort_unstable();
-        ends.dedup();
-        let holders = |last: NaiveDate| {
-            let holder = |program| {
-                let participant = context.participant(program, partner, last)?;
-                Ok(Holder { participant, unmet: self.unmet(program, participant) })
-            };
-            (0..context.programs.len()).map(holder).collect()
-        };
-        ends.iter()
-            .map(|end| Span {
-                until: end.to_epoch_days(),
-                holders: holders(end.pred_opt().unwrap_or(*end)),
-            })
-            .collect()
-    }
-
-    /// The requirements that a participant doesn't meet in the period.
-    fn unmet(&self, program: usize, participant: i32) -> Arc<[Reason]> {
-        let participant = self.context.names.participants.text(participant);
-        match self.context.decisions.verdict(program, participant, self.period) {
-            Some(verdict) if verdict.eligible => Arc::new([]),
-            Some(verdict) => verdict.reasons.clone().into(),
-            None => Arc::new([Reason::NotEnrolled]),
-        }
+        found
     }
 
     fn exchange_rate(&mut self, program: usize, currency: i32) -> Option<i128> {
@@ -367,29 +331,127 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// What a lever makes of a line in a role; what it earns is added to `so_far` if others ask for it.
+fn outcome(
+    context: &Context,
+    program: usize,
+    facts: &Facts,
+    cover: &Cover,
+    exchange_rate: Option<i128>,
+    (role, holder, partner): (Role, &Holder, i32),
+    so_far: &mut SoFar,
+) -> Result<Outcome> {
+    let lever = &context.programs[program].levers[cover.lever];
+    let subject = Subject {
+        program: context.facts[program].key,
+        term: cover.term,
+        lever: context.facts[program].levers[cover.lever],
+        role: role_key(role),
+        participant: holder.participant,
+        partner,
+        group: cover.group,
+    };
+    let terms = Terms {
+        rate: cover.rate,
+        shares: cover.shares,
+        exchange_rate: exchange_rate.unwrap_or_default(),
+        minor_units: context.minor_units(facts.currency),
+        program_minor_units: context.facts[program].minor_units,
+    };
+    let place = (program, cover.lever);
+    let unadded = context.additions.as_ref().and_then(|additions| {
+        additions.against(place, facts.customer_id, facts.transaction_on, holder.participant)
+    });
+    let against = Against { program, bars: facts.bars, unadded, term: cover.term, exchange_rate };
+    let refused = against.any() || !holder.unmet.is_empty();
+    let left = meet::left(context, place, facts.base, so_far);
+    let amounts = || amounts(facts.base, left, cover, role, &terms);
+    let verdict = if lever.measured.is_some() {
+        match refused {
+            false => Verdict::Measured(terms),
+            true => Verdict::Refused(against.reasons(holder), None),
+        }
+    } else if lever.grain == Grain::CustomerProductGroupPeriod {
+        Verdict::Aggregated(terms, against.reasons(holder))
+    } else if !refused {
+        let (whole, own) = amounts()?;
+        if context.facts[program].stacks {
+            so_far.push((program, cover.lever, whole));
+        }
+        Verdict::Earned(terms, own)
+    } else {
+        // A fixed amount is in program currency.
+        let in_term = cover.term != OUT_OF_TERM;
+        let computable = in_term && (cover.amount.is_none() || exchange_rate.is_some());
+        let forgone = if computable { Some(amounts()?.1.earned) } else { None };
+        Verdict::Refused(against.reasons(holder), forgone)
+    };
+    let payee = cover
+        .payees
+        .map(|share| if role == Role::Reseller { share } else { context.one() - share });
+    let how = How { fixed: cover.amount, left, payee };
+    let how = (how != How::default()).then(|| Box::new(how));
+    Ok(Outcome { program, lever: cover.lever, subject, verdict, rated: cover.rated, how })
+}
+
+/// What a line earns by a cover: before payees divide it, in transaction currency; and the payee's own.
+fn amounts(
+    base: i128,
+    left: Option<i128>,
+    cover: &Cover,
+    role: Role,
+    terms: &Terms,
+) -> Result<(i128, Amounts)> {
+    let whole = match cover.amount {
+        Some(amount) => Amounts::fixed(amount, base, terms)?,
+        None => Amounts::of(left.unwrap_or(base), terms)?,
+    };
+    let own = match cover.payees {
+        Some(share) => whole.payee(share, role == Role::Reseller, terms)?,
+        None => whole,
+    };
+    Ok((whole.earned, own))
+}
+
 /// Slots of a product and segment: three roles, two data roles.
 const SLOTS: usize = 6;
 
-/// All reasons against an earning, each once, by precedence.
-fn refusals(
-    holder: &Holder,
-    (program, bars): (usize, &[Bar]),
-    out_of_term: bool,
+/// What is against a line under a lever, besides the requirements that its participant doesn't meet.
+struct Against<'a> {
+    program: usize,
+    bars: &'a [Bar],
+    /// Why its customer isn't one that the participant added, if the lever asks.
+    unadded: Option<Reason>,
+    term: i32,
     exchange_rate: Option<i128>,
-) -> Arc<[Reason]> {
-    if !out_of_term && exchange_rate.is_some() && bars.is_empty() {
-        return holder.unmet.clone();
+}
+
+impl Against<'_> {
+    fn any(&self) -> bool {
+        self.term == OUT_OF_TERM
+            || self.exchange_rate.is_none()
+            || self.unadded.is_some()
+            || self.bars.iter().any(|bar| bar.concerns(self.program))
     }
-    let term = out_of_term.then_some(Reason::OutOfTerm);
-    let barred = bars.iter().filter(|bar| bar.concerns(program)).map(|bar| bar.reason);
-    let rate = exchange_rate.is_none().then_some(Reason::NoRate);
-    let mut reasons: Vec<Reason> = Vec::new();
-    for reason in term.into_iter().chain(holder.unmet.iter().copied()).chain(barred).chain(rate) {
-        if !reasons.contains(&reason) {
-            reasons.push(reason);
+
+    /// All reasons against an earning, each once, by precedence.
+    fn reasons(&self, holder: &Holder) -> Arc<[Reason]> {
+        if !self.any() {
+            return holder.unmet.clone();
         }
+        let term = (self.term == OUT_OF_TERM).then_some(Reason::OutOfTerm);
+        let barred = self.bars.iter().filter(|bar| bar.concerns(self.program));
+        let rate = self.exchange_rate.is_none().then_some(Reason::NoRate);
+        let of_partner = term.into_iter().chain(holder.unmet.iter().copied());
+        let of_line = barred.map(|bar| bar.reason).chain(self.unadded).chain(rate);
+        let mut reasons: Vec<Reason> = Vec::new();
+        for reason in of_partner.chain(of_line) {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        reasons.into()
     }
-    reasons.into()
 }
 
 fn key(key: i32) -> usize {

@@ -2,17 +2,21 @@
 //! out, one set of files per period, with the sums that payments need. Every transaction in force
 //! ends, per lever that covers it, in exactly one of them.
 
+mod additions;
 mod aggregate;
 mod cap_balances;
 mod context;
+mod countries;
 mod credits;
 mod evaluate;
 pub mod facts;
+mod holders;
 mod ineligible;
 mod lines;
 mod link_lines;
 mod links;
 mod measures;
+mod meet;
 mod names;
 mod read;
 mod reversal;
@@ -32,9 +36,11 @@ use crate::exchange_rates::ExchangeRates;
 use crate::ingest::InForceFile;
 use crate::schema;
 use crate::warehouse::{DataFile, Store};
+pub use additions::FrozenAddition;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use context::Context;
+use countries::Countries;
 use earnest_core::calendar::Period;
 use earnest_core::earning::{EarningType, EntryKind, Posting};
 use earnest_core::program::{Program, Role};
@@ -60,6 +66,9 @@ pub struct Request<'a> {
     pub product_groups: &'a RecordBatch,
     pub exchange_rates: &'a RecordBatch,
     pub ineligibilities: &'a RecordBatch,
+    pub memberships: &'a RecordBatch,
+    /// Customers that were added for good.
+    pub added: &'a [FrozenAddition],
     /// In how many portions ordered work is done; the result doesn't depend on it.
     pub buckets: usize,
 }
@@ -69,6 +78,8 @@ pub struct Earned {
     pub files: Vec<(&'static str, DataFile)>,
     pub postings: Vec<Posting>,
     pub cap_balances: RecordBatch,
+    /// Rows of `determinations`: who added which customer.
+    pub determinations: RecordBatch,
 }
 
 /// The first day of each partner in each role. Source: RULES, an indirect reseller's first
@@ -113,9 +124,16 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let periods = periods(request.files);
     let (Some((first, _)), Some((last, _))) = (periods.first(), periods.last()) else {
         let cap_balances = RecordBatch::new_empty(schema::CAP_BALANCES.arrow());
-        return Ok(Earned { files: Vec::new(), postings: Vec::new(), cap_balances });
+        let determinations = RecordBatch::new_empty(schema::DETERMINATIONS.arrow());
+        return Ok(Earned {
+            files: Vec::new(),
+            postings: Vec::new(),
+            cap_balances,
+            determinations,
+        });
     };
-    let context = context(request, *first, *last)?;
+    let mut context = context(request, *first, *last)?;
+    context.additions = Some(additions::find(&context, &periods, request.added)?);
     let measures = measures::measure(&context, &periods)?;
     let credits = credits::credit(&context, &periods, &measures)?;
     let first_looks = (&measures, &credits);
@@ -149,7 +167,10 @@ pub fn earn(request: &Request) -> Result<Earned> {
         })
         .collect::<Result<_>>()?;
     written.extend(reversals.into_iter().flatten());
+    let added = context.additions.as_ref().map(|additions| additions.determinations(&context));
+    let none = || Ok(RecordBatch::new_empty(schema::DETERMINATIONS.arrow()));
     Ok(Earned {
+        determinations: added.unwrap_or_else(none)?,
         cap_balances: cap_balances::table(&context, &credits.balances)?,
         postings: postings(&context, &written),
         files: files(written),
@@ -181,7 +202,9 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     let rates = ExchangeRates::read(request.exchange_rates, "earning")?;
     let decided = (request.decisions, request.map);
     let ineligible = Ineligible::read(request.programs, request.ineligibilities)?;
-    Ok(Context::new(request.programs, names, products, rates, decided, links, ineligible))
+    let countries = Countries::read(request.programs, request.memberships, &names)?;
+    let known = (ineligible, countries);
+    Ok(Context::new(request.programs, names, products, rates, decided, links, known))
 }
 
 /// Sums of earnings by program, lever, type, participant, period and fund.

@@ -71,6 +71,9 @@ pub fn open(file: &InForceFile, programs: &[Program]) -> Result<ParquetRecordBat
     if levers.any(|lever| measured(lever) == Some(Quantity::Quantity)) {
         columns.push("quantity");
     }
+    if programs.iter().any(Program::asks_for_customer_countries) {
+        columns.push("customer_country");
+    }
     reader(file, &columns, DICTIONARIES, None)
 }
 
@@ -204,6 +207,8 @@ pub struct Columns {
     pub base: Decimal128Array,
     pub currency: Keyed,
     quantity: Option<Decimal128Array>,
+    /// `None`: no program asks for it.
+    customer_country: Option<Keyed>,
     /// Rows that a lever's filter lets through, by program and lever.
     pub passing: HashMap<(usize, usize), BooleanArray>,
     excluded: Option<BooleanArray>,
@@ -246,6 +251,10 @@ impl Columns {
             quantity: batch
                 .column_by_name("quantity")
                 .map(|column| column.as_primitive::<Decimal128Type>().clone()),
+            customer_country: match programs.iter().any(Program::asks_for_customer_countries) {
+                true => Some(Keyed::new(batch, "customer_country")?),
+                false => None,
+            },
             passing,
             excluded: excluded(batch, file),
         })
@@ -255,6 +264,12 @@ impl Columns {
     pub fn quantity(&self, row: usize) -> i128 {
         let given = self.quantity.as_ref().filter(|quantity| quantity.is_valid(row));
         given.map_or(0, |quantity| quantity.value(row))
+    }
+
+    /// The country of a row's customer; `None` where it isn't known, or nobody asked.
+    pub fn customer_country(&self, row: usize) -> Option<&str> {
+        let text = self.customer_country.as_ref().and_then(|country| country.text(row));
+        text.filter(|country| !country.is_empty())
     }
 
     /// True if a later delivery replaced the row.

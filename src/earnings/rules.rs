@@ -5,7 +5,8 @@ use super::names::Names;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
 use chrono::NaiveDate;
-use earnest_core::program::{DataRole, Days, Lever, LeverRate, Program, Role};
+use earnest_core::earning::Shares;
+use earnest_core::program::{Countries, DataRole, Days, Lever, LeverRate, Program, Role};
 use std::collections::HashMap;
 
 /// The term of a cover on a day that no term has.
@@ -16,14 +17,19 @@ pub const OUT_OF_TERM: i32 = -1;
 pub struct Cover {
     /// Position in the program's levers.
     pub lever: usize,
+    /// Position of the rate among the lever's.
+    pub rated: usize,
     /// Key of the product group that matched.
     pub group: i32,
     /// Key of the term, or [`OUT_OF_TERM`].
     pub term: i32,
     /// At rate scale; 0 out of term.
     pub rate: i128,
-    /// Share of the rebate at rate scale.
-    pub share: i128,
+    /// A fixed amount in program currency; `None` out of term.
+    pub amount: Option<i128>,
+    pub shares: Shares,
+    /// The reseller's share, if reseller and provider divide the earning.
+    pub payees: Option<i128>,
 }
 
 /// Product × SKU → groups, by date.
@@ -69,6 +75,20 @@ impl ProductGroups {
         ProductGroups { by_product, every_product: names.groups.key("*").unwrap_or(-1) }
     }
 
+    /// True if a lever's groups hold the product on the day, in whatever role.
+    pub fn are_held(
+        &self,
+        lever: &Lever,
+        names: &Names,
+        (product, sku): (Option<&str>, Option<&str>),
+        day: NaiveDate,
+    ) -> bool {
+        let groups = self.of(product, sku, day);
+        let mut named =
+            lever.product_groups().into_iter().filter_map(|group| names.groups.key(group));
+        named.any(|group| groups.contains(&group))
+    }
+
     /// Days within which memberships are the same.
     pub fn days(&self) -> impl Iterator<Item = Days> {
         self.by_product.values().flatten().map(|member| member.days)
@@ -89,7 +109,9 @@ impl ProductGroups {
     }
 }
 
-/// The levers of a program that cover a product in a role on a day, in declared order, filters aside.
+/// The levers of a program that cover a product in a role on a day, in declared order, filters aside. One
+/// of which several rates ask for countries is there once for each of these, in declared order: the
+/// first whose countries hold counts.
 pub fn covers(
     program: &Program,
     names: &Names,
@@ -101,20 +123,30 @@ pub fn covers(
     let groups = products.of(product.0, product.1, day);
     let term = program.term_on(day);
     let term_key = term.and_then(|term| names.terms.key(&term.term)).unwrap_or(OUT_OF_TERM);
-    let share = program.rebate_share_on(day);
     let matching = |rate: &LeverRate| matching_group(rate, role, &groups, names);
     let mut covers = Vec::new();
     for (lever, rule) in program.levers.iter().enumerate() {
         if rule.draws != data_role {
             continue;
         }
-        let found = rule.rates.iter().find_map(|rate| {
+        let shares = program.shares_on(rule.pays_as, day);
+        let payees = rule.payees_on(day).filter(|_| role != Role::Direct);
+        for (rated, rate) in rule.rates.iter().enumerate() {
             let dated = term.is_none() || rate.days.contain(day);
-            dated.then(|| matching(rate)).flatten().map(|group| (rate.rate, group))
-        });
-        if let Some((rate, group)) = found {
-            let rate = if term.is_none() { 0 } else { rate };
-            covers.push(Cover { lever, group, term: term_key, rate, share });
+            let Some(group) = dated.then(|| matching(rate)).flatten() else { continue };
+            covers.push(Cover {
+                lever,
+                rated,
+                group,
+                term: term_key,
+                rate: if term.is_none() { 0 } else { rate.rate },
+                amount: rate.amount.filter(|_| term.is_some()),
+                shares,
+                payees: payees.map(|payees| payees.reseller),
+            });
+            if rate.countries == Countries::default() {
+                break;
+            }
         }
     }
     covers

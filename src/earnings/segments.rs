@@ -35,7 +35,9 @@ pub struct DaySegments {
 impl DaySegments {
     pub fn of(programs: &[Program], products: &ProductGroups, period: Period) -> DaySegments {
         let rules = programs.iter().flat_map(rule_days);
-        let mut starts = changes(rules.chain(products.days()), period);
+        let levers = programs.iter().flat_map(|program| &program.levers);
+        let payees = levers.flat_map(|lever| lever.payees.iter().map(|payees| payees.days));
+        let mut starts = changes(rules.chain(payees).chain(products.days()), period);
         starts.dedup();
         let (first, end) = (period.first_day().to_epoch_days(), period.end().to_epoch_days());
         let segment = |day: i32| starts.iter().filter(|&&start| start <= day).count();

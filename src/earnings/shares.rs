@@ -16,8 +16,8 @@ use earnest_core::earning::{Amounts, share};
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
-/// Shares given so far of an earning's one or two types, at amount scale.
-pub type Taken = HashMap<WindowKey, [i128; 2], foldhash::fast::RandomState>;
+/// Shares given so far of an earning's types, at amount scale.
+pub type Taken = HashMap<WindowKey, [i128; 3], foldhash::fast::RandomState>;
 
 /// The measured earnings of a period, as its lines take their shares.
 pub struct Shares<'a> {
@@ -203,9 +203,8 @@ impl<'a> Earning<'a> {
         let key = solved.key(context, period);
         let line = solved.line(context, earned, period);
         let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
-        let lever = &context.programs[outcome.program].levers[outcome.lever];
         let subject = outcome.subject;
-        let ids = super::sink::aggregate_ids(context, lever, &earned.terms, &subject, &key);
+        let ids = super::sink::aggregate_ids(context, &earned.terms, &subject, &key);
         Ok(Earning { earned, key, gross, amounts, ids })
     }
 
@@ -276,6 +275,13 @@ impl Solved {
             partner: self.partner,
             group: facts.groups[lever],
         };
-        Outcome { program, lever, subject, verdict: Verdict::Measured(earned.terms) }
+        Outcome {
+            program,
+            lever,
+            subject,
+            verdict: Verdict::Measured(earned.terms),
+            rated: 0,
+            how: None,
+        }
     }
 }

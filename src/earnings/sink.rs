@@ -8,6 +8,7 @@ use super::names::Names;
 use super::rows::{
     EarningRows, Figures, Line, OutOfScopeRows, Rows, Share, SourceRows, Subject, UnearnedRows,
 };
+use super::tier_detail;
 use crate::error::Result;
 use crate::schema;
 use crate::warehouse::{DataFile, Store, TableWriter};
@@ -15,7 +16,6 @@ use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, power_of_ten};
 use earnest_core::earning::{Amounts, EarningType, Terms};
 use earnest_core::id::Digester;
-use earnest_core::program::{Lever, PaysAs};
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
@@ -80,7 +80,7 @@ pub struct Written {
 }
 
 /// The earnings of an outcome.
-pub type Ids = [Option<(u128, EarningType)>; 2];
+pub type Ids = [Option<(u128, EarningType)>; 3];
 
 /// What makes an earning that is not in the line itself.
 pub struct Origin<'a> {
@@ -149,6 +149,8 @@ impl<'a> Sink<'a> {
             match &outcome.verdict {
                 Verdict::Earned(terms, gross) => {
                     let amounts = credits.of((line, None), outcome, terms, gross)?;
+                    let how = tier_detail::of_line(outcome, terms);
+                    let origin = Origin { tier_detail: how, ..origin };
                     self.earned(line, outcome, terms, (gross, &amounts), &origin)?;
                 }
                 Verdict::Refused(reasons, forgone) => {
@@ -163,7 +165,7 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Takes an earning, gross and what caps credit of it: one row per earning type, at most two. Gives
+    /// Takes an earning, gross and what caps credit of it: one row per earning type, at most three. Gives
     /// back their ids.
     ///
     /// # Errors
@@ -177,11 +179,8 @@ impl<'a> Sink<'a> {
         origin: &Origin,
     ) -> Result<Ids> {
         let context = self.context;
-        let program = &context.programs[outcome.program];
-        let one = context.one();
-        let types = types(&program.levers[outcome.lever], terms, one);
         let mut ids = Ids::default();
-        for (place, &earning_type) in types.iter().enumerate() {
+        for (place, earning_type) in terms.shares.types().enumerate() {
             let (earning_amount, program_amount) = amounts.part(earning_type);
             let coop = earning_type == EarningType::Coop;
             let names = &context.names;
@@ -193,7 +192,7 @@ impl<'a> Sink<'a> {
                 earning_type: type_key(earning_type),
                 program_currency: context.facts[outcome.program].currency,
                 rate: terms.rate,
-                share: if coop { one - terms.share } else { terms.share },
+                share: terms.shares.of(earning_type),
                 exchange_rate: terms.exchange_rate,
                 gross_amount: gross.part(earning_type).0,
                 earning_amount,
@@ -285,29 +284,12 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// As what a lever's earnings are paid; `one` is the whole share.
-fn types(lever: &Lever, terms: &Terms, one: i128) -> &'static [EarningType] {
-    match lever.pays_as {
-        PaysAs::Fee => &[EarningType::Fee],
-        PaysAs::Rebate => &[EarningType::Rebate],
-        PaysAs::Split if terms.share == one => &[EarningType::Rebate],
-        PaysAs::Split if terms.share == 0 => &[EarningType::Coop],
-        PaysAs::Split => &[EarningType::Rebate, EarningType::Coop],
-    }
-}
-
 /// The ids that an aggregate's earnings will have.
-pub fn aggregate_ids(
-    context: &Context,
-    lever: &Lever,
-    terms: &Terms,
-    subject: &Subject,
-    key: &str,
-) -> Ids {
+pub fn aggregate_ids(context: &Context, terms: &Terms, subject: &Subject, key: &str) -> Ids {
     let parts = [key, ""];
     let mut digester = Digester::default();
     let mut ids = Ids::default();
-    for (place, &earning_type) in types(lever, terms, context.one()).iter().enumerate() {
+    for (place, earning_type) in terms.shares.types().enumerate() {
         let id = digest(&mut digester, &context.names, subject, "", parts, earning_type);
         ids[place] = Some((id, earning_type));
     }

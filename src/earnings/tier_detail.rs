@@ -1,13 +1,31 @@
-//! How a measured earning came about, as JSON: the window, what it measures, its tiers. Decimals are
-//! strings; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the earning,
-//! gross. A company's stands on each of its locations' earnings, which re-add.
+//! How an earning came about that isn't a line's base × rate, as JSON. Of a measure: the window, what it
+//! measures, its tiers; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the
+//! earning, gross; a company's stands on each of its locations' earnings, which re-add. Of a line: the
+//! fixed `amount` in program currency, what levers before it `left` of the base, the `payee_share` that
+//! its payee has. Decimals are strings.
 
+use super::evaluate::Outcome;
 use super::windows::{Earned, Solved};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, format};
 use earnest_core::tiers::Terms;
 use serde_json::{Map, Value, json};
 
+/// Of a line; `None` if it is its base × rate.
+pub fn of_line(outcome: &Outcome, terms: &earnest_core::earning::Terms) -> Option<String> {
+    let how = outcome.how.as_ref()?;
+    let mut detail = Map::new();
+    let mut insert = |key: &str, text: Option<String>| {
+        detail.extend(text.map(|text| (key.to_owned(), json!(text))));
+    };
+    let money = |value| format(value, MONEY_SCALE, terms.program_minor_units);
+    insert("amount", how.fixed.map(money));
+    insert("left", how.left.map(|left| format(left, AMOUNT_SCALE, 0)));
+    insert("payee_share", how.payee.map(|share| format(share, RATE_SCALE, 0)));
+    Some(Value::Object(detail).to_string())
+}
+
+/// Of a measure.
 pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
     let window = solved.window;
     let step = &earned.step;

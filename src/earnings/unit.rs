@@ -4,6 +4,7 @@
 use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
 use super::ineligible::Bar;
+use super::meet;
 use super::read::{Columns, open};
 use super::rows::Line;
 use crate::error::Result;
@@ -43,7 +44,7 @@ pub struct SetAside {
 
 /// Who takes the lines of a period with their outcomes.
 pub trait Taker {
-    /// False: outcomes under the lever are left out.
+    /// False: outcomes under the lever are left out, unless others depend on them.
     fn asks_for(&self, program: usize, lever: usize) -> bool;
 
     /// Takes a line that isn't a linked refund.
@@ -64,8 +65,14 @@ pub fn read_lines(
     files: &[(usize, &InForceFile)],
     taker: &mut impl Taker,
 ) -> Result<SetAside> {
+    let asks_for = |program, lever| taker.asks_for(program, lever);
+    let asked = match &context.additions {
+        Some(_) => meet::asked(context.programs, asks_for),
+        None => meet::alone(context.programs, asks_for),
+    };
     let mut unit = Unit {
         context,
+        asked,
         evaluator: Evaluator::new(context, period),
         taker,
         period_key: context.names.period(period),
@@ -95,6 +102,8 @@ struct Unit<'a, T> {
     context: &'a Context<'a>,
     evaluator: Evaluator<'a>,
     taker: &'a mut T,
+    /// By program and lever.
+    asked: Vec<Vec<bool>>,
     period_key: i32,
     evaluated: Evaluated,
     /// What is against the line at hand.
@@ -162,11 +171,13 @@ impl<T: Taker> Unit<'_, T> {
             transaction_on,
             currency: columns.currency.key(row).unwrap_or_default(),
             base: columns.base.value(row),
+            customer_country: columns.customer_country(row),
+            customer_id,
             bars: &self.bars,
         };
-        let taker = &*self.taker;
-        let passes = |program, lever| {
-            taker.asks_for(program, lever)
+        let asked = &self.asked;
+        let passes = |program: usize, lever: usize| {
+            asked[program][lever]
                 && columns.passing.get(&(program, lever)).is_none_or(|passing| passing.value(row))
         };
         self.evaluator.evaluate(&facts, passes, &mut self.evaluated)?;

@@ -10,8 +10,8 @@ use earnest_core::calendar::Period;
 use earnest_core::decimal::sum;
 use earnest_core::earning::Terms;
 use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
+use earnest_core::program::Program;
 use earnest_core::program::measured::{Baseline, Measured, Per};
-use earnest_core::program::{PaysAs, Program};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -320,17 +320,14 @@ impl Whole<'_> {
     ) -> Earned {
         let program = &self.context.programs[self.subject.program];
         let day = self.measured.rules_day(self.window, step.period);
-        let share = match program.levers[self.subject.lever].pays_as {
-            PaysAs::Split => program.rebate_share_on(day),
-            PaysAs::Rebate | PaysAs::Fee => self.context.one(),
-        };
+        let pays_as = program.levers[self.subject.lever].pays_as;
         let term = program.term_on(day).or_else(|| program.term_on(step.period.last_day()));
         let term = term.or_else(|| program.term_on(step.period.first_day()));
         let minor_units = self.minor_units();
         Earned {
             terms: Terms {
                 rate: step.rate(),
-                share,
+                shares: program.shares_on(pays_as, day),
                 exchange_rate: self.context.one(),
                 minor_units,
                 program_minor_units: minor_units,

@@ -35,9 +35,15 @@ pub fn connect(store: &Store, snapshot: &Snapshot, limits: &Limits) -> Result<Co
     Ok(connection)
 }
 
-/// How a measured earning came about, in words, from its `tier_detail`.
+/// How an earning came about, in words, from its `tier_detail`: a line's, or a measure's.
 const TIER_TEXT: &str = "
-    CREATE OR REPLACE MACRO tier_text(detail) AS CASE WHEN detail IS NOT NULL THEN concat(
+    CREATE OR REPLACE MACRO tier_text(detail) AS CASE
+    WHEN detail IS NULL THEN NULL
+    WHEN json_extract_string(detail, '$.window[0]') IS NULL THEN concat_ws(', ',
+        'fixed amount ' || json_extract_string(detail, '$.amount'),
+        'on ' || json_extract_string(detail, '$.left') || ' that levers before left',
+        json_extract_string(detail, '$.payee_share') || ' of it is this payee''s')
+    ELSE concat(
         json_extract_string(detail, '$.window[0]'), ' to ',
         json_extract_string(detail, '$.window[1]'), ' measures ',
         json_extract_string(detail, '$.measured'),

@@ -50,48 +50,59 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 2,
-    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took",
+    version: 3,
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer",
     grain: "one row per program × kind × subject × window",
     key: &["program", "kind", "subject", "window"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
-        content("kind", Text, "`coop_threshold`, `trailing_revenue` or `forfeiture`"),
+        content(
+            "kind",
+            Text,
+            "`coop_threshold`, `trailing_revenue`, `customer_add` or `forfeiture`",
+        ),
         content(
             "subject",
             Text,
-            "Whom it is about: the participant, or `company` and the company's id",
+            "Whom it is about: the participant, `company` and the company's id, or the customer",
         ),
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new",
         ),
         content(
             "cycle",
             Text,
-            "The cycle that decides it: the half's last month, or that of the assessment, is due in it, or the oldest open one if that is later",
+            "The cycle that decides it: the half's last month, or that of the day that decided, is due in it, or the oldest open one if that is later",
         ),
         content(
             "outcome",
             Text,
-            "`qualified`; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
+            "`qualified`; `added`: the customer was; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
         ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by then",
         ),
         content("threshold", Money, "What it had to reach"),
-        content("decided_on", Date, "The cycle's due day; the day of the assessment"),
+        content(
+            "decided_on",
+            Date,
+            "The cycle's due day; the day of the assessment, of the transaction",
+        ),
         provenance("known_on", Date, "The as-of date of the run that first decided it so"),
         optional(
             "frozen_by",
             Text,
             "The cycle whose close froze it; `never`: an earlier run did, and its rule never decides again; null: it is decided anew",
         ),
+        optional("awarded_to", Text, "The participant that added the customer"),
+        optional("source", Text, "The source of the transaction that decided"),
+        optional("transaction_id", Text, "The transaction that decided"),
     ],
 };
 
@@ -153,7 +164,11 @@ pub const EARNINGS: Table = Table {
             Money,
             "The earning in program currency: what is settled and paid",
         ),
-        optional("tier_detail", Text, "Slices, rates and amounts of tiered levers, as JSON"),
+        optional(
+            "tier_detail",
+            Text,
+            "What made the amount besides base and rate, as JSON: slices, rates and amounts of tiered levers; a line's fixed amount, what levers before left of its base, its payee's share",
+        ),
         optional(
             "fund_half",
             Text,
@@ -348,7 +363,7 @@ pub const PAYMENTS: Table = Table {
 
 pub const PAYMENT_ITEMS: Table = Table {
     name: "payment_items",
-    version: 1,
+    version: 2,
     description: "What a payment consists of; items re-add to it",
     grain: "one row per payment × period × lever × earning type × kind",
     key: &["payment_id", "period", "lever", "earning_type", "kind"],
@@ -363,15 +378,21 @@ pub const PAYMENT_ITEMS: Table = Table {
         content(
             "lever",
             Text,
-            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `coop_claim` a claim",
+            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `lapse` what waited too long for a profile, `coop_claim` a claim, `return` a payment that came back; of manual adjustments their kind",
         ),
         content("earning_type", Text, "`rebate`, `fee`, or `coop` for claims"),
-        content("kind", Text, "`regular`, `late` or `adjustment`"),
+        content(
+            "kind",
+            Text,
+            "`regular`, `late` or `adjustment`; `returned`: a payment that came back",
+        ),
         content("program_currency", Text, "Currency of program_amount"),
         content("program_amount", Money, "In program currency"),
         content("payment_currency", Text, "Currency of payment_amount"),
         content("payment_amount", Money, "Its part of the payment's gross, by largest remainder"),
         content("earnings", Integer, "Earnings that it sums"),
+        content("withheld_tax", Money, "Its part of the payment's, by largest remainder"),
+        content("sales_tax", Money, "Its part of the payment's, by largest remainder"),
     ],
 };
 
@@ -426,17 +447,17 @@ pub const JOURNAL: Table = Table {
         content(
             "entry_id",
             Uuid,
-            "Digest of event, program, participant, period and (or) cycle and earning type",
+            "Digest of event, program, participant, earning type, and period, cycle, payment id or adjustment id",
         ),
         content(
             "event",
             Text,
-            "`accrual`, `conversion`, `forfeiture`, `forfeiture reversed`, `order`, `claim` (paid), `expiry` or `expiry reversed`",
+            "`accrual`, `conversion`, `forfeiture`, `order`, `withholding`, `sales tax`, `return`, `claim` (paid), `expiry`, `late` and `adjustment` (of earnings of closed cycles), `manual adjustment`, `write-off`, `escheat`, `recovery`, `transfer`; `… reversed`",
         ),
         content(
             "accounting_on",
             Date,
-            "Accruals: the period's last day; orders: the due day; claims and expiry: the day it happened",
+            "Accruals: the period's last day; orders: the due day; returns, claims and expiry: the day it happened; adjustments: the day of the approval",
         ),
         optional("cycle", Text, "Payment month; null for co-op accruals"),
         content("period", Text, "The month that earned; for orders the cycle"),
@@ -447,6 +468,10 @@ pub const JOURNAL: Table = Table {
         content("currency", Text, "Currency of debit and credit"),
         content("debit", Money, "Debit"),
         content("credit", Money, "Credit"),
-        content("source_key", Text, "The payment id, or program/participant/period/earning type"),
+        content(
+            "source_key",
+            Text,
+            "The payment id, the adjustment id, or program/participant/period/earning type",
+        ),
     ],
 };

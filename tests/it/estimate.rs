@@ -335,6 +335,13 @@ fn every_template_estimates() {
         ("seats", "300.00"),
         ("company", "360.00"),
         ("shapes", "565.00"),
+        // 1,000; 21,000 × 3.75 % + 15 %; max(180, 200) × 2 + 18,500 × 1 % + 3,000 × 4 %.
+        ("amounts", "1000.00"),
+        ("customer-add", "3937.50"),
+        ("engagement", "705.00"),
+        // 21,000 × 4 % + (3,000 − 120) × 7 %; nobody shares with a reseller: 21,000 × 4 %.
+        ("stack", "1041.60"),
+        ("payees", "840.00"),
         ("filters", "1050.00"),
         ("requirements", "645.00"),
         ("coop", "860.00"),

@@ -84,6 +84,7 @@ pub struct RawCap {
     per: CapPer,
     window: Window,
     levers: Option<Vec<raw::Text>>,
+    engagement: Option<raw::Text>,
     from: Option<raw::Text>,
     until: Option<raw::Text>,
 }
@@ -132,9 +133,13 @@ fn cap(
             )
         })
     };
-    let capped: Vec<usize> = match &written.levers {
-        Some(names) => names.iter().map(named).collect::<Result<_, _>>()?,
-        None => all(),
+    let capped: Vec<usize> = match (&written.levers, &written.engagement) {
+        (Some(names), None) => names.iter().map(named).collect::<Result<_, _>>()?,
+        (None, Some(engagement)) => of_engagement(place, raw, engagement)?,
+        (None, None) => all(),
+        (Some(_), Some(engagement)) => {
+            return Err(place.error(engagement, "expected one of `levers` and `engagement`"));
+        }
     };
     for &lever in &capped {
         measured(place, written, &levers[lever])?;
@@ -174,4 +179,22 @@ fn measured(place: &Place, written: &RawCap, lever: &Lever) -> Result<(), Error>
         return Err(place.error(&written.cap, &message));
     }
     Ok(())
+}
+
+/// The positions of an engagement's levers.
+fn of_engagement(
+    place: &Place,
+    raw: &raw::Program,
+    engagement: &raw::Text,
+) -> Result<Vec<usize>, Error> {
+    let named = raw.lever.iter().enumerate().filter(|(_, lever)| {
+        lever.engagement.as_ref().is_some_and(|of| of.get_ref() == engagement.get_ref())
+    });
+    let levers: Vec<usize> = named.map(|(position, _)| position).collect();
+    if levers.is_empty() {
+        let message =
+            format!("expected an engagement of the levers, found `{}`", engagement.get_ref());
+        return Err(place.error(engagement, &message));
+    }
+    Ok(levers)
 }

@@ -1,15 +1,14 @@
 //! From the file as written to the typed image, with every check that needs no data.
 
 use super::coop::coop_rules;
+use super::engagement::engagements;
+use super::lever::{check_lever, lever};
 use super::names::{aliases, successor};
 use super::pay::{coop_thresholds, payment, splits};
 use super::requirement::{requirements, weekday};
-use super::{
-    Days, FILTER_AMOUNT_COLUMNS, FILTER_TEXT_COLUMNS, Filter, Grain, Lever, LeverRate, Program,
-    Role, Term,
-};
-use super::{cap, measured, raw};
-use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, parse, power_of_ten};
+use super::{Days, Program, Term};
+use super::{cap, countries, engagement, raw, tax};
+use crate::decimal::{RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
 use std::collections::HashMap;
@@ -23,8 +22,14 @@ impl Program {
         let raw: raw::Program = toml::from_str(text)
             .map_err(|error| Error(format!("{file}: {}", error.to_string().trim_end())))?;
         let place = Place { file, text };
-        let levers =
-            raw.lever.iter().map(|lever| place.lever(lever)).collect::<Result<Vec<_>, _>>()?;
+        countries::check_classes(&place, &raw.country_class)?;
+        let engagements = engagements(&place, &raw)?;
+        let mut levers = raw
+            .lever
+            .iter()
+            .map(|written| lever(&place, &raw, written))
+            .collect::<Result<Vec<_>, _>>()?;
+        engagement::join(&place, &raw, &engagements, &mut levers)?;
         let program = Program {
             aliases: aliases(&place, &raw)?,
             successor: successor(&place, &raw)?,
@@ -33,10 +38,12 @@ impl Program {
             weekday: weekday(&place, &raw)?,
             requirements: requirements(&place, &raw)?,
             caps: cap::caps(&place, &raw, &levers)?,
+            engagements,
             levers,
             splits: splits(&place, &raw.split)?,
             coop_thresholds: coop_thresholds(&place, &raw)?,
             coop: coop_rules(&place, &raw)?,
+            taxes: tax::taxes(&place, &raw)?,
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,
@@ -116,96 +123,6 @@ impl Place<'_> {
             }
         }
     }
-
-    fn lever(&self, raw: &raw::Lever) -> Result<Lever, Error> {
-        let measured = measured::measured(self, raw)?;
-        let groups =
-            |own: &Option<Vec<String>>| own.clone().unwrap_or_else(|| raw.product_groups.clone());
-        let rate = |rate: &raw::Rate| {
-            Ok(LeverRate {
-                days: self.days(rate.from.as_ref(), rate.until.as_ref())?,
-                rate: self.share(&rate.rate)?,
-                product_groups: groups(&rate.product_groups),
-                partner_types: rate
-                    .partner_types
-                    .clone()
-                    .unwrap_or_else(|| raw.partner_types.clone()),
-            })
-        };
-        let of_table = |table: &measured::DatedTable| LeverRate {
-            days: table.days,
-            rate: 0,
-            product_groups: raw.product_groups.clone(),
-            partner_types: raw.partner_types.clone(),
-        };
-        let rates = match &measured {
-            Some(measured) => measured.tables.iter().map(of_table).collect(),
-            None => raw.rate.iter().map(rate).collect::<Result<_, Error>>()?,
-        };
-        let grain = match raw.draws {
-            _ if measured.is_some() => Grain::Line,
-            super::DataRole::Billing => Grain::Line,
-            super::DataRole::Detail => Grain::CustomerProductGroupPeriod,
-        };
-        Ok(Lever {
-            lever: raw.lever.get_ref().clone(),
-            name: raw.name.clone(),
-            draws: raw.draws,
-            grain: raw.grain.unwrap_or(grain),
-            pays_as: raw.pays_as,
-            rates,
-            measured,
-            filter: raw
-                .filter
-                .as_ref()
-                .map(|filter| self.filter(filter, &raw.lever))
-                .transpose()?,
-        })
-    }
-
-    fn filter(&self, raw: &raw::Filter, lever: &raw::Text) -> Result<Filter, Error> {
-        let all = |filters: &[raw::Filter]| -> Result<Vec<Filter>, Error> {
-            filters.iter().map(|filter| self.filter(filter, lever)).collect()
-        };
-        let one = "expected one of `all_of`, `any_of`, `not`, or `column` with `in`, \
-                   `at_least` or `at_most`";
-        match raw {
-            raw::Filter {
-                all_of: Some(filters), any_of: None, not: None, column: None, ..
-            } => Ok(Filter::AllOf(all(filters)?)),
-            raw::Filter {
-                any_of: Some(filters), all_of: None, not: None, column: None, ..
-            } => Ok(Filter::AnyOf(all(filters)?)),
-            raw::Filter { not: Some(filter), all_of: None, any_of: None, column: None, .. } => {
-                Ok(Filter::Not(Box::new(self.filter(filter, lever)?)))
-            }
-            raw::Filter { column: Some(column), values: Some(values), .. } => {
-                self.column(column, FILTER_TEXT_COLUMNS)?;
-                Ok(Filter::In { column: column.get_ref().clone(), values: values.clone() })
-            }
-            raw::Filter { column: Some(column), at_least, at_most, .. }
-                if at_least.is_some() || at_most.is_some() =>
-            {
-                self.column(column, FILTER_AMOUNT_COLUMNS)?;
-                let amount = |at: &raw::Text| self.decimal(at, AMOUNT_SCALE);
-                Ok(Filter::Range {
-                    column: column.get_ref().clone(),
-                    at_least: at_least.as_ref().map(amount).transpose()?,
-                    at_most: at_most.as_ref().map(amount).transpose()?,
-                })
-            }
-            _ => Err(self.error(lever, one)),
-        }
-    }
-
-    fn column(&self, at: &raw::Text, known: &[&str]) -> Result<(), Error> {
-        if known.contains(&at.get_ref().as_str()) {
-            return Ok(());
-        }
-        let message =
-            format!("expected one of `{}`, found column `{}`", known.join("`, `"), at.get_ref());
-        Err(self.error(at, &message))
-    }
 }
 
 fn terms(place: &Place, raw: &[raw::Term]) -> Result<Vec<Term>, Error> {
@@ -262,66 +179,10 @@ fn check_program(place: &Place, program: &Program, at: &raw::Text) -> Result<(),
     Ok(())
 }
 
-fn check_lever(
-    place: &Place,
-    program: &Program,
-    lever: &Lever,
-    raw: &raw::Lever,
-) -> Result<(), Error> {
-    let twins = program.levers.iter().filter(|other| other.lever == lever.lever).count();
-    if twins > 1 {
-        let message = format!("expected lever keys once, found `{}` twice", lever.lever);
-        return Err(place.error(&raw.lever, &message));
-    }
-    if lever.rates.is_empty() {
-        return Err(place.error(&raw.lever, "expected at least one [[lever.rate]]"));
-    }
-    if let Some(measured) = &lever.measured {
-        measured::check(place, program, measured, raw)?;
-    }
-    for (position, rate) in lever.rates.iter().enumerate() {
-        let at = raw.rate.get(position).map_or(&raw.lever, |written| &written.rate);
-        if rate.product_groups.is_empty() {
-            let message = "expected `product_groups` on the lever or the rate: \
-                           no product can match (`*` is every product)";
-            return Err(place.error(at, message));
-        }
-        if !program.terms.iter().any(|term| term.days.overlap(&rate.days)) {
-            return Err(place.error(at, "expected dates within a term: it never counts"));
-        }
-        if let Some(role) = rate.partner_types.iter().find(|role| !program.pays.contains(role)) {
-            let message = format!(
-                "expected a partner type in `pays`, found `{}`: it never counts",
-                role.name()
-            );
-            return Err(place.error(at, &message));
-        }
-        if lever.rates[..position].iter().any(|earlier| rates_overlap(program, earlier, rate)) {
-            let message = "expected one rate per product group, partner type and day, \
-                           found dates that overlap an earlier rate";
-            return Err(place.error(at, message));
-        }
-    }
-    Ok(())
-}
-
-fn rates_overlap(program: &Program, a: &LeverRate, b: &LeverRate) -> bool {
-    let types = |rate: &LeverRate| -> Vec<Role> {
-        if rate.partner_types.is_empty() {
-            program.pays.clone()
-        } else {
-            rate.partner_types.clone()
-        }
-    };
-    let (types_a, types_b) = (types(a), types(b));
-    a.days.overlap(&b.days)
-        && a.product_groups.iter().any(|group| b.product_groups.contains(group))
-        && types_a.iter().any(|role| types_b.contains(role))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::PaysAs;
 
     const GOOD: &str = r#"
 program = "p"
@@ -357,7 +218,7 @@ minimum = "200"
         assert_eq!(program.term_on(last).map(|term| term.term.as_str()), Some("FY21"));
         assert_eq!(program.term_on(last + Span::new(1)), None);
         assert_eq!(program.payment.minimum, 200_000);
-        assert_eq!(program.rebate_share_on(last), 600_000_000);
+        assert_eq!(program.shares_on(PaysAs::Split, last).rebate, 600_000_000);
     }
 
     #[test]
@@ -391,7 +252,7 @@ minimum = "200"
             (
                 "coop = \"0.4\"",
                 "coop = \"0.5\"",
-                "p.toml:22: expected `rebate` and `coop` to add up",
+                "p.toml:22: expected `rebate`, `coop` and `fee` to add up",
             ),
             ("\"USD\"", "\"USX\"", "p.toml:4: expected an ISO 4217 currency, found `USX`"),
             ("2021-09-30", "2020-09-30", "p.toml:9: expected `until` on or after"),

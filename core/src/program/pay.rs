@@ -3,6 +3,7 @@
 use super::load::Place;
 use super::{CoopThreshold, Payment, Split, raw};
 use crate::decimal::{MONEY_SCALE, RATE_SCALE, power_of_ten};
+use crate::earning::Shares;
 use crate::{Error, currency};
 use chrono::NaiveDate;
 
@@ -10,14 +11,17 @@ pub(super) fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Er
     let mut splits: Vec<Split> = Vec::with_capacity(raw.len());
     for written in raw {
         let days = place.days(written.from.as_ref(), written.until.as_ref())?;
-        let (rebate, coop) = (place.share(&written.rebate)?, place.share(&written.coop)?);
-        if rebate + coop != power_of_ten(RATE_SCALE) {
-            return Err(place.error(&written.coop, "expected `rebate` and `coop` to add up to 1"));
+        let share = |at: &Option<raw::Text>| at.as_ref().map_or(Ok(0), |at| place.share(at));
+        let (rebate, coop) = (place.share(&written.rebate)?, share(&written.coop)?);
+        let fee = share(&written.fee)?;
+        if rebate + coop + fee != power_of_ten(RATE_SCALE) {
+            let at = written.coop.as_ref().unwrap_or(&written.rebate);
+            return Err(place.error(at, "expected `rebate`, `coop` and `fee` to add up to 1"));
         }
         if splits.iter().any(|split| split.days.overlap(&days)) {
             return Err(place.error(&written.rebate, "expected splits that don't overlap"));
         }
-        splits.push(Split { days, rebate });
+        splits.push(Split { days, shares: Shares { rebate, fee } });
     }
     Ok(splits)
 }
@@ -73,6 +77,7 @@ pub(super) fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Erro
         minimum,
         below_minimum: written.below_minimum,
         year_end: written.year_end,
+        profile_days: written.profile_days,
         business_day: written.business_day,
         holidays,
         fx: written.fx,

@@ -2,8 +2,12 @@
 
 use super::cap::RawCap;
 use super::coop::{RawActivity, RawRollover, RawWindow};
+use super::customer_add::RawCustomerAdd;
+use super::engagement::RawEngagement;
 use super::measured::{RawMeasure, RawTable};
+use super::payees::RawPayees;
 use super::requirement::Written as Requirement;
+use super::tax::RawTax;
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
@@ -32,6 +36,10 @@ pub struct Program {
     pub weekday: Option<Text>,
     #[serde(default)]
     pub requirement: Vec<Requirement>,
+    #[serde(default)]
+    pub country_class: Vec<CountryClass>,
+    #[serde(default)]
+    pub engagement: Vec<RawEngagement>,
     pub lever: Vec<Lever>,
     #[serde(default)]
     pub cap: Vec<RawCap>,
@@ -39,6 +47,8 @@ pub struct Program {
     pub split: Vec<Split>,
     #[serde(default)]
     pub coop: Coop,
+    #[serde(default)]
+    pub tax: Vec<RawTax>,
     pub payment: Payment,
 }
 
@@ -64,6 +74,13 @@ pub struct Alias {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct CountryClass {
+    pub class: Text,
+    pub countries: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lever {
     pub lever: Text,
     pub name: String,
@@ -76,28 +93,41 @@ pub struct Lever {
     #[serde(default)]
     pub partner_types: Vec<Role>,
     #[serde(default)]
+    pub customer_countries: Vec<Text>,
+    #[serde(default)]
+    pub partner_countries: Vec<Text>,
+    #[serde(default)]
     pub rate: Vec<Rate>,
     pub measure: Option<RawMeasure>,
     #[serde(default)]
     pub tiers: Vec<RawTable>,
     pub filter: Option<Filter>,
+    pub engagement: Option<Text>,
+    pub on: Option<Text>,
+    #[serde(default)]
+    pub payees: Vec<RawPayees>,
+    pub customer_add: Option<RawCustomerAdd>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    pub rate: Text,
+    pub rate: Option<Text>,
+    pub amount: Option<Text>,
     pub from: Option<Text>,
     pub until: Option<Text>,
     pub product_groups: Option<Vec<String>>,
     pub partner_types: Option<Vec<Role>>,
+    pub customer_countries: Option<Vec<Text>>,
+    pub partner_countries: Option<Vec<Text>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
     pub rebate: Text,
-    pub coop: Text,
+    pub coop: Option<Text>,
+    pub fee: Option<Text>,
     pub from: Option<Text>,
     pub until: Option<Text>,
 }
@@ -149,6 +179,8 @@ pub struct Payment {
     pub below_minimum: BelowMinimum,
     #[serde(default)]
     pub year_end: YearEnd,
+    #[serde(default = "half_a_year")]
+    pub profile_days: u32,
     pub business_day: Option<BusinessDay>,
     #[serde(default)]
     pub holidays: Vec<Text>,
@@ -158,6 +190,10 @@ pub struct Payment {
 
 fn fifteenth() -> u32 {
     15
+}
+
+fn half_a_year() -> u32 {
+    180
 }
 
 fn two_months() -> u32 {

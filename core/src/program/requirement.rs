@@ -347,14 +347,7 @@ fn countries(place: &Place, at: &Text, written: &Written) -> Result<Vec<String>,
     if countries.is_empty() {
         return Err(place.error(at, "expected `countries` beside `location_country`"));
     }
-    for country in countries {
-        let code = country.get_ref();
-        if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            let message = format!("expected a country of two capital letters, found `{code}`");
-            return Err(place.error(country, &message));
-        }
-    }
-    Ok(countries.iter().map(|country| country.get_ref().clone()).collect())
+    countries.iter().map(|code| super::countries::country(place, code)).collect()
 }
 
 fn trailing_revenue(

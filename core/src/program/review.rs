@@ -93,6 +93,7 @@ fn shadowed(
         let whole = |earlier: &super::LeverRate| {
             let theirs = roles(program, &earlier.partner_types);
             earlier.product_groups.iter().any(|group| group == "*")
+                && earlier.countries == super::Countries::default()
                 && earlier.days.first() <= rate.days.first()
                 && rate.days.end() <= earlier.days.end()
                 && roles(program, &rate.partner_types).iter().all(|role| theirs.contains(role))

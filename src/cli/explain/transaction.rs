@@ -52,12 +52,14 @@ const BLOCKS: &[Block] = &[
             "program_currency",
             "payment_month",
             "reverses",
+            "how",
         ],
         "SELECT program, term, lever, participant_id, role, earning_type, period, base::VARCHAR,
             transaction_currency, earning_rate::VARCHAR, share::VARCHAR,
             CASE WHEN forgone_amount <> 0 THEN forgone_amount::VARCHAR END, transaction_currency,
             earning_amount::VARCHAR, transaction_currency, exchange_rate::VARCHAR, program_amount::VARCHAR,
-            program_currency, coalesce(estimated_payment_month, fund_half), original_transaction_id
+            program_currency, coalesce(estimated_payment_month, fund_half), original_transaction_id,
+            tier_text(tier_detail)
         FROM earnings WHERE transaction_id = ?
         ORDER BY program, lever, participant_id, role, earning_type DESC, original_transaction_id",
     ),
@@ -124,6 +126,14 @@ const BLOCKS: &[Block] = &[
             sentence, remedy, original_transaction_id
         FROM out_of_scope LEFT JOIN reasons ON code = reason AND kind = 'outcome'
         WHERE transaction_id = ? ORDER BY ALL",
+    ),
+    (
+        "decides",
+        "Decides",
+        &["program", "what", "customer", "window", "awarded_to", "on", "*measured", "*threshold", "-"],
+        "SELECT program, kind, subject, \"window\", awarded_to, decided_on::VARCHAR, measured::VARCHAR,
+            threshold::VARCHAR, program_currency
+        FROM determinations WHERE transaction_id = ? ORDER BY ALL",
     ),
     (
         "refunds",

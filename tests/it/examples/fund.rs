@@ -8,6 +8,7 @@ use earnest_core::decimal::{
     AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, format, power_of_ten, subtract, sum,
 };
 use earnest_core::fund::{self, FundCalendar, SubLimit};
+use earnest_core::program::PaysAs;
 
 /// Rebate and co-op of an earning at a rebate share: one is rounded, the other is the rest.
 fn split_at(given: &Given, rebate_share: i128) -> Result<Row, Failure> {
@@ -59,7 +60,8 @@ pub fn split_by_date(given: &Given) -> Result<Row, Failure> {
         );
     }
     let program = program(&splits, "minimum = \"0\"")?;
-    split_at(given, program.rebate_share_on(given.input.day("date")?))
+    let shares = program.shares_on(PaysAs::Split, given.input.day("date")?);
+    split_at(given, shares.rebate)
 }
 
 pub fn semester_conversion(given: &Given) -> Result<Row, Failure> {

@@ -9,6 +9,7 @@ use crate::calendar::Period;
 use crate::decimal::{
     AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, format, power_of_ten, round_factors,
 };
+use crate::earning::EarningType;
 use crate::tiers::{Shape, TierTable};
 use crate::waterfall::BelowMinimum;
 
@@ -131,13 +132,14 @@ fn payable_share(program: &Program, cap: &ProgramCap, lever: &Lever) -> i128 {
     let days = splits.flatten().chain(terms).chain([cap.days.first()]);
     let counts =
         |day: &chrono::NaiveDate| cap.days.contain(*day) && program.term_on(*day).is_some();
-    days.filter(counts).map(|day| program.rebate_share_on(day)).max().unwrap_or(one)
+    let paid = |day| one - program.shares_on(lever.pays_as, day).of(EarningType::Coop);
+    days.filter(counts).map(paid).max().unwrap_or(one)
 }
 
 /// Funds whose claims end before they begin, and thresholds of programs that earn no co-op.
 pub(super) fn funds(program: &Program, places: &Places, findings: &mut Vec<Finding>) {
     let earns = program.levers.iter().any(|lever| lever.pays_as == PaysAs::Split)
-        && program.splits.iter().any(|split| split.rebate < power_of_ten(RATE_SCALE));
+        && program.splits.iter().any(|split| split.shares.of(EarningType::Coop) > 0);
     let rules = places.thresholds.iter().chain(&places.windows);
     if let (false, Some(line)) = (earns, rules.min()) {
         let message =

@@ -1,0 +1,114 @@
+-- Who added which customer: once per customer, whoever the partner. Run only where some lever asks.
+
+-- A customer's first line, whoever sold it; of any product, or of the lever's.
+-- What a close froze stays, whatever is known now.
+CREATE OR REPLACE TEMP TABLE frozen_additions AS
+SELECT program, regexp_extract("window", '^(.*) [^ ]*$', 1) AS lever, subject AS customer_id,
+    regexp_extract("window", ' ([^ ]*)[.][.]', 1)::DATE AS first_on,
+    regexp_extract("window", '[.][.](.*)$', 1)::DATE + 1 AS end_on, awarded_to
+FROM determinations
+WHERE kind = 'customer_add' AND frozen_by IS NOT NULL;
+
+CREATE OR REPLACE TEMP TABLE customer_windows AS
+WITH firsts AS (
+    SELECT asked.program, asked.lever, customer_id, min(transaction_on) AS first_on
+    FROM transactions_in_force
+    CROSS JOIN program_customer_add AS asked
+    WHERE NOT by_product AND base > 0 AND customer_id IS NOT NULL
+    GROUP BY ALL
+    UNION ALL
+    SELECT groups.program, groups.lever, customer_id, min(line.transaction_on)
+    FROM transactions_in_force AS line
+    JOIN (
+        SELECT DISTINCT product_id, sku_id, data_role, transaction_on, program, lever
+        FROM product_day_groups
+        JOIN program_rate USING (product_group)
+        JOIN program_customer_add USING (program, lever)
+        WHERE by_product
+    ) AS groups
+        ON groups.product_id IS NOT DISTINCT FROM line.product_id
+        AND groups.sku_id IS NOT DISTINCT FROM line.sku_id
+        AND groups.data_role = line.data_role
+        AND groups.transaction_on = line.transaction_on
+    WHERE base > 0 AND customer_id IS NOT NULL
+    GROUP BY ALL
+),
+opened AS (
+    SELECT program, lever,
+        greatest(
+            min(coalesce(program_rate.from_on, DATE '-infinity')),
+            min(coalesce(program_term.from_on, DATE '-infinity'))
+        ) AS opened_on
+    FROM program_rate
+    JOIN program_term USING (program)
+    GROUP BY ALL
+)
+SELECT program, lever, customer_id, first_on, (first_on + to_months(months))::DATE AS end_on,
+    minimum, program.currency, minor_of(program.currency) AS minor
+FROM firsts
+JOIN program_customer_add USING (program, lever)
+JOIN opened USING (program, lever)
+JOIN program USING (program)
+ANTI JOIN frozen_additions USING (program, lever, customer_id)
+WHERE first_on >= opened_on;
+
+-- The first line at which its participant has sold the minimum. What is taken back doesn't count.
+CREATE OR REPLACE TEMP TABLE customer_awards AS
+WITH sales AS (
+    SELECT windows.*, participant_id, covering.transaction_on, transaction_id, source, role,
+        sum((base * 1000000000000)::HUGEINT * (exchange_rate::DECIMAL(38, 9) * 1000000000)::HUGEINT)
+            OVER (
+                PARTITION BY windows.program, windows.lever, windows.customer_id, participant_id
+                ORDER BY covering.transaction_on, transaction_id, source, role
+                ROWS UNBOUNDED PRECEDING
+            ) AS sold
+    FROM covering_of('transactions_in_force') AS covering
+    JOIN customer_windows AS windows
+        ON windows.program = covering.program AND windows.lever = covering.lever
+        AND windows.customer_id = covering.customer_id
+    WHERE base > 0 AND participant_id IS NOT NULL AND reason IS NULL
+        AND first_on <= covering.transaction_on AND covering.transaction_on < end_on
+),
+measured AS (
+    SELECT *, divided(sold, minor::HUGEINT * 1000000000000000) AS measured FROM sales
+)
+SELECT * EXCLUDE (sold)
+FROM measured
+WHERE measured >= minimum * 1000 // minor
+QUALIFY row_number() OVER (
+    PARTITION BY program, lever, customer_id ORDER BY transaction_on, transaction_id, source, role
+) = 1;
+
+CREATE OR REPLACE TEMP MACRO added_of(lines) AS TABLE
+SELECT covering.* REPLACE (CASE
+        WHEN asked.program IS NULL OR reason <> 'NORATE' THEN reason
+        WHEN windows.first_on IS NULL OR covering.transaction_on < windows.first_on
+            OR covering.transaction_on >= windows.end_on THEN 'CUSNOTNEW'
+        WHEN awards.participant_id IS NULL THEN 'MINTHNTMT'
+        WHEN awards.participant_id <> covering.participant_id THEN 'IVDCUST'
+        ELSE reason
+    END AS reason)
+FROM covering_of(lines) AS covering
+LEFT JOIN program_customer_add AS asked
+    ON asked.program = covering.program AND asked.lever = covering.lever
+LEFT JOIN (
+    SELECT program, lever, customer_id, first_on, end_on FROM customer_windows
+    UNION ALL
+    SELECT program, lever, customer_id, first_on, end_on FROM frozen_additions
+) AS windows
+    ON windows.program = covering.program AND windows.lever = covering.lever
+    AND windows.customer_id = covering.customer_id
+LEFT JOIN (
+    SELECT program, lever, customer_id, participant_id FROM customer_awards
+    UNION ALL
+    SELECT program, lever, customer_id, awarded_to FROM frozen_additions
+) AS awards
+    ON awards.program = covering.program AND awards.lever = covering.lever
+    AND awards.customer_id = covering.customer_id;
+
+-- As rows of `determinations`.
+CREATE OR REPLACE TEMP VIEW recomputed_additions AS
+SELECT program, customer_id AS subject, concat(lever, ' ', first_on, '..', end_on - 1) AS "window",
+    transaction_on AS decided_on, money_of(measured, minor) AS measured,
+    minimum * 0.001::DECIMAL(4, 3) AS threshold, participant_id AS awarded_to, source, transaction_id
+FROM customer_awards;

@@ -1,0 +1,119 @@
+//! How levers meet on a line: what levers before leave of its base, and which lever of an engagement earns.
+
+use super::context::Context;
+use super::evaluate::{Outcome, Verdict};
+use super::sink::widen;
+use earnest_core::compete::{Candidate, Specificity, winner};
+use earnest_core::program::Program;
+use earnest_core::reason::Reason;
+use std::sync::Arc;
+
+/// Which levers' outcomes must be known for those that are asked for: by program and lever. Levers that
+/// compete with one, or come before it, must.
+pub fn asked(programs: &[Program], asks_for: impl Fn(usize, usize) -> bool) -> Vec<Vec<bool>> {
+    let of_program = |(place, program): (usize, &Program)| {
+        let levers = 0..program.levers.len();
+        let mut asked: Vec<bool> = levers.clone().map(|lever| asks_for(place, lever)).collect();
+        let own = asked.clone();
+        for lever in levers.clone().filter(|&lever| program.levers[lever].competes) {
+            let rivals = |&other: &usize| {
+                program.levers[other].engagement == program.levers[lever].engagement
+            };
+            asked[lever] |= levers.clone().filter(rivals).any(|other| own[other]);
+        }
+        for lever in levers.rev() {
+            if let (true, Some(before)) = (asked[lever], program.levers[lever].after) {
+                asked[before] = true;
+            }
+        }
+        asked
+    };
+    programs.iter().enumerate().map(of_program).collect()
+}
+
+/// Those that are asked for, whatever others do.
+pub fn alone(programs: &[Program], asks_for: impl Fn(usize, usize) -> bool) -> Vec<Vec<bool>> {
+    let of_program = |(place, program): (usize, &Program)| {
+        (0..program.levers.len()).map(|lever| asks_for(place, lever)).collect()
+    };
+    programs.iter().enumerate().map(of_program).collect()
+}
+
+/// What levers earned so far on a line in a role: program, lever, amount in transaction currency at money
+/// scale, before payees divide it.
+pub type SoFar = Vec<(usize, usize, i128)>;
+
+/// What the levers before a lever leave of a base (amount scale), never less than nothing; `None`: it
+/// earns on the base itself.
+pub fn left(context: &Context, place: (usize, usize), base: i128, so_far: &SoFar) -> Option<i128> {
+    let (program, lever) = place;
+    let levers = &context.programs[program].levers;
+    let before = levers[lever].after?;
+    let chain = std::iter::successors(Some(before), |&before| levers[before].after);
+    let earned = |before: usize| {
+        let found = so_far.iter().find(|(of, lever, _)| (*of, *lever) == (program, before));
+        found.map_or(0, |(_, _, earned)| *earned)
+    };
+    let left = base - widen(chain.map(earned).sum());
+    Some(if base < 0 { left.min(0) } else { left.max(0) })
+}
+
+/// Refuses what loses against another lever of its engagement. The outcomes are those of a line in a role,
+/// in declared order.
+pub fn select(context: &Context, outcomes: &mut [Outcome]) {
+    for first in 0..outcomes.len() {
+        let program = outcomes[first].program;
+        let levers = &context.programs[program].levers;
+        let engagement = levers[outcomes[first].lever].engagement;
+        let rivals = |outcome: &Outcome| {
+            outcome.program == program
+                && levers[outcome.lever].engagement == engagement
+                && levers[outcome.lever].competes
+        };
+        let Some(engagement) = engagement.filter(|_| rivals(&outcomes[first])) else { continue };
+        if outcomes[..first].iter().any(rivals) {
+            continue;
+        }
+        let earning: Vec<usize> = (first..outcomes.len())
+            .filter(|&place| rivals(&outcomes[place]) && would_earn(&outcomes[place].verdict))
+            .collect();
+        let candidates: Vec<Candidate> =
+            earning.iter().map(|&place| candidate(context, &outcomes[place])).collect();
+        let select = context.programs[program].engagements[engagement].select;
+        let Some(winner) = winner(select, &candidates) else { continue };
+        for (position, place) in earning.into_iter().enumerate() {
+            if position != winner {
+                outrank(&mut outcomes[place].verdict);
+            }
+        }
+    }
+}
+
+fn candidate(context: &Context, outcome: &Outcome) -> Candidate {
+    let lever = &context.programs[outcome.program].levers[outcome.lever];
+    let group = context.names.groups.text(outcome.subject.group);
+    Candidate {
+        specificity: Specificity::of(lever, &lever.rates[outcome.rated], group),
+        amount: match &outcome.verdict {
+            Verdict::Earned(_, amounts) => amounts.earned,
+            _ => 0,
+        },
+    }
+}
+
+fn would_earn(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Earned(..) | Verdict::Measured(_) => true,
+        Verdict::Aggregated(_, reasons) => reasons.is_empty(),
+        Verdict::Refused(..) => false,
+    }
+}
+
+fn outrank(verdict: &mut Verdict) {
+    let reasons = || Arc::from([Reason::Outranked]);
+    *verdict = match verdict {
+        Verdict::Earned(_, amounts) => Verdict::Refused(reasons(), Some(amounts.earned)),
+        Verdict::Aggregated(terms, _) => Verdict::Aggregated(*terms, reasons()),
+        Verdict::Measured(_) | Verdict::Refused(..) => Verdict::Refused(reasons(), None),
+    };
+}
