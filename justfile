@@ -8,6 +8,8 @@ as_of := "2021-06-20"
 
 cache := env("EARNEST_CACHE", env("XDG_CACHE_HOME", env("HOME") / ".cache") / "earnest")
 libraries := env("LD_LIBRARY_PATH", "")
+# Release builds are for processors since about 2015 (AVX2, BMI2).
+for_release := "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS='-C target-cpu=x86-64-v3'"
 
 export EARNEST_CACHE := cache
 export CARGO_TARGET_DIR := env("CARGO_TARGET_DIR", cache / "target")
@@ -27,6 +29,10 @@ setup:
 # Builds the debug binary
 build: _library
     cargo build --locked
+
+# Builds the release binary
+release: _library
+    {{ for_release }} cargo build --locked --release
 
 # Runs the daily job on the sample data, as of a day after its last delivery
 demo: build
@@ -75,8 +81,7 @@ interop: build
     "$(scripts/python)" tests/interop/read_tables.py "$CARGO_TARGET_DIR/debug/earnest" {{ as_of }}
 
 # Measures against DuckDB and a plain copy: `./just bench [--program everything] [--rows N] …`
-bench *arguments: _library
-    cargo build --locked --release
+bench *arguments: release
     "$(scripts/python)" benches/bench "$@"
 
 # Applies named mutations one by one; each must make a test fail
@@ -89,9 +94,9 @@ faults: _library
 
 # Runs the slow proofs that CI leaves out
 prove: _library
-    EARNEST_SMALL_FILES=10000 cargo test --locked --release --test it -- many_small
-    EARNEST_GZ_MEGABYTES=1000 cargo test --locked --release --test it -- compressed_export
-    EARNEST_FAULT_ROWS=1000000 EARNEST_FAULT_STEP=1 \
+    {{ for_release }} EARNEST_SMALL_FILES=10000 cargo test --locked --release --test it -- many_small
+    {{ for_release }} EARNEST_GZ_MEGABYTES=1000 cargo test --locked --release --test it -- compressed_export
+    {{ for_release }} EARNEST_FAULT_ROWS=1000000 EARNEST_FAULT_STEP=1 \
         cargo test --locked --release --test it -- faults --nocapture
 
 # Runs exactly what CI runs

@@ -6,7 +6,8 @@ pub mod fixtures;
 use crate::error::{Error, Result};
 use crate::schema::{Kind, Table};
 use arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch,
+    StringArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
 use chrono::NaiveDate;
@@ -71,6 +72,12 @@ pub fn days(days: impl IntoIterator<Item = Option<NaiveDate>>) -> ArrayRef {
 /// A text column that is never null.
 pub fn texts<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(texts))
+}
+
+/// Truths as a column.
+#[must_use]
+pub fn booleans(truths: impl IntoIterator<Item = bool>) -> ArrayRef {
+    Arc::new(truths.into_iter().map(Some).collect::<BooleanArray>())
 }
 
 /// Whole numbers as a column.

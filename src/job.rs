@@ -58,6 +58,8 @@ pub struct Limits {
     pub threads: usize,
     /// 0: some per thread.
     buckets: usize,
+    /// Share of participants held by a check above which nothing is published, at rate scale.
+    pub check_fail: i128,
 }
 
 impl Limits {
@@ -70,7 +72,8 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { memory_bytes: 4 << 30, threads: all_threads(), buckets: 0 }
+        let check_fail = decimal::power_of_ten(RATE_SCALE);
+        Limits { memory_bytes: 4 << 30, threads: all_threads(), buckets: 0, check_fail }
     }
 }
 
@@ -94,6 +97,7 @@ struct RawLimits {
     memory: Option<Text>,
     threads: usize,
     buckets: usize,
+    check_fail: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -292,6 +296,7 @@ fn limits_of(file: &TomlFile, raw: &RawLimits) -> Result<Limits> {
         })?,
         threads: if raw.threads == 0 { default.threads } else { raw.threads },
         buckets: raw.buckets,
+        check_fail: share(file, raw.check_fail.as_ref(), "1")?,
     })
 }
 

@@ -124,6 +124,7 @@ pub(crate) fn finish(
     let connection = query::connect(store, next, &job.limits)?;
     let findings = clock.time("verify", || check::run_all(&connection, programs, &[], false))?;
     let attention = failures(check::refuse_failures(findings)?).collect();
+    check::refuse_holds(&connection, job.limits.check_fail)?;
     let reports =
         clock.time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
     drop(connection);
@@ -243,6 +244,8 @@ pub(crate) fn calculate(
     let exchange_rates = read(&schema::EXCHANGE_RATES)?;
     let ineligibilities = read(&schema::INELIGIBILITIES)?;
     let claims = read(&schema::CLAIMS)?;
+    let payment_statuses = read(&schema::PAYMENT_STATUSES)?;
+    let manual_adjustments = read(&schema::MANUAL_ADJUSTMENTS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
     let closed = closes::Closed::read(store, next, previous, programs)?;
@@ -285,10 +288,16 @@ pub(crate) fn calculate(
     })?;
     let changes = clock.time("payments", || closed.changes(store, programs, &earned.files))?;
     let paid = clock.time("payments", || {
-        let enrollments = &dimensions.enrollments;
-        let (rates, as_of) = (&exchange_rates, options.as_of);
+        let staged = payments::Staged {
+            memberships: &dimensions.memberships,
+            enrollments: &dimensions.enrollments,
+            exchange_rates: &exchange_rates,
+            claims: &claims,
+            payment_statuses: &payment_statuses,
+            manual_adjustments: &manual_adjustments,
+        };
         let postings = closed.enter(programs, earned.postings, &changes)?;
-        payments::pay(programs, postings, enrollments, rates, &claims, &closed, as_of)
+        payments::pay(programs, postings, &staged, &closed, options.as_of)
     })?;
 
     clock.time("write", || {
@@ -301,7 +310,10 @@ pub(crate) fn calculate(
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
+        put(store, next, &schema::PAYMENT_HISTORY, [Ok(paid.payment_history)])?;
+        put(store, next, &schema::ADJUSTMENTS, [Ok(paid.adjustments)])?;
         put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;
+        put(store, next, &schema::BALANCE_LOTS, [Ok(paid.balance_lots)])?;
         put(store, next, &schema::COOP_FUND, [Ok(paid.coop_fund)])?;
         put(store, next, &schema::CLAIM_ITEMS, [Ok(paid.claim_items)])?;
         put(store, next, &schema::JOURNAL, [Ok(paid.journal)])?;

@@ -8,12 +8,14 @@ use std::sync::Arc;
 mod closes;
 pub mod docs;
 mod fund;
+mod life;
 mod results;
 mod runs;
 mod staged;
 
 pub use closes::*;
 pub use fund::*;
+pub use life::*;
 pub use results::*;
 pub use runs::*;
 pub use staged::*;
@@ -148,6 +150,8 @@ pub const TABLES: &[&Table] = &[
     &EXCHANGE_RATES,
     &INELIGIBILITIES,
     &CLAIMS,
+    &PAYMENT_STATUSES,
+    &MANUAL_ADJUSTMENTS,
     &REJECTS,
     &SUPERSESSIONS,
     &ELIGIBILITY,
@@ -159,7 +163,10 @@ pub const TABLES: &[&Table] = &[
     &OUT_OF_SCOPE,
     &PAYMENTS,
     &PAYMENT_ITEMS,
+    &PAYMENT_HISTORY,
+    &ADJUSTMENTS,
     &BALANCES,
+    &BALANCE_LOTS,
     &COOP_FUND,
     &CLAIM_ITEMS,
     &JOURNAL,

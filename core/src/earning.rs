@@ -13,7 +13,8 @@ use crate::program::Program;
 use std::sync::Arc;
 
 /// As what an earning is paid or kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum EarningType {
     Rebate,
     Coop,

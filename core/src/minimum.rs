@@ -73,6 +73,7 @@ impl CycleTerms {
         let terms = Terms {
             minimum: self.minimum,
             below_minimum: self.below_minimum,
+            uncounted: 0,
             hold: None,
             rate: Some(power_of_ten(RATE_SCALE)),
             minor_units: MONEY_SCALE,

@@ -20,6 +20,7 @@ mod requirement;
 pub mod review;
 #[cfg(test)]
 mod rules_tests;
+pub mod tax;
 
 pub use requirement::{
     Condition, ConditionKind, Follow, Redecide, Renewal, Requirement, TrailingRevenue,
@@ -65,6 +66,8 @@ pub struct Program {
     pub coop_thresholds: Vec<CoopThreshold>,
     /// When the co-op fund is used and claimed, and for what.
     pub coop: CoopRules,
+    /// In order of precedence.
+    pub taxes: Vec<tax::TaxRule>,
     pub payment: Payment,
     /// The file's text, part of what a run's digest covers.
     pub text: String,
@@ -311,6 +314,8 @@ pub struct Payment {
     pub minimum: i128,
     pub below_minimum: BelowMinimum,
     pub year_end: YearEnd,
+    /// For how many days a balance waits for a missing profile; then it is forfeited.
+    pub profile_days: u32,
     /// Where a due day that is no business day moves to; `None`: it stays.
     pub business_day: Option<BusinessDay>,
     /// Days besides Saturdays and Sundays on which nothing is paid, sorted.
@@ -406,6 +411,16 @@ impl Program {
             day = moved;
         }
         day
+    }
+
+    /// The first cycle that is due on a day or after it.
+    #[must_use]
+    pub fn first_cycle_from(&self, day: NaiveDate) -> Period {
+        let mut cycle = Period::of(day).plus(-1);
+        while self.due_day(cycle) < day {
+            cycle = cycle.plus(1);
+        }
+        cycle
     }
 
     /// Until when a determination of that kind and window may be decided otherwise.

@@ -139,7 +139,7 @@ reasons! {
     CarryReason {
         Negative = "NEGATIVE", "The balance is negative and is carried to the next cycle", "nothing, later earnings make up for it";
         Hold = "HOLD", "The partner holds its payments", "switch the hold off in the enrollment";
-        Check = "CHECK", "A claim of the participant contradicts itself or its fund, so payments of the program are held", "correct the claim in the export: `earnest check claims` names it";
+        Check = "CHECK", "A claim of the participant contradicts itself or its fund, or a payment is said to have come back that was never made, so payments of the program are held", "correct the export: `earnest check claims` and `earnest check payment_statuses` name the rows";
         Profile = "PROFILE", "No enrollment with payout profile, tax profile, payment method and payment currency is in force on the due day", "complete the profiles of the enrollment";
         BelowMinimum = "BELOW_MINIMUM", "The balance is below the minimum payment and is carried to the next cycle", "nothing, it is paid once it reaches the minimum";
         Forfeited = "FORFEITED", "The balance was below the minimum payment and is lost", "nothing, the program pays no less than its minimum";
@@ -168,6 +168,32 @@ reasons! {
         Hold = "HOLD", "Allowed, but the partner holds its payments", "switch the hold off in the enrollment";
         Check = "CHECK", "Allowed, but payments of the program are held because another claim contradicts itself or its fund", "correct that claim in the export: `earnest check claims` names it";
         Profile = "PROFILE", "Allowed, but no enrollment with payout profile, tax profile and payment method is in force", "complete the profiles of the enrollment";
+    }
+}
+
+reasons! {
+    /// Why what the bank or the ERP says of a payment doesn't count, in order of precedence.
+    StatusReason {
+        NoProgram = "NO_PROGRAM", "No program has the name on the status", "correct the program in the export";
+        UnknownPayment = "UNKNOWN_PAYMENT", "No payment of the participant in the program has that id", "correct the payment id, or the location, in the export";
+        UnknownStatus = "UNKNOWN_STATUS", "The status is none of the published ones", "correct the status in the export";
+        BeforeOrder = "BEFORE_ORDER", "The status is older than the payment", "correct the day in the export";
+        ClaimReturned = "CLAIM_RETURNED", "The payment of a claim came back; it isn't ordered again by itself", "claim it again, or pay it outside";
+        Impossible = "IMPOSSIBLE", "The status can't follow the one before", "correct the payment's statuses in the export";
+    }
+}
+
+reasons! {
+    /// Why a manual adjustment isn't posted, in order of precedence.
+    PostingReason {
+        NoProgram = "NO_PROGRAM", "No program has the name on the adjustment", "correct the program in the export";
+        Currency = "CURRENCY", "The amount is not in program currency", "state it in program currency";
+        Sign = "SIGN", "A write-off or a recovery adds to a negative balance, what escheats takes from it, and none of them is zero", "correct the sign of the amount";
+        NoSuccessor = "NO_SUCCESSOR", "The program names no successor of its currency to which a balance could move", "name the `successor` in the program file";
+        Exceeds = "EXCEEDS", "The balance is not as large as what is written off, recovered, escheated or moved", "correct the amount: no more than the balance can leave it";
+        NotApproved = "NOT_APPROVED", "Nobody has approved it yet", "have it approved: `approved_by` and `approved_on`";
+        SelfApproved = "SELF_APPROVED", "Who asks for it may not approve it", "have it approved by someone else";
+        NotDue = "NOT_DUE", "The cycle that it enters is not due yet", "nothing, it is posted when the cycle is due";
     }
 }
 

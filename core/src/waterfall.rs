@@ -119,6 +119,8 @@ pub struct Terms {
     /// In program currency; a balance equal to it is ordered.
     pub minimum: i128,
     pub below_minimum: BelowMinimum,
+    /// The part of the balance that doesn't count toward the minimum, of either sign.
+    pub uncounted: i128,
     /// `Hold` or `Profile`: why all of the balance is held, whatever it is.
     pub hold: Option<CarryReason>,
     /// Program units per payment unit, at rate scale; `None`: unknown.
@@ -174,6 +176,14 @@ impl Settled {
     }
 }
 
+/// What an amount in program currency comes to in payment currency, rounded once.
+///
+/// # Errors
+/// On overflow.
+pub fn converted(amount: i128, rate: i128, minor_units: u32) -> Result<i128, Error> {
+    round_ratio(amount, power_of_ten(RATE_SCALE), rate, minor_units)
+}
+
 /// The waterfall of one cycle: closing balance → minus held → not positive: carry → below the
 /// minimum: carry or forfeit → gross, converted once. A missing rate holds what would be ordered; what is less
 /// than the payment currency's smallest unit waits as if it were below the minimum.
@@ -182,6 +192,7 @@ impl Settled {
 /// On overflow.
 pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
     let balance = movements.closing();
+    let counted = balance - terms.uncounted;
     let (mut held, mut below_minimum, mut forfeited) = (0, 0, 0);
     let mut order = None;
     let reason = if balance <= 0 {
@@ -189,15 +200,14 @@ pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
     } else if let Some(hold) = terms.hold {
         held = balance;
         Some(hold)
-    } else if balance < terms.minimum && terms.below_minimum == BelowMinimum::Forfeit {
+    } else if counted < terms.minimum && terms.below_minimum == BelowMinimum::Forfeit {
         forfeited = balance;
         Some(CarryReason::Forfeited)
-    } else if balance < terms.minimum {
+    } else if counted < terms.minimum {
         below_minimum = balance;
         Some(CarryReason::BelowMinimum)
     } else if let Some(rate) = terms.rate {
-        let one = power_of_ten(RATE_SCALE);
-        let gross = round_ratio(balance, one, rate, terms.minor_units)?;
+        let gross = converted(balance, rate, terms.minor_units)?;
         if gross == 0 {
             below_minimum = balance;
             Some(CarryReason::BelowMinimum)
@@ -224,6 +234,7 @@ mod tests {
     const USD: Terms = Terms {
         minimum: 200_000,
         below_minimum: BelowMinimum::Carry,
+        uncounted: 0,
         hold: None,
         rate: Some(1_000_000_000),
         minor_units: 2,
@@ -251,6 +262,15 @@ mod tests {
             run(&USD, &[150_000, 49_990, 10, 30_000]),
             [(0, 150_000, below), (0, 199_990, below), (200_000, 0, None), (0, 30_000, below)]
         );
+    }
+
+    #[test]
+    fn what_does_not_count_toward_the_minimum_is_paid_all_the_same() {
+        let terms = |uncounted| Terms { uncounted, ..USD };
+        let below = Some(CarryReason::BelowMinimum);
+        assert_eq!(run(&terms(60_000), &[259_990]), [(0, 259_990, below)]);
+        assert_eq!(run(&terms(60_000), &[260_000]), [(260_000, 0, None)]);
+        assert_eq!(run(&terms(-50_000), &[150_000]), [(150_000, 0, None)]);
     }
 
     #[test]

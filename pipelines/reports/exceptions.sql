@@ -48,6 +48,22 @@ exceptions AS (
     FROM claim_items
     WHERE reason IS NOT NULL
     GROUP BY ALL
+    UNION ALL
+    SELECT 9, 'payment status', program, reason, NULL, count(*), NULL
+    FROM payment_history
+    WHERE NOT accepted
+    GROUP BY ALL
+    UNION ALL
+    SELECT 10, 'adjustment ' || state, program, reason, currency, count(*), sum(amount)
+    FROM adjustments
+    WHERE state <> 'posted'
+    GROUP BY ALL
+    UNION ALL
+    SELECT 11, 'to be escheated', payments.program, 'ESCHEATED', payment_currency, count(*),
+        sum(total_payment)
+    FROM payments
+    JOIN (FROM payment_history WHERE newest AND status = 'Escheated') AS history USING (payment_id)
+    GROUP BY ALL
 ),
 wordings (code, wording, advice) AS (
     VALUES ('DUPLICATE', 'The same file came before', 'nothing, it counts once'),
@@ -55,6 +71,8 @@ wordings (code, wording, advice) AS (
         ('WITHDRAWN', 'A later, complete delivery has the slice no more', 'nothing'),
         ('CONFLICTING_VERSIONS', 'Two deliveries of equal rank differ',
             'deliver the row again, with a later date or sequence'),
+        ('ESCHEATED', 'The bank or the ERP says that it goes to the state',
+            'post it by an approved manual adjustment'),
         ('UNLINKED', 'A refund without original follows the rules of its own date',
             'check the refund''s reference or its charge period')
 )
@@ -71,6 +89,9 @@ LEFT JOIN reasons ON reasons.code = exceptions.reason
         WHEN 'claim held' THEN 'claim'
         WHEN 'claim approved' THEN 'claim'
         WHEN 'claim paid' THEN 'claim'
+        WHEN 'payment status' THEN 'status'
+        WHEN 'adjustment waiting' THEN 'posting'
+        WHEN 'adjustment refused' THEN 'posting'
         ELSE 'outcome'
     END
 ORDER BY place, source, exceptions.reason, currency

@@ -1,24 +1,45 @@
 -- What each participant earned, did not earn and why, and what became of it
 -- one row per participant × program × period × line × earning type × reason × currency
 --
--- Lines: earned, accrued (co-op), upcoming (ordered), paid, held, carried, unprocessed: in program
--- currency. unearned: base and forgone amount in transaction currency. Currencies are never added.
+-- Lines: earned, accrued (co-op), upcoming (ordered), paid (the bank or the ERP says so), held, carried,
+-- unprocessed, adjusted (manually): in program currency. unearned: base and forgone amount in transaction currency. Currencies are never added.
 WITH earned AS (
     SELECT program, period, earning_type, participant_id, program_currency,
         estimated_payment_month AS cycle, count(*) AS earnings, sum(program_amount) AS amount
     FROM earnings
     GROUP BY ALL
 ),
+-- Payments that came back and are not reissued yet
+waiting AS (
+    SELECT payments.payment_id
+    FROM payments
+    JOIN (FROM payment_history WHERE accepted AND returns_in IS NOT NULL) AS came_back
+        USING (payment_id)
+    ANTI JOIN (FROM payments WHERE order_kind = 'reissue') AS reissued
+        ON reissued.program = payments.program
+        AND reissued.participant_id = payments.participant_id
+        AND reissued.earning_type = payments.earning_type AND reissued.cycle >= returns_in
+),
+paid AS (
+    SELECT payment_id
+    FROM payments
+    WHERE status = 'paid'
+    UNION
+    SELECT payment_id
+    FROM payment_history
+    WHERE newest AND status = 'Sent'
+),
 ordered AS (
     SELECT payment_items.program, period, payment_items.earning_type,
         payment_items.participant_id,
-        sum(CASE WHEN payments.status = 'paid' THEN 0 ELSE program_amount END) AS upcoming,
-        sum(CASE WHEN payments.status = 'paid' THEN program_amount ELSE 0 END) AS paid,
-        sum(CASE WHEN payments.status = 'paid' THEN 0 ELSE earnings END) AS earnings_upcoming,
-        sum(CASE WHEN payments.status = 'paid' THEN earnings ELSE 0 END) AS earnings_paid
+        sum(CASE WHEN paid.payment_id IS NULL THEN program_amount ELSE 0 END) AS upcoming,
+        sum(CASE WHEN paid.payment_id IS NULL THEN 0 ELSE program_amount END) AS paid,
+        sum(CASE WHEN paid.payment_id IS NULL THEN earnings ELSE 0 END) AS earnings_upcoming,
+        sum(CASE WHEN paid.payment_id IS NULL THEN 0 ELSE earnings END) AS earnings_paid
     FROM payment_items
-    JOIN payments USING (payment_id)
-    WHERE lever <> 'coop_claim'
+    ANTI JOIN waiting USING (payment_id)
+    LEFT JOIN paid USING (payment_id)
+    WHERE lever NOT IN ('coop_claim', 'return') AND (kind <> 'adjustment' OR earnings <> 0)
     GROUP BY ALL
 ),
 due AS (
@@ -66,6 +87,12 @@ lines AS (
         NULL, amount
     FROM rest
     WHERE rows <> 0 OR amount <> 0
+    UNION ALL
+    SELECT participant_id, program, period, 6, 'adjusted', earning_type, NULL, currency, count(*),
+        NULL, sum(amount)
+    FROM adjustments
+    WHERE state = 'posted'
+    GROUP BY ALL
     UNION ALL
     SELECT participant_id, program, period, 5, 'unearned', NULL, reason, transaction_currency,
         count(*), sum(base), sum(forgone_amount)

@@ -9,10 +9,22 @@ WITH earned AS (
     FROM earnings
     GROUP BY ALL
 ),
+-- Payments that came back and are not reissued yet
+waiting AS (
+    SELECT payments.payment_id
+    FROM payments
+    JOIN (FROM payment_history WHERE accepted AND returns_in IS NOT NULL) AS came_back
+        USING (payment_id)
+    ANTI JOIN (FROM payments WHERE order_kind = 'reissue') AS reissued
+        ON reissued.program = payments.program
+        AND reissued.participant_id = payments.participant_id
+        AND reissued.earning_type = payments.earning_type AND reissued.cycle >= returns_in
+),
 ordered AS (
     SELECT program, period, lever, earning_type, participant_id,
         sum(earnings) AS earnings, sum(program_amount) AS amount
     FROM payment_items
+    ANTI JOIN waiting USING (payment_id)
     WHERE lever <> 'coop_claim'
     GROUP BY ALL
 ),

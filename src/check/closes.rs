@@ -29,7 +29,7 @@ const CLOSED_CYCLES: &str = "
         FROM snapshot_files
         WHERE table_name = 'settled_earnings'
             OR starts_with(unit, 'closed-') AND table_name IN ('payments', 'payment_items',
-                'balances', 'journal', 'determinations', 'settlement_changes')
+                'balances', 'journal', 'determinations', 'settlement_changes', 'adjustments')
     ),
     digests AS (
         SELECT cycle, sha256(coalesce(string_agg(line, chr(10) ORDER BY line), '')) AS digest
@@ -37,11 +37,11 @@ const CLOSED_CYCLES: &str = "
     ),
     closed_rows AS (
         SELECT 'payments' AS table_name, cycle, count(*) AS found
-        FROM payments WHERE order_kind = 'cycle' GROUP BY ALL
+        FROM payments WHERE order_kind <> 'claim' GROUP BY ALL
         UNION ALL
         SELECT 'payment_items', payment_items.cycle, count(*)
         FROM payment_items JOIN payments USING (payment_id)
-        WHERE order_kind = 'cycle' GROUP BY ALL
+        WHERE order_kind <> 'claim' GROUP BY ALL
         UNION ALL
         SELECT 'balances', cycle, count(*) FROM balances GROUP BY ALL
         UNION ALL

@@ -175,6 +175,15 @@ pub const CHECKS: &[Check] = &[
                 total_payment)
             FROM payments WHERE total_payment <> gross_amount - withheld_tax + sales_tax
             UNION ALL
+            SELECT concat(payment_id, ': expected taxes of ', withheld_tax, ' and ', sales_tax,
+                ', found items of ', item_withheld, ' and ', item_sales)
+            FROM payments JOIN (
+                SELECT payment_id, sum(withheld_tax) AS item_withheld, sum(sales_tax) AS item_sales
+                FROM payment_items GROUP BY payment_id
+            ) USING (payment_id)
+            WHERE withheld_tax IS DISTINCT FROM item_withheld
+                OR sales_tax IS DISTINCT FROM item_sales
+            UNION ALL
             SELECT concat(payment_id, ': expected a payment, found items only')
             FROM payment_items ANTI JOIN payments USING (payment_id)",
         ),
@@ -223,9 +232,16 @@ pub const CHECKS: &[Check] = &[
             "WITH due AS (SELECT program, max(cycle) AS last FROM balances GROUP BY program),
             entered AS (
                 SELECT program, participant_id, earning_type, cycle,
-                    sum(program_amount) FILTER (kind <> 'adjustment') AS came,
-                    sum(program_amount) FILTER (kind = 'adjustment') AS changed
-                FROM cycle_entries JOIN due USING (program) WHERE cycle <= last GROUP BY ALL
+                    sum(amount) FILTER (kind <> 'adjustment') AS came,
+                    sum(amount) FILTER (kind = 'adjustment') AS changed
+                FROM (
+                    SELECT program, participant_id, earning_type, cycle, kind,
+                        program_amount AS amount
+                    FROM cycle_entries
+                    UNION ALL
+                    SELECT program, participant_id, earning_type, cycle, kind, amount
+                    FROM adjustments WHERE state = 'posted' AND kind = 'adjustment'
+                ) JOIN due USING (program) WHERE cycle <= last GROUP BY ALL
             ),
             ordered AS (
                 SELECT program, participant_id, earning_type, cycle,

@@ -9,6 +9,7 @@ mod files;
 mod funds;
 mod identities;
 mod keys;
+mod life;
 mod money;
 mod program_tables;
 pub mod programs;
@@ -20,6 +21,7 @@ pub use files::files;
 use crate::error::{Error, Result};
 use crate::query::text_rows;
 use duckdb::Connection;
+use earnest_core::decimal::{RATE_SCALE, format, power_of_ten};
 use earnest_core::program::Program;
 
 /// A named check. It finds faults; no fault is `ok`.
@@ -78,7 +80,8 @@ impl Status {
 /// Every check, in the order in which data flows.
 pub fn all() -> impl Iterator<Item = &'static Check> {
     let listed = identities::CHECKS.iter().chain(closes::CHECKS).chain(funds::CHECKS);
-    listed.chain(money::CHECKS).chain(keys::CHECKS).chain([&compare::RECOMPUTE])
+    let listed = listed.chain(life::CHECKS).chain(money::CHECKS).chain(keys::CHECKS);
+    listed.chain([&compare::RECOMPUTE])
 }
 
 /// Runs the named checks, or all if none is named. With `deep`, the recomputation is compared per
@@ -117,6 +120,26 @@ pub fn refuse_failures(findings: Vec<Finding>) -> Result<Vec<Finding>> {
     }
     Err(Error::check(failed.join("\n"))
         .hint("nothing was published; the last snapshot is untouched"))
+}
+
+/// Refuses a run in which checks hold too many: participants × programs, as a share of those that have a
+/// balance or a fund.
+///
+/// # Errors
+/// If the share is above `check_fail` (rate scale), or DuckDB breaks.
+pub fn refuse_holds(connection: &Connection, check_fail: i128) -> Result<()> {
+    let (held, all): (i64, i64) =
+        connection.query_row(life::HELD, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if i128::from(held) * power_of_ten(RATE_SCALE) <= i128::from(all) * check_fail {
+        return Ok(());
+    }
+    let limit = format(check_fail, RATE_SCALE, 0);
+    Err(Error::check(format!(
+        "checks hold {held} of {all} participants, expected a share of at most {limit}"
+    ))
+    .hint(
+        "nothing was published; `earnest run --out DIR` with a higher `check_fail` shows whom and why",
+    ))
 }
 
 fn run_one(

@@ -17,7 +17,7 @@ use earnest_core::tiers::{Edge, Shape, Terms};
 /// `any_customer_countries`, `any_partner_countries`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`,
-/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`. Dates are half-open, null is
+/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are half-open, null is
 /// open.
 ///
 /// # Errors
@@ -97,6 +97,7 @@ struct Tables {
     fund_windows: Vec<String>,
     fund_thresholds: Vec<String>,
     fund_rollovers: Vec<String>,
+    taxes: Vec<String>,
 }
 
 impl Tables {
@@ -129,6 +130,7 @@ impl Tables {
             self.add_cap(program, cap);
         }
         self.add_fund(program);
+        self.taxes.extend(super::life::tax_rows(program));
     }
 
     /// A rollover of everybody has no participant.
@@ -289,7 +291,7 @@ impl Tables {
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 17] {
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 18] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             (
@@ -365,6 +367,7 @@ impl Tables {
                 "program TEXT, from_half TEXT, to_half TEXT, on_day DATE, participant_id TEXT",
                 self.fund_rollovers,
             ),
+            (super::life::TAX_TABLE.0, super::life::TAX_TABLE.1, self.taxes),
         ]
     }
 }
@@ -383,7 +386,7 @@ pub(super) fn days(days: &Days) -> String {
     format!("{}, {}", day(days.from), day(days.until))
 }
 
-fn rate(rate: i128) -> String {
+pub(super) fn rate(rate: i128) -> String {
     format(rate, RATE_SCALE, 0)
 }
 

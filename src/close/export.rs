@@ -58,7 +58,7 @@ fn orders(batch_id: &str, cycle: &str, duplicate: bool) -> String {
     let duplicate = if duplicate { "'yes'" } else { "'no'" };
     format!(
         "WITH orders AS (
-            FROM payments WHERE cycle = {cycle} AND order_kind = 'cycle' AND total_payment <> 0
+            FROM payments WHERE cycle = {cycle} AND order_kind <> 'claim' AND total_payment <> 0
         )
         SELECT record, {batch_id} AS batch_id, {duplicate} AS duplicate, {cycle} AS cycle,
             * EXCLUDE (record)

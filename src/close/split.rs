@@ -64,7 +64,7 @@ impl Split<'_> {
         Ok(match table.name {
             "payments" => {
                 let kinds = columns::text(rows, "order_kind")?;
-                all.map(|row| Some(own(row) && kinds.value(row) == "cycle")).collect()
+                all.map(|row| Some(own(row) && kinds.value(row) != "claim")).collect()
             }
             "payment_items" => {
                 let kinds = columns::text(rows, "earning_type")?;
@@ -78,6 +78,7 @@ impl Split<'_> {
                 all.map(|row| {
                     Ok(Some(match (events.value(row), kinds.value(row)) {
                         ("claim" | "expiry" | "expiry reversed", _) => false,
+                        ("withholding" | "sales tax", "coop") => false,
                         ("accrual", "coop") => {
                             self.is_due(programs.value(row), periods.value(row).parse()?)
                         }
@@ -85,6 +86,10 @@ impl Split<'_> {
                     }))
                 })
                 .collect::<Result<_>>()?
+            }
+            "adjustments" => {
+                let states = columns::text(rows, "state")?;
+                all.map(|row| Some(own(row) && states.value(row) == "posted")).collect()
             }
             // What was decided before the first close is decided by it.
             "determinations" => {

@@ -12,13 +12,14 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Tables whose rows of a closed cycle are kept in files of their own.
-pub const TABLES: [&Table; 6] = [
+pub const TABLES: [&Table; 7] = [
     &schema::PAYMENTS,
     &schema::PAYMENT_ITEMS,
     &schema::BALANCES,
     &schema::JOURNAL,
     &schema::DETERMINATIONS,
     &schema::SETTLEMENT_CHANGES,
+    &schema::ADJUSTMENTS,
 ];
 
 /// The unit of a closed cycle's file.

@@ -12,12 +12,14 @@ pub mod kept;
 mod known;
 mod mapping;
 mod outcomes;
+mod paid;
 mod table;
 
 pub use changes::{Change, SettledFile};
 pub use events::{By, Event, State};
 pub use known::Known;
 pub use outcomes::{Forfeited, Outcome};
+pub use paid::Paid;
 
 use crate::earnings::FrozenAddition;
 use crate::eligibility::Frozen;
@@ -41,6 +43,9 @@ pub struct Closed {
     /// Changes that closed cycles settled.
     changes: Vec<Change>,
     outcomes: HashMap<(usize, EarningType, String), BTreeMap<Period, Outcome>>,
+    payments: HashMap<(usize, EarningType, String), Vec<Paid>>,
+    /// Manual adjustments that closed cycles posted, by id and program: cycle and amount.
+    adjusted: HashMap<(String, String), (Period, i128)>,
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
@@ -95,6 +100,7 @@ impl Closed {
             ..Closed::default()
         };
         outcomes::read(store, kept, programs, &mut closed)?;
+        paid::read(store, kept, programs, &mut closed)?;
         Ok(closed)
     }
 
@@ -113,6 +119,30 @@ impl Closed {
         participant: &str,
     ) -> Option<&BTreeMap<Period, Outcome>> {
         self.outcomes.get(&(program, earning_type, participant.to_owned()))
+    }
+
+    /// What closed cycles ordered of an account, sorted by cycle and id.
+    #[must_use]
+    pub fn payments(
+        &self,
+        program: usize,
+        earning_type: EarningType,
+        participant: &str,
+    ) -> &[Paid] {
+        if self.payments.is_empty() {
+            return &[];
+        }
+        let key = (program, earning_type, participant.to_owned());
+        self.payments.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The closed cycle that posted a manual adjustment, and its amount there.
+    #[must_use]
+    pub fn adjusted(&self, adjustment_id: &str, program: &str) -> Option<(Period, i128)> {
+        if self.adjusted.is_empty() {
+            return None;
+        }
+        self.adjusted.get(&(adjustment_id.to_owned(), program.to_owned())).copied()
     }
 
     /// What was decided of a half's co-op for good.

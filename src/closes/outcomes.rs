@@ -42,7 +42,7 @@ pub fn position(programs: &[Program], name: &str) -> Result<usize> {
 }
 
 /// The earning type of that name.
-fn earning_type(name: &str) -> Result<EarningType> {
+pub fn earning_type(name: &str) -> Result<EarningType> {
     EarningType::ALL
         .into_iter()
         .find(|kind| kind.name() == name)

@@ -20,6 +20,7 @@ impl Occurrences {
     /// The ids of a block's rows; `None` if none of its lines came before, so that all are first.
     pub(super) fn ids(&mut self, digests: &[u128]) -> Option<ArrayRef> {
         let mut numbers: Vec<(usize, u64)> = Vec::new();
+        self.seen.fetch(digests);
         for (row, digest) in digests.iter().enumerate() {
             if self.seen.insert(*digest, &[]).is_some() {
                 let count = self.again.entry(*digest).or_insert(1);

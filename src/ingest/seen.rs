@@ -24,21 +24,42 @@ impl<const N: usize> Default for Seen<N> {
 }
 
 impl<const N: usize> Seen<N> {
+    /// Looks once where each digest would lie: the memory comes for many of them at a time, not for one
+    /// after the other.
+    pub(super) fn fetch(&self, digests: &[u128]) {
+        let first = |digest: &u128| {
+            let shard = &self.shards[shard_of(*digest)];
+            let slot = word(*digest, 1) as usize & shard.slots.len().wrapping_sub(1);
+            shard.slots.get(slot).map_or(0, |entry| entry[0])
+        };
+        let all = digests.iter().map(first).fold(0, u32::wrapping_add);
+        std::hint::black_box(all);
+    }
+
     /// Takes a digest with its payload; the payload that it first came with, if it came before.
     pub(super) fn insert(&mut self, digest: u128, payload: &[u32]) -> Option<[u32; N]> {
         let mut entry = [0; N];
         for (place, word) in entry.iter_mut().take(3).enumerate() {
-            *word = (digest >> (32 * place) & 0xFFFF_FFFF) as u32;
+            *word = self::word(digest, place);
         }
         // An entry of zeros would look free.
         entry[0] |= u32::from(entry[..3] == [0; 3]);
         entry[3..].copy_from_slice(payload);
-        let shard = &mut self.shards[(digest >> 122) as usize % SHARDS];
+        let shard = &mut self.shards[shard_of(digest)];
         if shard.used * 5 >= shard.slots.len() * 4 {
             shard.grow();
         }
         shard.insert(entry)
     }
+}
+
+/// One of the four words of a digest, the lowest first.
+fn word(digest: u128, place: usize) -> u32 {
+    (digest >> (32 * place) & 0xFFFF_FFFF) as u32
+}
+
+fn shard_of(digest: u128) -> usize {
+    (digest >> 122) as usize % SHARDS
 }
 
 impl<const N: usize> Shard<N> {

@@ -120,7 +120,7 @@ pub fn with_claims(
 fn rows_of<'a>(account: &'a FundAccount<'a>) -> impl Iterator<Item = Row<'a>> {
     account.claims.iter().zip(&account.orders).flat_map(move |(claim, order)| {
         claim.items.iter().map(move |item| {
-            let pays = matches!(item.decision, Decision::Approved | Decision::Paid);
+            let pays = item.decision.pays();
             Row {
                 program: &account.program.program,
                 program_currency: &account.program.currency,
@@ -221,10 +221,9 @@ fn payments(rows: &[&Row]) -> Result<RecordBatch> {
         money(rows, |row| row.item.program_amount)?,
         decimals(Kind::Rate, rows.iter().map(|row| row.claim.rate.unwrap_or_default()))?,
         money(rows, |row| row.item.allowed)?,
-        // Taxes come with tax rules; until then the payment is its gross.
-        money(rows, |_| 0)?,
-        money(rows, |_| 0)?,
-        money(rows, |row| row.item.allowed)?,
+        money(rows, |row| of_order(row, |order| order.taxes.withheld))?,
+        money(rows, |row| of_order(row, |order| order.taxes.sales))?,
+        money(rows, |row| of_order(row, |order| order.taxes.total(row.item.allowed)))?,
         new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)
@@ -246,6 +245,8 @@ fn payment_items(rows: &[&Row]) -> Result<RecordBatch> {
         text(rows, |row| row.claim.row.currency.as_str()),
         money(rows, |row| row.item.allowed)?,
         integers(rows.iter().map(|_| 0)),
+        money(rows, |row| of_order(row, |order| order.taxes.withheld))?,
+        money(rows, |row| of_order(row, |order| order.taxes.sales))?,
     ];
     batch(&PAYMENT_ITEMS, columns)
 }

@@ -4,8 +4,8 @@ use super::tests::balanced;
 use super::*;
 use crate::columns::fixtures::{day, picked, table};
 use crate::schema::{
-    BALANCES, CLAIM_ITEMS, CLAIMS, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL, PAYMENT_ITEMS,
-    PAYMENTS,
+    BALANCES, CLAIM_ITEMS, CLAIMS, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL,
+    MANUAL_ADJUSTMENTS, MEMBERSHIPS, PAYMENT_ITEMS, PAYMENT_STATUSES, PAYMENTS,
 };
 use earnest_core::earning::EntryKind;
 use std::sync::Arc;
@@ -76,9 +76,16 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
     let enrollments = table(&ENROLLMENTS, enrollments);
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let (rates, claims) = (table(&EXCHANGE_RATES, RATES), table(&CLAIMS, &rows));
+    let staged = Staged {
+        memberships: &table(&MEMBERSHIPS, &[]),
+        enrollments: &enrollments,
+        exchange_rates: &rates,
+        claims: &claims,
+        payment_statuses: &table(&PAYMENT_STATUSES, &[]),
+        manual_adjustments: &table(&MANUAL_ADJUSTMENTS, &[]),
+    };
     let closed = Closed::default();
-    let paid = pay(&programs, postings, &enrollments, &rates, &claims, &closed, day(as_of));
-    let paid = paid.expect("payments");
+    let paid = pay(&programs, postings, &staged, &closed, day(as_of)).expect("payments");
     balanced(&paid.journal);
     paid
 }

@@ -10,12 +10,15 @@ use crate::error::Result;
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
+use earnest_core::currency::minor_units;
+use earnest_core::decimal::MONEY_SCALE;
 use earnest_core::earning::EarningType;
 use earnest_core::fund::claims::{self, Claim, Outcome, Rules};
 use earnest_core::fund::ledger::{Expiry, Fund, FundTerms, Ledger};
 use earnest_core::id;
 use earnest_core::program::Program;
 use earnest_core::reason::{CarryReason, ClaimReason};
+use earnest_core::tax::{Taxes, tax};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +49,7 @@ pub struct ClaimOrder {
     pub cycle: Period,
     /// 1 for the first claim of a cycle, method and currency.
     pub sequence: i64,
+    pub taxes: Taxes,
 }
 
 /// Funds of all accounts with co-op or claims, sorted by participant and program.
@@ -155,7 +159,10 @@ impl FundAccount<'_> {
     }
 
     /// Orders what was allowed: on the day of approval, or the first day after it on which it can be paid.
-    pub fn order(&mut self, payees: &Payees, as_of: NaiveDate) {
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn order(&mut self, payees: &Payees, as_of: NaiveDate) -> Result<()> {
         let mut orders: Vec<Result<ClaimOrder, Option<ClaimReason>>> =
             self.claims.iter().map(|claim| self.order_of(claim, payees, as_of)).collect();
         let mut sequences: BTreeMap<(String, String, Period), i64> = BTreeMap::new();
@@ -172,9 +179,21 @@ impl FundAccount<'_> {
                 let number = sequences.entry(key).or_default();
                 *number += 1;
                 order.sequence = *number;
+                order.taxes = self.taxes(&self.claims[place], order.due_on, payees)?;
             }
         }
         self.orders = orders;
+        Ok(())
+    }
+
+    /// Of what is allowed.
+    fn taxes(&self, claim: &Outcome, due_on: NaiveDate, payees: &Payees) -> Result<Taxes> {
+        let taxpayer = payees.taxpayer(self.position, self.participant, due_on);
+        let rates = self.program.tax_rates(due_on, EarningType::Coop, taxpayer);
+        let paid = claim.items.iter().filter(|item| item.decision.pays());
+        let paid: Vec<(i128, bool)> = paid.map(|item| (item.allowed, true)).collect();
+        let minor_units = minor_units(&claim.row.currency).unwrap_or(MONEY_SCALE);
+        Ok(tax(&paid, rates, minor_units)?.0)
     }
 
     fn order_of(
@@ -208,6 +227,7 @@ impl FundAccount<'_> {
             due_on,
             cycle: Period::of(due_on),
             sequence: 0,
+            taxes: Taxes::default(),
         })
     }
 }

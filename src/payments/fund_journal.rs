@@ -1,9 +1,10 @@
 //! The journal of co-op funds: what expired moves co-op payable to income, on the day it expired, and back
 //! where it came back; a claim moves co-op payable to clearing, on the day it was paid, through
-//! `fx_clearing` where its currency is another one.
+//! `fx_clearing` where its currency is another one, and its taxes.
 
 use super::fund::FundAccount;
 use super::journal::{FORFEITED, FX_CLEARING, Line, PAYMENTS_CLEARING, payable};
+use super::payment_journal::TAX_PAYABLE;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
@@ -40,6 +41,16 @@ pub fn entries<'a>(account: &'a FundAccount<'a>) -> Vec<Line<'a>> {
                 entry.transfer(&mut lines, id, (coop, FX_CLEARING), currency, item.paid);
                 let accounts = (FX_CLEARING, PAYMENTS_CLEARING);
                 entry.transfer(&mut lines, id, accounts, foreign, item.allowed);
+            }
+            for (event, accounts, amount) in [
+                ("withholding", (PAYMENTS_CLEARING, TAX_PAYABLE), order.taxes.withheld),
+                ("sales tax", (TAX_PAYABLE, PAYMENTS_CLEARING), order.taxes.sales),
+            ] {
+                if amount != 0 {
+                    let entry = Entry { event, source: entry.source.clone(), ..entry };
+                    let id = entry.id(&claim.claim.claim_id);
+                    entry.transfer(&mut lines, id, accounts, foreign, amount);
+                }
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The journal: balanced entries. Accruals move expense to what is payable, dated the period's last
 //! day; conversions move co-op payable to rebate payable, and forfeitures what is payable to income,
-//! dated the due day of their cycle; orders move what is payable to clearing, dated the due day, through `fx_clearing` where the
-//! payment's currency is another one. What changes earnings of closed cycles moves expense, dated the
-//! due day of the cycle that it enters. Claims and expiry: see `fund_journal`.
+//! dated the due day of their cycle. What changes earnings of closed cycles moves expense, dated the
+//! due day of the cycle that it enters. Orders, taxes, returns and adjustments: see `payment_journal`;
+//! claims and expiry: see `fund_journal`.
 
 use super::cycles::Account;
+use super::payment_journal;
 use super::rollover::LEVER;
 use crate::closes::Closed;
 use chrono::NaiveDate;
@@ -29,7 +30,7 @@ pub struct Line<'a> {
     pub source_key: String,
 }
 
-const EXPENSE: &str = "incentive_expense";
+pub const EXPENSE: &str = "incentive_expense";
 pub const FORFEITED: &str = "forfeiture_income";
 pub const FX_CLEARING: &str = "fx_clearing";
 pub const PAYMENTS_CLEARING: &str = "payments_clearing";
@@ -78,20 +79,7 @@ pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed) -> Vec<Line<'a>> {
             entry.transfer(&mut lines, debit, credit, currency, forfeited.abs(), &source);
         }
     }
-    for payment in &account.payments {
-        let cycle = payment.cycle;
-        let entry = Entry::new(account, "order", payment.due_on, Some(cycle), cycle);
-        let (order, source) = (payment.order, &payment.payment_id);
-        if payment.currency == currency {
-            let amount = order.gross_program;
-            entry.transfer(&mut lines, payable(kind), PAYMENTS_CLEARING, currency, amount, source);
-        } else {
-            let (amount, paid) = (order.gross_program, order.gross);
-            entry.transfer(&mut lines, payable(kind), FX_CLEARING, currency, amount, source);
-            let foreign = payment.currency.as_str();
-            entry.transfer(&mut lines, FX_CLEARING, PAYMENTS_CLEARING, foreign, paid, source);
-        }
-    }
+    payment_journal::entries(account, closed, &mut lines);
     lines
 }
 
@@ -125,21 +113,21 @@ fn accruals<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<
     }
 }
 
-/// `month` tells entries of an event apart.
-fn entry_id(account: &Account, event: &str, month: &str) -> u128 {
+/// `what`, mostly a month, tells entries of an event apart.
+pub fn entry_id(account: &Account, event: &str, what: &str) -> u128 {
     let kind = account.earning_type.name();
-    let key = [event, &account.program.program, account.participant, month, kind];
+    let key = [event, &account.program.program, account.participant, what, kind];
     id::digest(key.iter().map(|part| part.as_bytes()))
 }
 
 /// What the postings of an entry share.
-struct Entry<'a> {
-    account: &'a Account<'a>,
-    entry_id: u128,
-    event: &'static str,
-    accounting_on: NaiveDate,
-    cycle: Option<Period>,
-    period: Period,
+pub struct Entry<'a> {
+    pub account: &'a Account<'a>,
+    pub entry_id: u128,
+    pub event: &'static str,
+    pub accounting_on: NaiveDate,
+    pub cycle: Option<Period>,
+    pub period: Period,
 }
 
 impl<'a> Entry<'a> {
@@ -155,7 +143,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Debits one account and credits another with the same amount.
-    fn transfer(
+    pub fn transfer(
         &self,
         lines: &mut Vec<Line<'a>>,
         debit: &'static str,

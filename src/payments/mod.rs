@@ -1,11 +1,12 @@
-//! Payments. In: what was earned per participant, month and lever, who is paid how, and payment
-//! rates. Out: for every cycle due by the as-of date, orders with their items, balances and co-op
-//! funds with every movement, and the journal.
+//! Payments. In: what was earned per participant, month and lever, who is paid how, payment rates, what
+//! the bank says of payments, and what people adjust. Out: for every cycle due by the as-of date, orders
+//! with their items, balances, their lots and co-op funds with every movement, and the journal.
 //!
 //! Closure key: participant. Closed cycles are not calculated: their postings pass through the accounts,
 //! what they ordered is taken from their records, and only open cycles come out. Before the first
 //! close every posting enters its due cycle as `regular`.
 
+mod adjustments;
 mod claim_tables;
 #[cfg(test)]
 mod claim_tests;
@@ -14,8 +15,14 @@ mod cycles;
 mod fund;
 mod fund_journal;
 mod journal;
+mod life_tables;
+#[cfg(test)]
+mod life_tests;
+mod orders;
 mod payees;
+mod payment_journal;
 mod rollover;
+mod statuses;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -24,51 +31,66 @@ mod year_end;
 use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
 pub use fund::LEVER as CLAIM;
+pub use orders::RETURN;
 pub use rollover::LEVER as ROLLOVER;
-pub use year_end::LEVER as FORFEITURE;
+pub use year_end::{LAPSE, LEVER as FORFEITURE};
 
 use crate::closes::Closed;
 use crate::error::{Error, Result};
+use adjustments::{Adjustment, Adjustments};
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use claims::Claims;
-use cycles::Account;
+use cycles::{Account, World};
 use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
+use fund::FundAccount;
 use payees::Payees;
 use rayon::prelude::*;
+use statuses::Statuses;
+use std::collections::BTreeMap;
 
 /// The tables of this stage, each sorted by its key.
 pub struct Payments {
     pub determinations: RecordBatch,
     pub payments: RecordBatch,
     pub payment_items: RecordBatch,
+    pub payment_history: RecordBatch,
     pub balances: RecordBatch,
+    pub balance_lots: RecordBatch,
+    pub adjustments: RecordBatch,
     pub coop_fund: RecordBatch,
     pub claim_items: RecordBatch,
     pub journal: RecordBatch,
 }
 
+/// The rows in force of the staged tables of the same names.
+pub struct Staged<'a> {
+    pub memberships: &'a RecordBatch,
+    pub enrollments: &'a RecordBatch,
+    pub exchange_rates: &'a RecordBatch,
+    pub claims: &'a RecordBatch,
+    pub payment_statuses: &'a RecordBatch,
+    pub manual_adjustments: &'a RecordBatch,
+}
+
 /// Settles every open cycle whose due day is on or before `as_of`. `postings` are what entered cycles,
-/// closed ones too; `enrollments`, `rates` and `claims` are the rows in force of `enrollments`,
-/// `exchange_rates` and `claims`.
+/// closed ones too.
 ///
 /// # Errors
 /// If a table lacks a column, an amount overflows, or an identity doesn't hold.
 pub fn pay(
     programs: &[Program],
     postings: Vec<Posting>,
-    enrollments: &RecordBatch,
-    rates: &RecordBatch,
-    claims: &RecordBatch,
+    staged: &Staged,
     closed: &Closed,
     as_of: NaiveDate,
 ) -> Result<Payments> {
-    let mut payees = Payees::read(programs, enrollments)?;
-    let rates = ExchangeRates::read(rates, "payment")?;
+    let mut payees = Payees::read(programs, staged.enrollments, staged.memberships)?;
+    let rates = ExchangeRates::read(staged.exchange_rates, "payment")?;
     let mut postings = added_up(programs, postings)?;
     let decisions = rollover::decide(programs, &postings, closed, as_of);
-    let claims = Claims::read(programs, claims, as_of)?;
+    let claims = Claims::read(programs, staged.claims, as_of)?;
     let earned = postings.clone();
     let mut funds = fund::funds(programs, &earned, &decisions, &claims, &rates, as_of)?;
     for account in &funds {
@@ -76,27 +98,60 @@ pub fn pay(
             payees.hold(account.position, account.participant, since);
         }
     }
-    funds.iter_mut().for_each(|account| account.order(&payees, as_of));
     let converted = |decision| rollover::Decision::postings(decision, &programs[decision.program]);
     postings.extend(decisions.iter().flat_map(converted));
     sort(programs, &mut postings);
-    let accounts: Vec<&[Posting]> = postings.chunk_by(same_account).collect();
-    let settled = accounts
-        .par_iter()
-        .map(|postings| {
-            let mut account = Account::of(&programs[postings[0].program], postings);
-            // Co-op stays in its fund.
-            if account.earning_type != EarningType::Coop {
-                account.settle(&payees, &rates, closed, as_of)?;
-            }
-            Ok(account)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let built = tables::build(&settled, programs, &decisions, &funds, closed)?;
+    let statuses = Statuses::read(programs, staged.payment_statuses, as_of)?;
+    let adjustments = Adjustments::read(programs, staged.manual_adjustments, closed, as_of)?;
+    let settle = |payees: &Payees, funds: &mut [FundAccount]| -> Result<Vec<Account>> {
+        let world = World { payees, rates: &rates, statuses: &statuses, closed, as_of };
+        funds.iter_mut().try_for_each(|account| account.order(payees, as_of))?;
+        let mut accounts = accounts(programs, &postings, &adjustments);
+        // Co-op stays in its fund.
+        let payable = |account: &&mut Account| account.earning_type != EarningType::Coop;
+        accounts.par_iter_mut().filter(payable).try_for_each(|account| account.settle(&world))?;
+        Ok(accounts)
+    };
+    let mut settled = settle(&payees, &mut funds)?;
+    let held = life_tables::holds(&settled, &funds, &statuses);
+    if !held.is_empty() {
+        for (program, participant, since) in held {
+            payees.hold(program, &participant, since);
+        }
+        settled = settle(&payees, &mut funds)?;
+    }
+    let built =
+        tables::build(&settled, programs, &decisions, &funds, (&statuses, &adjustments), closed)?;
     claim_tables::with_claims(built, &funds, &claims.stray)
 }
 
-/// One posting per account, lever, term, period, fund half and entry, in the order of the tables' keys.
+/// Accounts with postings or adjustments, sorted as postings are.
+fn accounts<'a>(
+    programs: &'a [Program],
+    postings: &'a [Posting],
+    adjustments: &'a Adjustments,
+) -> Vec<Account<'a>> {
+    let mut found: BTreeMap<_, (usize, &[Posting], &[Adjustment])> = BTreeMap::new();
+    let key = |participant: &'a str, program: usize, earning_type: EarningType| {
+        (participant, programs[program].program.as_str(), earning_type.name(), earning_type)
+    };
+    for postings in postings.chunk_by(same_account) {
+        let one = &postings[0];
+        let key = key(&one.participant, one.program, one.earning_type);
+        found.insert(key, (one.program, postings, &[]));
+    }
+    for ((participant, program, earning_type), adjustments) in &adjustments.by_account {
+        let key = key(participant, *program, *earning_type);
+        found.entry(key).or_insert((*program, &[], &[])).2 = adjustments;
+    }
+    let account = |((participant, _, _, earning_type), (program, postings, adjustments))| {
+        let of = (&programs[program], program);
+        Account::of(of, (participant, earning_type), postings, adjustments)
+    };
+    found.into_iter().map(account).collect()
+}
+
+/// One posting per account, lever, term, period and fund half, in the order of the tables' keys.
 fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Posting>> {
     if let Some(posting) = postings.iter().find(|posting| posting.program >= programs.len()) {
         let (found, count) = (posting.program, programs.len());

@@ -6,12 +6,16 @@ use crate::error::Result;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::currency;
+use earnest_core::program::Program;
+use earnest_core::program::tax::Taxpayer;
 use earnest_core::reason::CarryReason;
 use std::collections::HashMap;
 
 /// How each participant of each program is paid, by dates.
 pub struct Payees {
     programs: Vec<HashMap<String, Vec<Payee>>>,
+    /// Country of each location, by days.
+    countries: HashMap<String, Vec<(NaiveDate, NaiveDate, String)>>,
     /// Since when a check holds a participant's payments of a program.
     checks: HashMap<(usize, String), NaiveDate>,
 }
@@ -22,9 +26,19 @@ pub struct Payee {
     from: NaiveDate,
     until: NaiveDate,
     hold: bool,
-    profiles: bool,
+    payout_profile: bool,
+    tax_profile: Option<String>,
     method: Option<String>,
     currency: Option<String>,
+}
+
+impl Payee {
+    /// How it is paid; `None`: something is missing.
+    fn method(&self) -> Option<(&str, &str, u32)> {
+        self.tax_profile.as_ref().filter(|_| self.payout_profile)?;
+        let currency = self.currency.as_deref()?;
+        Some((self.method.as_deref()?, currency, currency::minor_units(currency)?))
+    }
 }
 
 /// How an order would be paid.
@@ -33,10 +47,15 @@ pub struct Method<'a> {
     pub method: &'a str,
     pub currency: &'a str,
     pub minor_units: u32,
+    pub taxpayer: Taxpayer<'a>,
 }
 
 impl Payees {
-    pub fn read(programs: &[earnest_core::program::Program], rows: &RecordBatch) -> Result<Payees> {
+    pub fn read(
+        programs: &[Program],
+        rows: &RecordBatch,
+        memberships: &RecordBatch,
+    ) -> Result<Payees> {
         let text = |name| columns::text(rows, name);
         let (location, program, hold) = (text("location_id")?, text("program")?, text("hold")?);
         let (payout, tax) = (text("payout_profile")?, text("tax_profile")?);
@@ -51,7 +70,8 @@ impl Payees {
                 from: columns::day(from, row).unwrap_or(NaiveDate::MIN),
                 until: columns::day(until, row).unwrap_or(NaiveDate::MAX),
                 hold: columns::filled(hold, row) == Some("yes"),
-                profiles: filled(payout).is_some() && filled(tax).is_some(),
+                payout_profile: filled(payout).is_some(),
+                tax_profile: filled(tax),
                 method: filled(method),
                 currency: filled(currency),
             };
@@ -61,12 +81,36 @@ impl Payees {
                 rows.push(Payee { from, until, ..payee.clone() });
             }
         }
-        Ok(Payees { programs: payees, checks: HashMap::new() })
+        Ok(Payees { programs: payees, countries: countries(memberships)?, checks: HashMap::new() })
     }
 
     /// Holds a participant's payments of a program from a day on.
     pub fn hold(&mut self, program: usize, participant: &str, since: NaiveDate) {
-        self.checks.insert((program, participant.to_owned()), since);
+        let held = self.checks.entry((program, participant.to_owned())).or_insert(since);
+        *held = since.min(*held);
+    }
+
+    /// The row of a day.
+    fn row(&self, program: usize, participant: &str, day: NaiveDate) -> Option<&Payee> {
+        let rows = self.programs[program].get(participant).into_iter().flatten();
+        rows.filter(|row| row.from <= day && day < row.until).max()
+    }
+
+    /// Whether profiles, method and currency are there on a day, held or not.
+    pub fn has_profile(&self, program: usize, participant: &str, day: NaiveDate) -> bool {
+        self.row(program, participant, day).is_some_and(|payee| payee.method().is_some())
+    }
+
+    /// Who is paid on a day, as far as taxes ask.
+    pub fn taxpayer(&self, program: usize, participant: &str, day: NaiveDate) -> Taxpayer<'_> {
+        let rows = self.countries.get(participant).into_iter().flatten();
+        let country = rows.filter(|row| row.0 <= day && day < row.1).max();
+        Taxpayer {
+            country: country.map(|row| row.2.as_str()),
+            tax_profile: self
+                .row(program, participant, day)
+                .and_then(|payee| payee.tax_profile.as_deref()),
+        }
     }
 
     /// The first of some days on which a participant can be paid, both inclusive, and how.
@@ -102,8 +146,7 @@ impl Payees {
         participant: &str,
         day: NaiveDate,
     ) -> (NaiveDate, &str) {
-        let rows = self.programs[program].get(participant).into_iter().flatten();
-        let payee = rows.filter(|row| row.from <= day && day < row.until).max();
+        let payee = self.row(program, participant, day);
         (day, payee.and_then(|payee| payee.method.as_deref()).unwrap_or("unknown"))
     }
 
@@ -117,9 +160,7 @@ impl Payees {
         participant: &str,
         day: NaiveDate,
     ) -> Result<Method<'_>, CarryReason> {
-        let rows = self.programs[program].get(participant).into_iter().flatten();
-        let payee = rows.filter(|row| row.from <= day && day < row.until).max();
-        let payee = payee.ok_or(CarryReason::Profile)?;
+        let payee = self.row(program, participant, day).ok_or(CarryReason::Profile)?;
         if payee.hold {
             return Err(CarryReason::Hold);
         }
@@ -131,12 +172,28 @@ impl Payees {
         if checked {
             return Err(CarryReason::Check);
         }
-        match (&payee.method, &payee.currency) {
-            (Some(method), Some(currency)) if payee.profiles => {
-                let minor_units = currency::minor_units(currency).ok_or(CarryReason::Profile)?;
-                Ok(Method { method, currency, minor_units })
-            }
-            _ => Err(CarryReason::Profile),
+        let (method, currency, minor_units) = payee.method().ok_or(CarryReason::Profile)?;
+        let taxpayer = self.taxpayer(program, participant, day);
+        Ok(Method { method, currency, minor_units, taxpayer })
+    }
+}
+
+/// Country of each location, by days.
+fn countries(
+    memberships: &RecordBatch,
+) -> Result<HashMap<String, Vec<(NaiveDate, NaiveDate, String)>>> {
+    let text = |name| columns::text(memberships, name);
+    let (location, country) = (text("location_id")?, text("country")?);
+    let from = columns::date(memberships, "from_on")?;
+    let until = columns::date(memberships, "until_on")?;
+    let mut countries: HashMap<String, Vec<(NaiveDate, NaiveDate, String)>> = HashMap::new();
+    for row in 0..memberships.num_rows() {
+        if let Some(country) = columns::filled(country, row) {
+            let from = columns::day(from, row).unwrap_or(NaiveDate::MIN);
+            let until = columns::day(until, row).unwrap_or(NaiveDate::MAX);
+            let rows = countries.entry(location.value(row).to_owned()).or_default();
+            rows.push((from, until, country.to_owned()));
         }
     }
+    Ok(countries)
 }

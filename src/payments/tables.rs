@@ -1,11 +1,14 @@
 //! From settled accounts to the tables, each sorted by its key.
 
 use super::Payments;
-use super::cycles::{Account, Item, ORDER_KIND, Payment, SEQUENCE};
+use super::adjustments::Adjustments;
+use super::cycles::Account;
 use super::fund::FundAccount;
 use super::journal::{self, Line};
+use super::orders::{Item, Payment};
 use super::rollover::Decision;
-use super::{claim_tables, fund_journal};
+use super::statuses::Statuses;
+use super::{claim_tables, fund_journal, life_tables};
 use crate::closes::Closed;
 use crate::columns::{batch, days, decimals, integers, texts, uuids};
 use crate::error::Result;
@@ -24,18 +27,23 @@ pub fn build(
     programs: &[Program],
     decisions: &[Decision],
     funds: &[FundAccount],
+    (statuses, adjustments): (&Statuses, &Adjustments),
     closed: &Closed,
 ) -> Result<Payments> {
     let mut orders: Vec<(&Account, &Payment)> = accounts
         .iter()
         .flat_map(|account| account.payments.iter().map(move |payment| (account, payment)))
+        .filter(|(_, payment)| !closed.is_closed(payment.cycle))
         .collect();
     orders.sort_unstable_by_key(|(_, payment)| &payment.payment_id);
     Ok(Payments {
         determinations: determinations(programs, decisions, accounts, closed)?,
         payments: payments(&orders)?,
         payment_items: payment_items(&orders)?,
+        payment_history: life_tables::payment_history(accounts, funds, programs, statuses)?,
         balances: balances(accounts)?,
+        balance_lots: life_tables::balance_lots(accounts)?,
+        adjustments: life_tables::adjustments(accounts, closed, &adjustments.waiting)?,
         coop_fund: claim_tables::coop_fund(funds)?,
         claim_items: RecordBatch::new_empty(CLAIM_ITEMS.arrow()),
         journal: journal(accounts, funds, closed)?,
@@ -135,18 +143,17 @@ fn payments(rows: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         text(rows, |row| row.1.method.as_str()),
         text(rows, |row| row.1.currency.as_str()),
         text(rows, |row| row.1.cycle.to_string()),
-        text(rows, |_| ORDER_KIND),
-        integers(rows.iter().map(|_| SEQUENCE)),
+        text(rows, |row| row.1.kind.name()),
+        integers(rows.iter().map(|row| row.1.sequence)),
         days(rows.iter().map(|row| Some(row.1.due_on))),
         text(rows, |_| "proposed"),
         text(rows, |row| row.0.program.currency.as_str()),
         money(rows, |row| row.1.order.gross_program)?,
         decimals(Kind::Rate, rows.iter().map(|row| row.1.order.rate))?,
         money(rows, |row| row.1.order.gross)?,
-        // Taxes come with tax rules; until then the payment is its gross.
-        money(rows, |_| 0)?,
-        money(rows, |_| 0)?,
-        money(rows, |row| row.1.order.gross)?,
+        money(rows, |row| row.1.taxes.withheld)?,
+        money(rows, |row| row.1.taxes.sales)?,
+        money(rows, |row| row.1.taxes.total(row.1.order.gross))?,
         new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)
@@ -169,12 +176,14 @@ fn payment_items(orders: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         text(rows, |row| row.2.origin_cycle.to_string()),
         text(rows, |row| row.2.lever),
         text(rows, |row| row.0.earning_type.name()),
-        text(rows, |row| row.2.kind.name()),
+        text(rows, |row| row.2.kind),
         text(rows, |row| row.0.program.currency.as_str()),
         money(rows, |row| row.2.program_amount)?,
         text(rows, |row| row.1.currency.as_str()),
         money(rows, |row| row.2.payment_amount)?,
         integers(rows.iter().map(|row| row.2.earnings)),
+        money(rows, |row| row.2.taxes.withheld)?,
+        money(rows, |row| row.2.taxes.sales)?,
     ];
     batch(&PAYMENT_ITEMS, columns)
 }

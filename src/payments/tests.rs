@@ -3,7 +3,8 @@
 use super::*;
 use crate::columns::fixtures::{day, picked, table, texts};
 use crate::schema::{
-    BALANCES, CLAIMS, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL, PAYMENT_ITEMS, PAYMENTS,
+    BALANCES, CLAIMS, COOP_FUND, ENROLLMENTS, EXCHANGE_RATES, JOURNAL, MANUAL_ADJUSTMENTS,
+    MEMBERSHIPS, PAYMENT_ITEMS, PAYMENT_STATUSES, PAYMENTS,
 };
 use earnest_core::calendar::FiscalHalf;
 use earnest_core::decimal::{MONEY_SCALE, parse};
@@ -54,44 +55,64 @@ fn posting(text: &str) -> Posting {
     }
 }
 
-struct World {
-    postings: Vec<Posting>,
-    enrollments: Vec<String>,
-    rates: Vec<&'static str>,
-    as_of: &'static str,
+pub struct World {
+    pub postings: Vec<Posting>,
+    pub enrollments: Vec<String>,
+    pub memberships: Vec<&'static str>,
+    pub rates: Vec<&'static str>,
+    pub statuses: Vec<String>,
+    pub adjustments: Vec<String>,
+    /// What the program says besides.
+    pub more: &'static str,
+    pub as_of: &'static str,
+}
+
+fn texts_of(rows: &[String]) -> Vec<&str> {
+    rows.iter().map(String::as_str).collect()
 }
 
 impl World {
-    fn of(postings: &[&str]) -> World {
+    pub fn of(postings: &[&str]) -> World {
         World {
             postings: postings.iter().map(|text| posting(text)).collect(),
             enrollments: vec![PAID_IN_EUR.to_owned()],
+            memberships: vec!["location_id=L1|country=DE|status=Active"],
             rates: vec![],
+            statuses: vec![],
+            adjustments: vec![],
+            more: "",
             as_of: "2021-12-31",
         }
     }
 
-    fn paid_in(mut self, currency: &str) -> World {
+    pub fn paid_in(mut self, currency: &str) -> World {
         self.enrollments = vec![PAID_IN_EUR.replace("EUR", currency)];
         self
     }
 
-    fn pay(&self) -> Payments {
-        let programs = [Program::parse("p.toml", PROGRAM).expect("a program")];
-        let enrollments: Vec<&str> = self.enrollments.iter().map(String::as_str).collect();
-        let enrollments = table(&ENROLLMENTS, &enrollments);
+    pub fn pay(&self) -> Payments {
+        let text = format!("{PROGRAM}{}", self.more);
+        let programs = [Program::parse("p.toml", &text).expect("a program")];
+        let enrollments = table(&ENROLLMENTS, &texts_of(&self.enrollments));
         let rates = table(&EXCHANGE_RATES, &self.rates);
         let claims = table(&CLAIMS, &[]);
         let postings = self.postings.clone();
+        let staged = Staged {
+            memberships: &table(&MEMBERSHIPS, &self.memberships),
+            enrollments: &enrollments,
+            exchange_rates: &rates,
+            claims: &claims,
+            payment_statuses: &table(&PAYMENT_STATUSES, &texts_of(&self.statuses)),
+            manual_adjustments: &table(&MANUAL_ADJUSTMENTS, &texts_of(&self.adjustments)),
+        };
         let (closed, as_of) = (Closed::default(), day(self.as_of));
-        let paid = pay(&programs, postings, &enrollments, &rates, &claims, &closed, as_of);
-        let paid = paid.expect("payments");
+        let paid = pay(&programs, postings, &staged, &closed, as_of).expect("payments");
         balanced(&paid.journal);
         paid
     }
 
     /// `cycle,opening,earned,ordered,closing,held,below_minimum,reason` per cycle.
-    fn balances(&self) -> Vec<String> {
+    pub fn balances(&self) -> Vec<String> {
         let names =
             ["cycle", "opening", "earned", "ordered", "closing", "held", "below_minimum", "reason"];
         picked(&BALANCES, &self.pay().balances, &names)

@@ -10,21 +10,36 @@ use std::collections::BTreeMap;
 
 /// The lever under which what was forfeited stands among a payment's items.
 pub const LEVER: &str = "forfeiture";
+/// The same for what waited too long for a profile.
+pub const LAPSE: &str = "lapse";
+/// What stands before the origin cycle of a lapsed lot where a term stands otherwise.
+pub const LAPSED: &str = "lapse ";
 
-/// What a term forfeits in a cycle; negative if it gets it back.
+/// What a term forfeits in a cycle, or a missing profile; negative if it gets it back.
 pub struct Forfeiture<'a> {
     pub cycle: Period,
+    /// Blank for a missing profile.
     pub term: &'a str,
-    /// The term's last month.
+    pub lever: &'static str,
+    /// The term's last month, or the cycle that the lot is from.
     pub period: Period,
     /// In program currency, at money scale.
     pub amount: i128,
 }
 
 impl Forfeiture<'_> {
+    /// A lot that waited too long.
+    pub fn lapse(cycle: Period, origin: Period, amount: i128) -> Forfeiture<'static> {
+        Forfeiture { cycle, term: "", lever: LAPSE, period: origin, amount }
+    }
+
     /// What tells forfeitures of a participant apart.
     pub fn window(&self, earning_type: EarningType) -> String {
-        format!("{}/{}/{}", self.term, earning_type.name(), self.cycle)
+        let of = match self.lever {
+            LAPSE => format!("{LAPSED}{}", self.period),
+            _ => self.term.to_owned(),
+        };
+        format!("{of}/{}/{}", earning_type.name(), self.cycle)
     }
 }
 
@@ -64,13 +79,24 @@ impl<'a> Terms<'a> {
         let period = Period::of(until.and_then(|until| until.pred_opt())?);
         let (&term, amounts) = self.by_term.iter_mut().find(|(name, _)| **name == term)?;
         amounts.forfeited += amount;
-        Some(Forfeiture { cycle, term, period, amount })
+        Some(Forfeiture { cycle, term, lever: LEVER, period, amount })
     }
 
     /// The whole balance was ordered, or lost below the minimum: all but what was forfeited before.
     pub fn release(&mut self) {
         for amounts in self.by_term.values_mut() {
             amounts.unordered = amounts.forfeited;
+        }
+    }
+
+    /// What lapsed can't be forfeited again: it is taken from the oldest terms.
+    pub fn lapse(&mut self, mut amount: i128) {
+        for term in &self.program.terms {
+            if let Some(amounts) = self.by_term.get_mut(term.term.as_str()) {
+                let taken = amount.min(amounts.unordered - amounts.forfeited).max(0);
+                amounts.unordered -= taken;
+                amount -= taken;
+            }
         }
     }
 
@@ -97,7 +123,7 @@ impl<'a> Terms<'a> {
             let amount = (wanted - amounts.forfeited).min(closing.max(0));
             if amount != 0 {
                 closing -= amount;
-                forfeitures.push(Forfeiture { cycle, term: name, period, amount });
+                forfeitures.push(Forfeiture { cycle, term: name, lever: LEVER, period, amount });
             }
         }
         for forfeiture in &forfeitures {

@@ -5,7 +5,9 @@ use crate::error::Result;
 use crate::schema::{TABLES, Table};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use duckdb::Connection;
-use earnest_core::reason::{AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason};
+use earnest_core::reason::{
+    AdjustmentReason, CarryReason, ClaimReason, PostingReason, Reason, RejectReason, StatusReason,
+};
 
 /// Makes every view, with its comments: first the tables, then what is in force.
 ///
@@ -23,7 +25,7 @@ pub fn create(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Re
             .to_owned(),
         reasons(),
         "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per \
-         kind (`outcome`, `reject`, `carry`, `claim`, `adjustment`) × code'"
+         kind (`outcome`, `reject`, `carry`, `claim`, `status`, `posting`, `adjustment`) × code'"
             .to_owned(),
     ];
     statements.push(settlements::files(snapshot));
@@ -178,6 +180,12 @@ fn reasons() -> String {
     }));
     rows.extend(ClaimReason::ALL.iter().enumerate().map(|(place, reason)| {
         row("claim", place + 1, reason.code(), reason.sentence(), reason.remedy())
+    }));
+    rows.extend(StatusReason::ALL.iter().enumerate().map(|(place, reason)| {
+        row("status", place + 1, reason.code(), reason.sentence(), reason.remedy())
+    }));
+    rows.extend(PostingReason::ALL.iter().enumerate().map(|(place, reason)| {
+        row("posting", place + 1, reason.code(), reason.sentence(), reason.remedy())
     }));
     rows.extend(AdjustmentReason::ALL.iter().enumerate().map(|(place, reason)| {
         row("adjustment", place + 1, reason.code(), reason.sentence(), reason.remedy())

@@ -1,7 +1,9 @@
 //! `docs/tables.md` and `docs/reason-codes.md`, made from the declarations, so that they can't drift.
 
 use super::{TABLES, Table};
-use earnest_core::reason::{AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason};
+use earnest_core::reason::{
+    AdjustmentReason, CarryReason, ClaimReason, PostingReason, Reason, RejectReason, StatusReason,
+};
 use std::fmt::Write;
 
 /// The whole of `docs/tables.md`.
@@ -52,6 +54,20 @@ pub fn reason_codes() -> String {
          | code | rule | remedy |\n|---|---|---|\n",
     );
     for reason in ClaimReason::ALL {
+        row(&mut page, reason.code(), reason.sentence(), reason.remedy());
+    }
+    page.push_str(
+        "\n## Why a status of a payment doesn't count\n\nIn order of precedence.\n\n\
+         | code | rule | remedy |\n|---|---|---|\n",
+    );
+    for reason in StatusReason::ALL {
+        row(&mut page, reason.code(), reason.sentence(), reason.remedy());
+    }
+    page.push_str(
+        "\n## Why a manual adjustment isn't posted\n\nIn order of precedence.\n\n\
+         | code | rule | remedy |\n|---|---|---|\n",
+    );
+    for reason in PostingReason::ALL {
         row(&mut page, reason.code(), reason.sentence(), reason.remedy());
     }
     page.push_str(

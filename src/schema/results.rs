@@ -363,7 +363,7 @@ pub const PAYMENTS: Table = Table {
 
 pub const PAYMENT_ITEMS: Table = Table {
     name: "payment_items",
-    version: 1,
+    version: 2,
     description: "What a payment consists of; items re-add to it",
     grain: "one row per payment × period × lever × earning type × kind",
     key: &["payment_id", "period", "lever", "earning_type", "kind"],
@@ -378,15 +378,21 @@ pub const PAYMENT_ITEMS: Table = Table {
         content(
             "lever",
             Text,
-            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `coop_claim` a claim",
+            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `lapse` what waited too long for a profile, `coop_claim` a claim, `return` a payment that came back; of manual adjustments their kind",
         ),
         content("earning_type", Text, "`rebate`, `fee`, or `coop` for claims"),
-        content("kind", Text, "`regular`, `late` or `adjustment`"),
+        content(
+            "kind",
+            Text,
+            "`regular`, `late` or `adjustment`; `returned`: a payment that came back",
+        ),
         content("program_currency", Text, "Currency of program_amount"),
         content("program_amount", Money, "In program currency"),
         content("payment_currency", Text, "Currency of payment_amount"),
         content("payment_amount", Money, "Its part of the payment's gross, by largest remainder"),
         content("earnings", Integer, "Earnings that it sums"),
+        content("withheld_tax", Money, "Its part of the payment's, by largest remainder"),
+        content("sales_tax", Money, "Its part of the payment's, by largest remainder"),
     ],
 };
 
@@ -441,17 +447,17 @@ pub const JOURNAL: Table = Table {
         content(
             "entry_id",
             Uuid,
-            "Digest of event, program, participant, period and (or) cycle and earning type",
+            "Digest of event, program, participant, earning type, and period, cycle, payment id or adjustment id",
         ),
         content(
             "event",
             Text,
-            "`accrual`, `conversion`, `forfeiture`, `forfeiture reversed`, `order`, `claim` (paid), `expiry` or `expiry reversed`",
+            "`accrual`, `conversion`, `forfeiture`, `order`, `withholding`, `sales tax`, `return`, `claim` (paid), `expiry`, `late` and `adjustment` (of earnings of closed cycles), `manual adjustment`, `write-off`, `escheat`, `recovery`, `transfer`; `… reversed`",
         ),
         content(
             "accounting_on",
             Date,
-            "Accruals: the period's last day; orders: the due day; claims and expiry: the day it happened",
+            "Accruals: the period's last day; orders: the due day; returns, claims and expiry: the day it happened; adjustments: the day of the approval",
         ),
         optional("cycle", Text, "Payment month; null for co-op accruals"),
         content("period", Text, "The month that earned; for orders the cycle"),
@@ -462,6 +468,10 @@ pub const JOURNAL: Table = Table {
         content("currency", Text, "Currency of debit and credit"),
         content("debit", Money, "Debit"),
         content("credit", Money, "Credit"),
-        content("source_key", Text, "The payment id, or program/participant/period/earning type"),
+        content(
+            "source_key",
+            Text,
+            "The payment id, the adjustment id, or program/participant/period/earning type",
+        ),
     ],
 };

@@ -334,6 +334,56 @@ partner_side!(
     ]
 );
 
+partner_side!(
+    PAYMENT_STATUSES,
+    1,
+    "payment_statuses",
+    "What the bank or the ERP says of payments",
+    "one row per payment × status × day of the status",
+    [
+        content("payment_id", Text, "The payment, as it was ordered"),
+        content("program", Text, "The program, by its key, name or an old name"),
+        content("location_id", Text, "The location that is paid"),
+        content("status", Text, "As published: `In progress`, `Sent`, `Reversed`, …"),
+        content("status_on", Date, "The day of the status"),
+        optional("reference", Text, "The bank's reference"),
+        optional("note", Text, "In words"),
+    ]
+);
+
+partner_side!(
+    MANUAL_ADJUSTMENTS,
+    1,
+    "manual_adjustments",
+    "Adjustments of balances that people decide",
+    "one row per adjustment",
+    [
+        content("adjustment_id", Text, "The adjustment"),
+        content(
+            "kind",
+            Text,
+            "`adjustment`, `write_off`, `escheat`, `recovery` (outside) or `transfer` (to the successor)"
+        ),
+        content("program", Text, "The program, by its key, name or an old name"),
+        content("location_id", Text, "The location whose balance it changes"),
+        content("earning_type", Text, "`rebate` or `fee`"),
+        content("period", Text, "The month that it concerns, YYYY-MM"),
+        content("amount", Money, "What it adds to the balance"),
+        content("currency", Text, "ISO 4217 code of amount: the program's"),
+        content("reason", Text, "The published adjustment reason"),
+        content("explanation", Text, "Why, in words"),
+        content("requested_by", Text, "Who asks for it"),
+        optional("approved_by", Text, "Who approved it; null: nobody yet"),
+        optional("approved_on", Date, "The day of the approval"),
+        content("taxable", Text, "`yes` if it is taxed like an earning, else `no`"),
+        content(
+            "counts_toward_minimum",
+            Text,
+            "`yes` if it helps a balance to reach the minimum, else `no`"
+        ),
+    ]
+);
+
 pub const REJECTS: Table = Table {
     name: "rejects",
     version: 1,

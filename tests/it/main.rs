@@ -12,6 +12,7 @@ mod examples;
 mod faults;
 mod golden;
 mod ingest;
+mod life;
 mod measured;
 mod meeting;
 mod plans;

@@ -1,7 +1,9 @@
 //! House rules as tests: who may import whom, where files are written, what must be documented.
 
 use earnest::schema;
-use earnest_core::reason::{AdjustmentReason, CarryReason, ClaimReason, Reason, RejectReason};
+use earnest_core::reason::{
+    AdjustmentReason, CarryReason, ClaimReason, PostingReason, Reason, RejectReason, StatusReason,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -277,6 +279,8 @@ fn every_reason_code_is_documented() {
         .chain(RejectReason::ALL.iter().map(|reason| reason.code()))
         .chain(CarryReason::ALL.iter().map(|reason| reason.code()))
         .chain(ClaimReason::ALL.iter().map(|reason| reason.code()))
+        .chain(PostingReason::ALL.iter().map(|reason| reason.code()))
+        .chain(StatusReason::ALL.iter().map(|reason| reason.code()))
         .chain(AdjustmentReason::ALL.iter().map(|reason| reason.code()))
         .filter(|code| !page.contains(&format!("`{code}`")))
         .map(str::to_owned)

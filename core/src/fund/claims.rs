@@ -72,6 +72,12 @@ impl Decision {
             Decision::Held => "held",
         }
     }
+
+    /// Whether an order pays it.
+    #[must_use]
+    pub fn pays(self) -> bool {
+        matches!(self, Decision::Approved | Decision::Paid)
+    }
 }
 
 /// A part of a claim with its decision. `asked`, `allowed` and `refused` in the claim's currency, the other

@@ -7,7 +7,7 @@ use super::names::{aliases, successor};
 use super::pay::{coop_thresholds, payment, splits};
 use super::requirement::{requirements, weekday};
 use super::{Days, Program, Term};
-use super::{cap, countries, engagement, raw};
+use super::{cap, countries, engagement, raw, tax};
 use crate::decimal::{RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
@@ -43,6 +43,7 @@ impl Program {
             splits: splits(&place, &raw.split)?,
             coop_thresholds: coop_thresholds(&place, &raw)?,
             coop: coop_rules(&place, &raw)?,
+            taxes: tax::taxes(&place, &raw)?,
             payment: payment(&place, &raw)?,
             program: raw.program.get_ref().clone(),
             name: raw.name,

@@ -77,6 +77,7 @@ pub(super) fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Erro
         minimum,
         below_minimum: written.below_minimum,
         year_end: written.year_end,
+        profile_days: written.profile_days,
         business_day: written.business_day,
         holidays,
         fx: written.fx,

@@ -7,6 +7,7 @@ use super::engagement::RawEngagement;
 use super::measured::{RawMeasure, RawTable};
 use super::payees::RawPayees;
 use super::requirement::Written as Requirement;
+use super::tax::RawTax;
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
@@ -46,6 +47,8 @@ pub struct Program {
     pub split: Vec<Split>,
     #[serde(default)]
     pub coop: Coop,
+    #[serde(default)]
+    pub tax: Vec<RawTax>,
     pub payment: Payment,
 }
 
@@ -176,6 +179,8 @@ pub struct Payment {
     pub below_minimum: BelowMinimum,
     #[serde(default)]
     pub year_end: YearEnd,
+    #[serde(default = "half_a_year")]
+    pub profile_days: u32,
     pub business_day: Option<BusinessDay>,
     #[serde(default)]
     pub holidays: Vec<Text>,
@@ -185,6 +190,10 @@ pub struct Payment {
 
 fn fifteenth() -> u32 {
     15
+}
+
+fn half_a_year() -> u32 {
+    180
 }
 
 fn two_months() -> u32 {

@@ -71,14 +71,54 @@ const BLOCKS: &[Block] = &[
     (
         "balances",
         "Balances",
-        &["program", "earning_type", "cycle", "*opening", "-", "*earned", "-", "*adjusted", "-",
-            "*converted", "-", "*ordered", "-", "*forfeited", "-", "*closing", "program_currency", "because"],
+        &["program", "earning_type", "cycle", "*opening", "-", "*earned", "-", "*converted", "-",
+            "*adjusted", "-", "*returned", "-", "*transferred", "-", "*ordered", "-", "*forfeited",
+            "-", "*escheated", "-", "*written_off", "-", "*recovered", "-", "*closing",
+            "program_currency", "because"],
         "SELECT program, earning_type, cycle, opening::VARCHAR, program_currency, earned::VARCHAR,
-            program_currency, nullif(adjusted, 0)::VARCHAR, program_currency, converted_in::VARCHAR, program_currency, ordered::VARCHAR,
-            program_currency, forfeited::VARCHAR, program_currency, closing::VARCHAR,
+            program_currency, nullif(converted_in, 0)::VARCHAR, program_currency,
+            nullif(adjusted, 0)::VARCHAR, program_currency, nullif(returned, 0)::VARCHAR,
+            program_currency, nullif(transferred_in - transferred_out, 0)::VARCHAR,
+            program_currency, ordered::VARCHAR, program_currency, nullif(forfeited, 0)::VARCHAR,
+            program_currency, nullif(escheated, 0)::VARCHAR, program_currency,
+            nullif(written_off, 0)::VARCHAR, program_currency,
+            nullif(recovered_outside, 0)::VARCHAR, program_currency, closing::VARCHAR,
             program_currency, sentence
         FROM balances LEFT JOIN reasons ON code = reason AND kind = 'carry'
         WHERE participant_id = ? AND cycle LIKE ? ORDER BY program, earning_type, cycle",
+    ),
+    (
+        "lots",
+        "What is left of each cycle",
+        &["program", "earning_type", "cycle", "origin", "*left", "program_currency",
+            "profile_missing_since", "lapses_on"],
+        "SELECT program, earning_type, cycle, origin_cycle, amount_left::VARCHAR, program_currency,
+            missing_since::VARCHAR, lapses_on::VARCHAR
+        FROM balance_lots WHERE participant_id = ? AND cycle LIKE ?
+        ORDER BY program, earning_type, cycle, origin_cycle",
+    ),
+    (
+        "statuses",
+        "Statuses of payments",
+        &["payment", "program", "status", "on", "reference", "comes_back_in", "not_counted_because",
+            "note"],
+        "SELECT payment_id, program, status, status_on::VARCHAR, reference, returns_in, sentence,
+            note
+        FROM payment_history LEFT JOIN reasons ON code = reason AND kind = 'status'
+        WHERE participant_id = ? AND strftime(status_on, '%Y-%m') LIKE ?
+        ORDER BY payment_id, step",
+    ),
+    (
+        "adjustments",
+        "Manual adjustments",
+        &["adjustment", "kind", "program", "earning_type", "period", "state", "cycle", "*amount",
+            "currency", "reason", "explanation", "requested_by", "approved_by", "because"],
+        "SELECT adjustment_id, adjustments.kind, program, earning_type, period, state, cycle,
+            amount::VARCHAR, currency, adjustment_reason, explanation, requested_by, approved_by,
+            sentence
+        FROM adjustments LEFT JOIN reasons ON code = reason AND reasons.kind = 'posting'
+        WHERE participant_id = ? AND coalesce(cycle, period) LIKE ?
+        ORDER BY adjustment_id, program",
     ),
     (
         "coop_fund",
@@ -146,12 +186,14 @@ pub fn explain(connection: &Connection, id: &str, period: Option<&str>) -> Resul
     Ok(page)
 }
 
-/// opening + earned + adjusted + converted − ordered − forfeited = closing, for the terms that are shown.
+/// opening + what came in − what went out = closing.
 fn movements(section: &mut Section, row: usize) {
     use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
     let value = |name: &str| parse(section.cell(row, name), AMOUNT_SCALE).unwrap_or_default();
-    let came = value("opening") + value("earned") + value("adjusted") + value("converted");
-    let closing = format(came - value("ordered") - value("forfeited"), AMOUNT_SCALE, 0);
+    let came = ["opening", "earned", "converted", "adjusted", "returned", "transferred"];
+    let went = ["ordered", "forfeited", "escheated", "written_off", "recovered"];
+    let sum = |names: &[&str]| names.iter().map(|name| value(name)).sum::<i128>();
+    let closing = format(sum(&came) - sum(&went), AMOUNT_SCALE, 0);
     let what = format!(
         "is what {} leaves in {} ({})",
         section.cell(row, "program"),

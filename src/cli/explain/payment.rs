@@ -1,5 +1,6 @@
 //! A payment: order → items → levers and rates → transactions, each level added up again.
 
+use super::life;
 use super::page::{Page, Section};
 use crate::error::{Error, Result};
 use crate::payments::{CLAIM, FORFEITURE, ROLLOVER};
@@ -39,7 +40,9 @@ const PAYMENT_NAMES: &[&str] = &[
 
 const ITEMS: &str = "
     SELECT period, origin_cycle, lever, kind, earnings::VARCHAR, program_amount::VARCHAR,
-        program_currency, payment_amount::VARCHAR, payment_currency
+        program_currency, payment_amount::VARCHAR, payment_currency,
+        nullif(withheld_tax, 0)::VARCHAR, payment_currency, nullif(sales_tax, 0)::VARCHAR,
+        payment_currency
     FROM payment_items WHERE payment_id = ? ORDER BY period, lever, kind";
 const ITEM_NAMES: &[&str] = &[
     "period",
@@ -51,6 +54,10 @@ const ITEM_NAMES: &[&str] = &[
     "program_currency",
     "*payment_amount",
     "payment_currency",
+    "*withheld_tax",
+    "-",
+    "*sales_tax",
+    "-",
 ];
 
 const RATES: &str = "
@@ -232,7 +239,11 @@ pub fn explain(connection: &Connection, id: &str, lines: usize) -> Result<Page> 
         &gross,
         &currency,
     );
-    let mut details = Vec::new();
+    for tax in ["withheld_tax", "sales_tax"] {
+        let expected = payment.cell(0, tax).to_owned();
+        items.add(&format!("is the order's {tax}"), &items.total(tax), &expected, &currency);
+    }
+    let mut details = life::statuses(connection, id)?;
     for row in 0..items.rows.len() {
         details.extend(item(connection, &payment, &items, row, lines)?);
     }
@@ -293,6 +304,9 @@ fn item(
             (items.cell(row, "payment_amount"), items.cell(row, "payment_currency"));
         claim.add("is the item", &claim.total("allowed"), amount, currency);
         return Ok(vec![claim]);
+    }
+    if let Some(section) = life::item(connection, payment, items, row)? {
+        return Ok(vec![section]);
     }
     if lever == FORFEITURE {
         return Ok(vec![forfeiture(connection, payment, items, row)?]);

@@ -145,12 +145,25 @@ impl ColumnRows {
                 None => plain(ArrowDataType::Int64, numbers, valid),
             },
             Values::Plain(bytes, width) => {
-                let dtype = ArrowDataType::FixedSizeBinary(width);
-                let array = FixedSizeBinaryArray::try_new(dtype, bytes.into(), valid)?;
-                Ok((array.boxed(), Encoding::Plain))
+                let amounts = (self.column.kind == Kind::Amount).then(|| bytes.as_chunks::<16>().0);
+                match amounts.and_then(|amounts| Distinct::of(amounts, valid.as_ref())) {
+                    Some(distinct) => {
+                        let values = distinct.values.as_flattened().to_vec();
+                        dictionary(distinct.keys, fixed(values, width, None)?.boxed(), valid)
+                    }
+                    None => Ok((fixed(bytes, width, valid)?.boxed(), Encoding::Plain)),
+                }
             }
         }
     }
+}
+
+fn fixed(
+    bytes: Vec<u8>,
+    width: usize,
+    valid: Option<Bitmap>,
+) -> PolarsResult<FixedSizeBinaryArray> {
+    FixedSizeBinaryArray::try_new(ArrowDataType::FixedSizeBinary(width), bytes.into(), valid)
 }
 
 /// A decimal of at most 18 digits, which 64 bits hold.
@@ -346,7 +359,10 @@ struct Distinct<T> {
     values: Vec<T>,
 }
 
-impl<T: polars_arrow::types::NativeType + Eq + Hash> Distinct<T> {
+/// Rows after which it shows whether values repeat.
+const SAMPLE: usize = 8_192;
+
+impl<T: Copy + Eq + Hash> Distinct<T> {
     /// `None` if they don't repeat.
     fn of(numbers: &[T], valid: Option<&Bitmap>) -> Option<Distinct<T>> {
         let mut index: HashMap<T, u32, foldhash::fast::RandomState> = HashMap::default();
@@ -366,13 +382,16 @@ impl<T: polars_arrow::types::NativeType + Eq + Hash> Distinct<T> {
             };
             before = Some((number, key));
             distinct.keys.push(key);
-            if worthless(index.len(), numbers.len()) {
+            let seen = if row + 1 == SAMPLE { SAMPLE } else { numbers.len() };
+            if worthless(index.len(), seen) {
                 return None;
             }
         }
         (!distinct.values.is_empty()).then_some(distinct)
     }
+}
 
+impl<T: polars_arrow::types::NativeType + Eq + Hash> Distinct<T> {
     fn into_array(
         self,
         dtype: ArrowDataType,
@@ -380,5 +399,23 @@ impl<T: polars_arrow::types::NativeType + Eq + Hash> Distinct<T> {
     ) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
         let values = PrimitiveArray::try_new(dtype, self.values.into(), None)?.boxed();
         dictionary(self.keys, values, valid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_keys_only_if_they_repeat() {
+        let amounts = |every: usize| -> Vec<[u8; 16]> {
+            (0..20_000).map(|row| ((row / every) as i128).to_be_bytes()).collect()
+        };
+        let distinct = Distinct::of(&amounts(4), None).expect("each comes four times");
+        assert_eq!((distinct.keys[7], distinct.values.len()), (1, 5_000));
+        assert!(Distinct::of(&amounts(1), None).is_none(), "each comes once");
+        // What repeats only after the sample is written as it is.
+        let late: Vec<i64> = (0..20_000).map(|row| row.min(9_000)).collect();
+        assert!(Distinct::of(&late, None).is_none());
     }
 }

@@ -1,0 +1,93 @@
+//! What closed cycles ordered, and which manual adjustments they posted, as their files record it.
+
+use super::Closed;
+use super::outcomes::{earning_type, position};
+use crate::columns;
+use crate::error::Result;
+use crate::ingest::read_file;
+use crate::schema::{ADJUSTMENTS, PAYMENTS};
+use crate::warehouse::{Snapshot, Store};
+use chrono::NaiveDate;
+use earnest_core::calendar::Period;
+use earnest_core::program::Program;
+use earnest_core::tax::Taxes;
+use earnest_core::waterfall::Order;
+
+/// An order of a closed cycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paid {
+    pub payment_id: String,
+    pub cycle: Period,
+    pub due_on: NaiveDate,
+    /// `cycle` or `reissue`.
+    pub kind: String,
+    pub sequence: i64,
+    pub method: String,
+    pub currency: String,
+    pub order: Order,
+    pub taxes: Taxes,
+}
+
+/// Reads orders and posted adjustments.
+///
+/// # Errors
+/// If a file can't be read, or names a program that the job lacks.
+pub fn read(
+    store: &Store,
+    kept: &Snapshot,
+    programs: &[Program],
+    closed: &mut Closed,
+) -> Result<()> {
+    for path in kept.paths(store, PAYMENTS.name) {
+        for rows in read_file(&path, &PAYMENTS)? {
+            let text = |name| columns::text(&rows, name);
+            let (program, kind) = (text("program")?, text("earning_type")?);
+            let (participant, cycle) = (text("participant_id")?, text("cycle")?);
+            let (id, order_kind) = (text("payment_id")?, text("order_kind")?);
+            let (method, currency) = (text("payment_method")?, text("payment_currency")?);
+            let sequence = columns::integer(&rows, "sequence")?;
+            let due_on = columns::date(&rows, "due_on")?;
+            let money = |name| columns::decimal(&rows, name);
+            let (gross_program, gross) = (money("gross_program_amount")?, money("gross_amount")?);
+            let (rate, withheld) = (money("exchange_rate")?, money("withheld_tax")?);
+            let sales = money("sales_tax")?;
+            for row in 0..rows.num_rows() {
+                let key = (
+                    position(programs, program.value(row))?,
+                    earning_type(kind.value(row))?,
+                    participant.value(row).to_owned(),
+                );
+                closed.payments.entry(key).or_default().push(Paid {
+                    payment_id: id.value(row).to_owned(),
+                    cycle: cycle.value(row).parse()?,
+                    due_on: columns::day(due_on, row).unwrap_or(NaiveDate::MIN),
+                    kind: order_kind.value(row).to_owned(),
+                    sequence: sequence.value(row),
+                    method: method.value(row).to_owned(),
+                    currency: currency.value(row).to_owned(),
+                    order: Order {
+                        gross_program: gross_program.value(row),
+                        rate: rate.value(row),
+                        gross: gross.value(row),
+                    },
+                    taxes: Taxes { withheld: withheld.value(row), sales: sales.value(row) },
+                });
+            }
+        }
+    }
+    for payments in closed.payments.values_mut() {
+        payments.sort_by(|a, b| (a.cycle, &a.payment_id).cmp(&(b.cycle, &b.payment_id)));
+    }
+    for path in kept.paths(store, ADJUSTMENTS.name) {
+        for rows in read_file(&path, &ADJUSTMENTS)? {
+            let text = |name| columns::text(&rows, name);
+            let (id, program, cycle) = (text("adjustment_id")?, text("program")?, text("cycle")?);
+            let amount = columns::decimal(&rows, "amount")?;
+            for row in 0..rows.num_rows() {
+                let key = (id.value(row).to_owned(), program.value(row).to_owned());
+                closed.adjusted.insert(key, (cycle.value(row).parse()?, amount.value(row)));
+            }
+        }
+    }
+    Ok(())
+}

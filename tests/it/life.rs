@@ -1,0 +1,129 @@
+//! The payment life cycle from end to end: reports tie to the journal, and too many holds stop a run.
+
+use crate::support::{must_run, options, project};
+use earnest::run::{Outcome, run};
+use earnest_core::decimal::{MONEY_SCALE, parse};
+use std::collections::BTreeMap;
+
+/// A report's rows as name → text.
+fn report(outcome: &Outcome, name: &str) -> Vec<BTreeMap<String, String>> {
+    let object = outcome.reports.iter().find(|object| object.ends_with(&format!("/{name}.csv")));
+    let bytes = outcome.store.get(object.expect("the report")).expect("readable").expect("there");
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    reader.deserialize().map(|row| row.expect("a row")).collect()
+}
+
+fn money(row: &BTreeMap<String, String>, name: &str) -> i128 {
+    parse(&row[name], MONEY_SCALE).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+const MOVEMENTS: [&str; 12] = [
+    "accrued",
+    "converted",
+    "adjusted",
+    "returned",
+    "transferred",
+    "ordered",
+    "claimed",
+    "forfeited",
+    "expired",
+    "escheated",
+    "written_off",
+    "recovered",
+];
+
+/// Each month opens as the one before closed, its movements lead to its close, and what is owed is what
+/// the trial balance says.
+#[test]
+fn the_roll_forward_ties_to_the_trial_balance_and_both_run_on() {
+    let mut moved = [false; MOVEMENTS.len()];
+    for (case, as_of) in [
+        ("returned-payment", "2021-06-20"),
+        ("manual-adjustments", "2021-06-20"),
+        ("write-off", "2021-08-20"),
+        ("transfer-to-successor", "2021-06-20"),
+        ("profile-lapses", "2021-11-20"),
+        ("claim-paid", "2021-06-20"),
+        ("fund-expiry", "2021-10-20"),
+        ("worked-number-converted", "2021-08-20"),
+    ] {
+        let warehouse = tempfile::tempdir().expect("a folder");
+        let job = project().join(format!("tests/golden/{case}/job.toml"));
+        let outcome = must_run(&options(&job, warehouse.path(), as_of));
+        let mut owed: BTreeMap<(String, String, String), i128> = BTreeMap::new();
+        let mut closed: BTreeMap<(String, String, String), i128> = BTreeMap::new();
+        for row in report(&outcome, "trial_balance") {
+            let text = |name: &str| row[name].clone();
+            let key = (text("program"), text("account"), text("currency"));
+            let before = closed.insert(key, money(&row, "closing")).unwrap_or_default();
+            assert_eq!(money(&row, "opening"), before, "{case}: {row:?}");
+            let closing = before + money(&row, "debit") - money(&row, "credit");
+            assert_eq!(money(&row, "closing"), closing, "{case}: {row:?}");
+            if let Some(kind) = text("account").strip_suffix("_payable") {
+                owed.insert((text("program"), text("month"), kind.to_owned()), -closing);
+            }
+        }
+        let mut before = BTreeMap::new();
+        let mut ties = 0;
+        for row in report(&outcome, "liability_rollforward") {
+            let text = |name: &str| row[name].clone();
+            let key = (text("program"), text("earning_type"));
+            let opening: i128 = before.insert(key, money(&row, "closing")).unwrap_or_default();
+            assert_eq!(money(&row, "opening"), opening, "{case}: {row:?}");
+            let movements = MOVEMENTS.map(|name| money(&row, name));
+            assert_eq!(
+                money(&row, "closing"),
+                opening + movements.iter().sum::<i128>(),
+                "{case}: {row:?}"
+            );
+            for (moved, amount) in moved.iter_mut().zip(movements) {
+                *moved |= amount != 0;
+            }
+            let key = (text("program"), text("month"), text("earning_type"));
+            assert_eq!(owed.remove(&key), Some(money(&row, "closing")), "{case}: {row:?}");
+            ties += 1;
+        }
+        assert!(ties > 0, "{case}");
+        owed.retain(|key, _| key.2 != "tax");
+        assert!(owed.is_empty(), "{case}: {owed:?}");
+    }
+    let never: Vec<&str> = MOVEMENTS
+        .into_iter()
+        .zip(moved)
+        .filter(|(_, moved)| !moved)
+        .map(|(name, _)| name)
+        .collect();
+    assert!(never.is_empty(), "expected every movement in some case, never {never:?}");
+}
+
+/// One of two participants is held: half of them may be, less may not.
+#[test]
+fn too_many_held_participants_stop_a_run() {
+    let case = project().join("tests/golden/return-without-original");
+    let text = std::fs::read_to_string(case.join("job.toml")).expect("the job");
+    let pipelines = project().join("pipelines").display().to_string();
+    let text = text
+        .replace("../../../pipelines", &pipelines)
+        .replace("\"in/", &format!("\"{}/in/", case.display()))
+        .replace("\"program.toml\"", &format!("\"{}/program.toml\"", case.display()));
+    for (limit, refused) in [("0.5", false), ("0.49", true)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = folder.path().join("job.toml");
+        let limited = format!("{text}\n[limits]\ncheck_fail = \"{limit}\"\n");
+        std::fs::write(&job, limited).expect("written");
+        let warehouse = folder.path().join("warehouse");
+        let outcome = run(&options(&job, &warehouse, "2021-04-20"));
+        match outcome {
+            Ok(outcome) => {
+                assert!(!refused, "{limit}");
+                assert!(outcome.attention.iter().any(|line| line.contains("P0000000000000000")));
+            }
+            Err(error) => {
+                assert!(refused, "{error}");
+                assert_eq!(error.kind.exit_code(), 3);
+                let message = "checks hold 1 of 2 participants, expected a share of at most 0.49";
+                assert!(error.to_string().starts_with(message), "{error}");
+            }
+        }
+    }
+}
