@@ -266,6 +266,7 @@ fn split(total: i128, weights: &[i128]) -> Vec<i128> {
 /// Cents by participant and month.
 fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
     type Whose = (usize, Option<usize>);
+    type Parts = BTreeMap<(i32, usize), (i128, bool)>;
     let whose = |participant: usize, customer: usize| -> Whose {
         match lever.per {
             Per::Participant => (participant, None),
@@ -279,7 +280,7 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
         if lever.units { sum } else { divided(sum, cent) * cent }
     };
     let all = sold(lever, lines);
-    let mut added: BTreeMap<(Whose, i32), BTreeMap<(i32, usize), (i128, bool)>> = BTreeMap::new();
+    let mut added: BTreeMap<(Whose, i32), Parts> = BTreeMap::new();
     let mut whole: BTreeMap<(Whose, i32), i128> = BTreeMap::new();
     for one in &all {
         let of = (whose(one.participant, one.customer), lever.window(one.counts));

@@ -20,8 +20,11 @@ pub struct Trial {
     pub program: String,
     /// Product and the rest of a line: day, quantity, amount; the line it refunds.
     pub lines: Vec<Sold>,
-    pub read: Box<dyn Fn(&Results) -> Result<Row, Failure>>,
+    pub read: Reading,
 }
+
+/// How to read what came of a case.
+pub type Reading = Box<dyn Fn(&Results) -> Result<Row, Failure>>;
 
 pub struct Sold {
     /// What tells products of the case apart.
