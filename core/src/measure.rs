@@ -4,8 +4,8 @@
 use crate::Error;
 use crate::calendar::Period;
 use crate::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, multiply, power_of_ten, rescale, subtract,
-    sum,
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, allocate, multiply, power_of_ten, rescale,
+    subtract, sum,
 };
 use crate::program::measured::{Measured, Quantity};
 use crate::tiers::{Priced, Terms, TierTable};
@@ -66,6 +66,8 @@ pub struct WindowTerms<'a> {
     pub table: &'a TierTable,
     /// At amount scale; 0 without one.
     pub baseline: i128,
+    /// What was measured over the days before the window's end, at amount scale, if that picks the tier.
+    pub trailing: Option<i128>,
     pub minor_units: u32,
 }
 
@@ -110,8 +112,12 @@ impl WindowTerms<'_> {
 
     /// What the table is applied to, and what it says.
     fn priced(&self, measure: i128) -> Result<(i128, Priced), Error> {
-        if self.measured.minimum.is_some_and(|minimum| measure < minimum) {
+        let reached = self.trailing.unwrap_or(measure);
+        if self.measured.minimum.is_some_and(|minimum| reached < minimum) {
             return Ok((0, Priced::default()));
+        }
+        if let Some(trailing) = self.trailing {
+            return Ok((measure, self.table.price_at(measure, trailing.max(0))?));
         }
         let counted = match self.measured.baseline {
             // A decline earns nothing and takes nothing back.
@@ -142,6 +148,22 @@ impl WindowTerms<'_> {
         }
         Ok((total, slices))
     }
+}
+
+/// What a company has earned (money scale), by its locations in order: by what each added, at any one
+/// scale, those below nothing as nothing; by largest remainder, so that it re-adds. If none added
+/// anything, the first takes it.
+///
+/// # Errors
+/// On overflow.
+pub fn by_location(earned: i128, added: &[i128], minor_units: u32) -> Result<Vec<i128>, Error> {
+    let mut weights: Vec<i128> = added.iter().map(|&added| added.max(0)).collect();
+    if weights.iter().all(|&weight| weight == 0)
+        && let Some(first) = weights.first_mut()
+    {
+        *first = 1;
+    }
+    allocate(earned, &weights, power_of_ten(MONEY_SCALE - minor_units))
 }
 
 #[cfg(test)]
@@ -179,6 +201,7 @@ minimum = "0"
             measured,
             table: measured.table(first).expect("a table"),
             baseline: parse(baseline, AMOUNT_SCALE).expect("an amount"),
+            trailing: measured.trailing_days.map(|_| parse("5000", AMOUNT_SCALE).expect("fits")),
             minor_units: 2,
         };
         let months: Vec<_> = months
@@ -247,5 +270,34 @@ minimum = "0"
         let months = [("2021-01", "0.004"), ("2021-02", "0.004")];
         let steps = run(&PROGRAM.replace("0.01", "1"), "0", &months);
         assert_eq!(amounts(steps), ["0", "10"]);
+    }
+
+    #[test]
+    fn trailing_days_pick_the_tier_of_what_the_month_adds() {
+        let trailing = PROGRAM.replace("\"quarter\"", "{ days = 365 }");
+        // 5,000 in the days before: 2 % of 100 + 5.00.
+        let steps = run(&trailing, "0", &[("2021-01", "100"), ("2021-03", "-100")]);
+        assert_eq!(amounts(steps), ["7000", "-7000"]);
+        let minimum = trailing.replace("365 }", "365 }\nminimum = \"5000.01\"");
+        assert_eq!(amounts(run(&minimum, "0", &[("2021-01", "100")])), ["0"]);
+        let reached = minimum.replace("5000.01", "5000");
+        assert_eq!(amounts(run(&reached, "0", &[("2021-01", "100")])), ["7000"]);
+    }
+
+    #[test]
+    fn a_company_s_earning_re_adds_over_its_locations() {
+        assert_eq!(by_location(10_000, &[100, 200, 0, -50], 2), Ok(vec![3_330, 6_670, 0, 0]));
+        assert_eq!(by_location(-10_010, &[1, 1], 2), Ok(vec![-5_000, -5_010]));
+        assert_eq!(by_location(10, &[-1, 0], 2), Ok(vec![10, 0]), "the first takes it");
+        assert_eq!(by_location(0, &[], 2), Ok(vec![]));
+    }
+
+    #[test]
+    fn nothing_earns_the_flat_only_if_the_program_says_so() {
+        let flat = PROGRAM.replace("rate = \"0.01\" }", "rate = \"0.01\", flat = \"3\" }");
+        assert_eq!(amounts(run(&flat, "0", &[("2021-01", "0")])), ["0"]);
+        let due = flat.replace("\"quarter\"", "\"quarter\"\nzero = \"flat\"");
+        let months = [("2021-01", "0"), ("2021-02", "100"), ("2021-03", "-100")];
+        assert_eq!(amounts(run(&due, "0", &months)), ["3000", "1000", "-1000"]);
     }
 }

@@ -17,6 +17,7 @@ WITH amounts AS (
         role, share, fee_share, minor, program_minor, earned, rebate, fee, program_earned,
         program_rebate, program_fee
     FROM credited_amounts
+    WHERE source <> ''
 ),
 expected AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,

@@ -44,7 +44,9 @@ SELECT program, unnest([from_on, until_on]) AS segment_on FROM program_term
 UNION
 SELECT program, unnest([from_on, until_on]) FROM program_split
 UNION
-SELECT program, unnest([from_on, until_on]) FROM program_rate;
+SELECT program, unnest([from_on, until_on]) FROM program_rate
+UNION
+SELECT program, unnest([from_on, until_on]) FROM program_cap;
 
 -- Rows of the participant map that share a day are rejected on all their days. A program's old name
 -- means it on its days only.

@@ -1,5 +1,47 @@
--- Caps: `credited = clamp(running gross) − clamp(running gross before)`, clamp to [0, limit], line by line
--- in order of date and transaction id; refunds give room back to the scope of what they refund.
+-- What lines earn together, and caps: `credited = clamp(running gross) − clamp(running gross before)`,
+-- clamp to [0, limit], earning by earning in order of date and transaction id, or of the aggregate's key
+-- and last day; refunds give room back to the scope of what they refund.
+
+-- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
+CREATE OR REPLACE TEMP TABLE tallies AS
+SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
+    aggregated, measured, cap, pays_as, share, fee_share, amount, payee_share, rate_part, rate_whole,
+    share_part, share_whole, exchange_part, exchange_whole, exchange_rate, minor, program_minor, reason,
+    CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
+        AS customer_id,
+    CASE WHEN aggregated THEN segment_on END AS segment_on,
+    CASE WHEN participant_id IS NULL AND program IS NOT NULL THEN partner_id END AS stray_partner_id,
+    count(*) AS rows, sum(base) AS base, sum(earned) AS earned, sum(rebate) AS rebate,
+    sum(fee) AS fee, sum(program_earned) AS program_earned, sum(program_rebate) AS program_rebate,
+    sum(program_fee) AS program_fee
+FROM amounts_of('plain_outcomes')
+GROUP BY ALL;
+
+CREATE OR REPLACE TEMP VIEW aggregates AS
+SELECT * EXCLUDE (rows, earned, rebate, fee, program_earned, program_rebate, program_fee), 1 AS rows,
+    base AS rated_base, millionths_of(base) AS millionths
+FROM tallies
+WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
+
+-- The last day of their segment of constant rules, and the key that tells them apart.
+CREATE OR REPLACE TEMP MACRO capped_aggregates() AS TABLE
+SELECT *, concat_ws('/', coalesce(customer_id, ''), product_group, period, transaction_currency,
+    last_on::VARCHAR) AS aggregate_key
+FROM (
+    SELECT sums.*,
+        least(
+            coalesce(changes.segment_on, DATE 'infinity'),
+            (period_on + INTERVAL 1 MONTH)::DATE
+        ) - 1 AS last_on
+    FROM (
+        SELECT *, (period || '-01')::DATE AS period_on,
+            greatest((period || '-01')::DATE, coalesce(segment_on, DATE '-infinity')) AS begins_on
+        FROM amounts_of('aggregates')
+        WHERE cap IS NOT NULL
+    ) AS sums
+    ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
+        ON changes.program = sums.program AND sums.begins_on < changes.segment_on
+);
 
 CREATE OR REPLACE TEMP VIEW cappable_lines AS
 SELECT * FROM plain_lines WHERE any_capped();
@@ -7,7 +49,8 @@ SELECT * FROM plain_lines WHERE any_capped();
 CREATE OR REPLACE TEMP VIEW capped_outcomes AS
 SELECT *
 FROM outcomes_of('cappable_lines')
-WHERE cap IS NOT NULL AND participant_id IS NOT NULL AND reason IS NULL;
+WHERE cap IS NOT NULL AND participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated
+    AND NOT measured;
 
 -- Gross is in program currency: minor units of what is earned, or base with 12 decimals.
 CREATE OR REPLACE TEMP TABLE capped_items AS
@@ -23,6 +66,24 @@ WITH items AS (
         transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole,
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
+    WHERE cap IS NOT NULL
+    UNION ALL BY NAME
+    SELECT '' AS source, aggregate_key AS transaction_id, program, lever, cap, role, participant_id,
+        customer_id, last_on AS transaction_on, period, period AS window_period, transaction_currency,
+        base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, minor, program_minor,
+        earned, rebate, fee, program_earned, program_rebate, program_fee
+    FROM capped_aggregates()
+    UNION ALL BY NAME
+    SELECT '' AS source,
+        concat_ws('/', coalesce(customer_id, company, ''), strftime(window_on, '%Y-%m'),
+            strftime(window_end - INTERVAL 1 MONTH, '%Y-%m'), period) AS transaction_id,
+        program, lever, cap, participant_id, customer_id, last_day((period || '-01')::DATE)
+            AS transaction_on,
+        period, strftime(month_on, '%Y-%m') AS window_period, currency AS transaction_currency, pays_as,
+        share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, minor,
+        minor AS program_minor, earned, rebate, fee, earned AS program_earned,
+        rebate AS program_rebate, fee AS program_fee
+    FROM measured_earnings
     WHERE cap IS NOT NULL
 ),
 scoped AS (

@@ -1,27 +1,6 @@
 -- Everything that the rules make of the transactions in force, as totals: `recomputed_earned` and
 -- `recomputed_refused`.
 
--- Lines are rounded one by one, so their amounts are summed; aggregates are rounded after.
-CREATE OR REPLACE TEMP TABLE tallies AS
-SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
-    aggregated, measured, cap, pays_as, share, fee_share, amount, payee_share, rate_part, rate_whole, share_part, share_whole, exchange_part,
-    exchange_whole, minor, program_minor, reason,
-    CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
-        AS customer_id,
-    CASE WHEN aggregated THEN segment_on END AS segment_on,
-    CASE WHEN participant_id IS NULL AND program IS NOT NULL THEN partner_id END AS stray_partner_id,
-    count(*) AS rows, sum(base) AS base, sum(earned) AS earned, sum(rebate) AS rebate,
-    sum(fee) AS fee, sum(program_earned) AS program_earned, sum(program_rebate) AS program_rebate,
-    sum(program_fee) AS program_fee
-FROM amounts_of('plain_outcomes')
-GROUP BY ALL;
-
-CREATE OR REPLACE TEMP VIEW aggregates AS
-SELECT * EXCLUDE (rows, earned, rebate, fee, program_earned, program_rebate, program_fee), 1 AS rows,
-    base AS rated_base, millionths_of(base) AS millionths
-FROM tallies
-WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
-
 CREATE OR REPLACE TEMP TABLE recomputed_earned AS
 WITH amounts AS (
     SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
@@ -33,6 +12,7 @@ WITH amounts AS (
     SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
         program_minor, rows, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM amounts_of('aggregates')
+    WHERE cap IS NULL
     UNION ALL
     SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
         program_minor, 1, earned, rebate, fee, program_earned, program_rebate, program_fee
@@ -46,6 +26,7 @@ WITH amounts AS (
     SELECT program, lever, participant_id, period, currency, share, fee_share, minor, minor, 1, earned,
         rebate, fee, earned, rebate, fee
     FROM measured_earnings
+    WHERE cap IS NULL
 ),
 typed AS (
     SELECT *, 'rebate' AS earning_type, rebate AS part, program_rebate AS program_part

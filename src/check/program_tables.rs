@@ -5,9 +5,9 @@ use crate::query::literal;
 use chrono::NaiveDate;
 use duckdb::Connection;
 use earnest_core::currency::{codes, minor_units};
-use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, format};
+use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, Rounding, format};
 use earnest_core::program::cap::{CapOn, ProgramCap};
-use earnest_core::program::measured::{Baseline, Measured, Per, Quantity, Side};
+use earnest_core::program::measured::{Baseline, DatedTable, Measured, Per, Quantity, Side};
 use earnest_core::program::{
     Days, Filter, First, Grain, Lever, LeverRate, PaysAs, Program, Unmapped,
 };
@@ -16,9 +16,10 @@ use earnest_core::tiers::{Edge, Shape, Terms};
 /// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`,
 /// `any_customer_countries`, `any_partner_countries`, and fills
 /// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
-/// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`, `program_cap`, `program_measure`, `program_tier`, `program_trailing`,
-/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are half-open, null is
-/// open.
+/// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
+/// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
+/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are
+/// half-open, null is open.
 ///
 /// # Errors
 /// If DuckDB refuses.
@@ -92,6 +93,7 @@ struct Tables {
     rates: Vec<String>,
     caps: Vec<String>,
     measures: Vec<String>,
+    company_payees: Vec<String>,
     tiers: Vec<String>,
     trailing: Vec<String>,
     fund_windows: Vec<String>,
@@ -250,6 +252,7 @@ impl Tables {
         let per = match measured.per {
             Per::Participant => "participant",
             Per::Customer => "customer",
+            Per::Company => "company",
         };
         let side = match measured.at {
             Side::Start => "start",
@@ -259,39 +262,67 @@ impl Tables {
             None => ("NULL", 0),
             Some(Baseline::LastYear) => ("'last_year'", 0),
             Some(Baseline::Previous) => ("'previous'", 0),
+            Some(Baseline::HighWater) => ("'high_water'", 0),
             Some(Baseline::Fixed(amount)) => ("'fixed'", amount),
         };
         self.measures.push(format!(
-            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount})",
+            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {})",
             measured.window.months(),
             program.fiscal_year_start,
             integer(measured.minimum),
+            integer(measured.trailing_days.map(i128::from)),
+            measured.flat_on_zero,
         ));
+        for (company, payee) in &measured.payees {
+            self.company_payees.push(format!("({key}, {}, {})", literal(company), literal(payee)));
+        }
         for (place, dated) in measured.tables.iter().enumerate() {
-            let shape = if dated.table.shape() == Shape::Whole { "whole" } else { "marginal" };
-            let edge = match dated.table.conventions().edge {
-                Edge::Inclusive => "lower",
-                Edge::Next => "upper",
-            };
-            let mut lower = 0;
-            for tier in dated.table.tiers() {
-                let pays = match tier.terms {
-                    Terms::Rate(rate) => rate,
-                    Terms::UnitPrice { price, .. } => price,
-                    Terms::None | Terms::Amount(_) => 0,
-                };
-                self.tiers.push(format!(
-                    "({key}, {place}, {}, '{shape}', '{edge}', {lower}, {}, {pays}, {})",
-                    days(&dated.days),
-                    integer(tier.to),
-                    tier.flat,
-                ));
-                lower = tier.to.unwrap_or(lower);
-            }
+            self.add_table(key, place, dated);
         }
     }
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 18] {
+    fn add_table(&mut self, key: &str, place: usize, dated: &DatedTable) {
+        let shape = match dated.table.shape() {
+            Shape::Marginal => "marginal",
+            Shape::Whole => "whole",
+            Shape::Interpolated => "interpolated",
+            Shape::Rolling => "rolling",
+            Shape::Total => "total",
+        };
+        let conventions = dated.table.conventions();
+        let edge = match conventions.edge {
+            Edge::Inclusive => "lower",
+            Edge::Next => "upper",
+        };
+        let rounding = match conventions.unit_scale.map(|scale| scale.rounding) {
+            None | Some(None) => "exact",
+            Some(Some(Rounding::HalfAwayFromZero)) => "half_up",
+            Some(Some(Rounding::HalfEven)) => "half_even",
+            Some(Some(Rounding::TowardZero | Rounding::Floor)) => "down",
+            Some(Some(Rounding::Ceiling)) => "ceiling",
+        };
+        let mut lower = 0;
+        for tier in dated.table.tiers() {
+            let (pays, per, whole) = match tier.terms {
+                Terms::Rate(rate) => (rate, None, None),
+                Terms::UnitPrice { price, per } => (price, per, None),
+                Terms::Amount(amount) => (0, None, Some(amount)),
+                Terms::None => (0, None, None),
+            };
+            self.tiers.push(format!(
+                "({key}, {place}, {}, '{shape}', '{edge}', {lower}, {}, {pays}, {}, {}, {}, {}, '{rounding}')",
+                days(&dated.days),
+                integer(tier.to),
+                tier.flat,
+                integer(per),
+                integer(whole),
+                integer(conventions.unit_scale.map(|scale| scale.divide_by)),
+            ));
+            lower = tier.to.unwrap_or(lower);
+        }
+    }
+
+    fn named(self) -> [(&'static str, &'static str, Vec<String>); 19] {
         [
             ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
             (
@@ -342,13 +373,19 @@ impl Tables {
                 "program_measure",
                 "program TEXT, lever TEXT, quantity_of TEXT, per TEXT, months INTEGER, \
                  fiscal_start INTEGER, side TEXT, minimum HUGEINT, baseline TEXT, \
-                 baseline_amount HUGEINT",
+                 baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN",
                 self.measures,
+            ),
+            (
+                "program_company_payee",
+                "program TEXT, lever TEXT, company TEXT, payee TEXT",
+                self.company_payees,
             ),
             (
                 "program_tier",
                 "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, shape TEXT, \
-                 edge TEXT, lower HUGEINT, upper HUGEINT, pays HUGEINT, flat HUGEINT",
+                 edge TEXT, lower HUGEINT, upper HUGEINT, pays HUGEINT, flat HUGEINT, \
+                 per_units HUGEINT, whole_amount HUGEINT, divide_by HUGEINT, scale_rounding TEXT",
                 self.tiers,
             ),
             (super::trailing::TABLE.0, super::trailing::TABLE.1, self.trailing),

@@ -1,12 +1,15 @@
 //! Aggregate earnings: lines of the same program, lever, participant, role, customer, product group,
 //! period, currency and rules add exact base first, then round as a row does. Shares re-add.
 
+use super::credits::Credits;
 use super::evaluate::{Outcome, Verdict};
 use super::facts::day;
+use super::names::Names;
 use super::rows::{Line, Share, Subject};
 use super::segments::Segments;
 use super::sink::{Origin, Sink};
 use crate::error::Result;
+use earnest_core::calendar::Period;
 use earnest_core::earning::{Amounts, Terms, gross, shares};
 use earnest_core::reason::Reason;
 use std::collections::BTreeMap;
@@ -79,77 +82,112 @@ impl Aggregates {
         }
     }
 
+    /// Hands over every aggregate that earns, in order.
+    ///
+    /// # Errors
+    /// On overflow, or if the taker fails.
+    pub fn earned(
+        &self,
+        names: &Names,
+        period: Period,
+        mut take: impl FnMut(&Summed) -> Result<()>,
+    ) -> Result<()> {
+        let earned = self.0.iter().filter(|(key, _)| key.reasons.is_empty());
+        for (key, group) in earned {
+            take(&Summed::of(key, group, names, period)?)?;
+        }
+        Ok(())
+    }
+
     /// Calculates every aggregate and hands it to the sink.
     ///
     /// # Errors
     /// On overflow, or if the disk refuses.
-    pub fn finish(self, sink: &mut Sink, period: i32, period_text: &str) -> Result<()> {
-        for (key, mut group) in self.0 {
+    pub fn finish(mut self, sink: &mut Sink, credits: &Credits) -> Result<()> {
+        for group in self.0.values_mut() {
             group.members.sort_unstable_by(|a, b| {
                 (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id))
             });
-            if key.reasons.is_empty() {
-                earn(sink, &key, &group, period, period_text)?;
-            } else {
-                refuse(sink, &key, &group, period)?;
+        }
+        self.earned(sink.names(), sink.period(), |summed| summed.write(sink, credits))?;
+        for (key, group) in self.0.iter().filter(|(key, _)| !key.reasons.is_empty()) {
+            refuse(sink, key, group)?;
+        }
+        Ok(())
+    }
+}
+
+/// An aggregate with what it earns, gross.
+pub struct Summed<'a> {
+    pub line: Line<'a>,
+    pub outcome: Outcome,
+    pub terms: Terms,
+    pub amounts: Amounts,
+    /// What tells it apart from others of its lever.
+    pub key: String,
+    members: &'a [Member],
+}
+
+impl<'a> Summed<'a> {
+    fn of(key: &'a Key, group: &'a Group, names: &Names, period: Period) -> Result<Summed<'a>> {
+        let base = group.members.iter().map(|member| member.base).sum();
+        let first = group.members.iter().min_by_key(|member| (member.source, member.partner));
+        let partner = group.members.iter().map(|member| member.partner).min().unwrap_or_default();
+        let subject = Subject { partner, ..group.outcome.subject };
+        Ok(Summed {
+            line: Line {
+                source: first.map_or(0, |member| member.source),
+                transaction_id: None,
+                original_transaction_id: None,
+                customer_id: key.customer.as_deref(),
+                transaction_on: key.last_day,
+                period: names.period(period),
+                currency: key.currency,
+                base,
+                quantity: 0,
+            },
+            outcome: Outcome { subject, ..group.outcome.clone() },
+            terms: group.terms,
+            amounts: Amounts::of(base, &group.terms)?,
+            key: key.text(names, period),
+            members: &group.members,
+        })
+    }
+
+    fn write(&self, sink: &mut Sink, credits: &Credits) -> Result<()> {
+        let Summed { line, outcome, terms, amounts: gross, key, members } = self;
+        let amounts = credits.of((line, Some(key)), outcome, terms, gross)?;
+        let origin =
+            Origin { fund_period: sink.period(), aggregate_key: Some(key), tier_detail: None };
+        let ids = sink.earned(line, outcome, terms, (gross, &amounts), &origin)?;
+        let bases: Vec<i128> = members.iter().map(|member| member.base).collect();
+        for (earning_id, earning_type) in ids.into_iter().flatten() {
+            let (earning_amount, program_amount) = amounts.part(earning_type);
+            let earning_shares = shares(earning_amount, &bases)?;
+            let program_shares = shares(program_amount, &bases)?;
+            for (member, (share, program_share)) in
+                members.iter().zip(earning_shares.into_iter().zip(program_shares))
+            {
+                sink.source(
+                    earning_id,
+                    &Share {
+                        source: member.source,
+                        transaction_id: &member.transaction_id,
+                        original_transaction_id: None,
+                        currency: line.currency,
+                        base: member.base,
+                        measured: None,
+                        earning_share: share,
+                        program_share,
+                    },
+                )?;
             }
         }
         Ok(())
     }
 }
 
-fn earn(sink: &mut Sink, key: &Key, group: &Group, period: i32, period_text: &str) -> Result<()> {
-    let bases: Vec<i128> = group.members.iter().map(|member| member.base).collect();
-    let base = bases.iter().sum();
-    let amounts = Amounts::of(base, &group.terms)?;
-    let aggregate_key = key.text(sink, period_text);
-    let first = group.members.iter().min_by_key(|member| (member.source, member.partner));
-    let line = Line {
-        source: first.map_or(0, |member| member.source),
-        transaction_id: None,
-        original_transaction_id: None,
-        customer_id: key.customer.as_deref(),
-        transaction_on: key.last_day,
-        period,
-        currency: key.currency,
-        base,
-        quantity: 0,
-    };
-    let partner = group.members.iter().map(|member| member.partner).min().unwrap_or_default();
-    let subject = Subject { partner, ..group.outcome.subject };
-    let outcome = Outcome { subject, ..group.outcome.clone() };
-    let origin = Origin {
-        fund_period: sink.period(),
-        aggregate_key: Some(&aggregate_key),
-        tier_detail: None,
-    };
-    let ids = sink.earned(&line, &outcome, &group.terms, (&amounts, &amounts), &origin)?;
-    for (earning_id, earning_type) in ids.into_iter().flatten() {
-        let (earning_amount, program_amount) = amounts.part(earning_type);
-        let earning_shares = shares(earning_amount, &bases)?;
-        let program_shares = shares(program_amount, &bases)?;
-        for (member, (share, program_share)) in
-            group.members.iter().zip(earning_shares.into_iter().zip(program_shares))
-        {
-            sink.source(
-                earning_id,
-                &Share {
-                    source: member.source,
-                    transaction_id: &member.transaction_id,
-                    original_transaction_id: None,
-                    currency: key.currency,
-                    base: member.base,
-                    measured: None,
-                    earning_share: share,
-                    program_share,
-                },
-            )?;
-        }
-    }
-    Ok(())
-}
-
-fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> {
+fn refuse(sink: &mut Sink, key: &Key, group: &Group) -> Result<()> {
     let bases: Vec<i128> = group.members.iter().map(|member| member.base).collect();
     let computable = !key.reasons.contains(&Reason::OutOfTerm);
     let forgone = if computable {
@@ -165,7 +203,7 @@ fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> 
             original_transaction_id: None,
             customer_id: key.customer.as_deref(),
             transaction_on: member.transaction_on,
-            period,
+            period: sink.period_key(),
             currency: key.currency,
             base: member.base,
             quantity: 0,
@@ -180,12 +218,11 @@ fn refuse(sink: &mut Sink, key: &Key, group: &Group, period: i32) -> Result<()> 
 impl Key {
     /// `customer/product group/period/currency/last day of the segment`: what tells aggregates of a
     /// lever apart.
-    fn text(&self, sink: &Sink, period: &str) -> String {
-        let names = sink.names();
+    fn text(&self, names: &Names, period: Period) -> String {
         [
             self.customer.as_deref().unwrap_or_default(),
             names.groups.text(self.group),
-            period,
+            &period.to_string(),
             names.currencies.text(self.currency),
             &day(self.last_day).to_string(),
         ]

@@ -1,14 +1,18 @@
-//! Caps: of what lines earn, how much is credited. The first look adds up what every scope earns; only
-//! scopes that can reach their limit are looked at again, line by line in their order. Closure key:
-//! whoever shares a cap.
+//! Caps: of what lines, sums of lines and measures earn, how much is credited. The first look adds up
+//! what every scope earns; only scopes that can reach their limit are looked at again, earning by
+//! earning in their order. Closure key: whoever shares a cap.
 
+use super::aggregate::Aggregates;
 use super::context::Context;
 use super::evaluate::{Evaluated, Outcome, Verdict};
 use super::facts::day;
+use super::measures::Measures;
 use super::rows::Line;
+use super::segments::Segments;
 use super::unit::{self, Original, RefundLine, Taker};
 use super::{PeriodFiles, largest_first};
 use crate::error::Result;
+use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::caps::Cap;
 use earnest_core::decimal::{
@@ -33,7 +37,7 @@ pub struct Scope {
 
 /// A scope, by digest.
 type ScopeKey = u128;
-/// An earning of a line under a lever, by digest.
+/// An earning of a line, a sum of lines or a measure under a lever, by digest.
 type ItemKey = u128;
 type Keyed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -55,13 +59,13 @@ pub struct Credits {
 }
 
 impl Credits {
-    /// What is credited of a line's earnings under a lever.
+    /// What is credited of what a line earns under a lever; of an aggregate, with its key.
     ///
     /// # Errors
     /// On overflow.
     pub fn of(
         &self,
-        line: &Line,
+        (line, aggregate): (&Line, Option<&str>),
         outcome: &Outcome,
         terms: &Terms,
         gross: &Amounts,
@@ -69,9 +73,9 @@ impl Credits {
         if self.by_item.is_empty() {
             return Ok(*gross);
         }
-        let id = line.transaction_id.unwrap_or_default();
-        let key = item_key(line.source, id, line.original_transaction_id, outcome);
-        let Some(found) = self.by_item.get(&key) else { return Ok(*gross) };
+        let Some(found) = self.by_item.get(&item_key((line, aggregate), outcome)) else {
+            return Ok(*gross);
+        };
         Ok(gross.credited(found.credited, found.gross, found.on == CapOn::Payout, terms)?)
     }
 }
@@ -93,7 +97,7 @@ struct Sum {
     loose: bool,
 }
 
-/// A line's earning in its place among those of its scope.
+/// An earning in its place among those of its scope: by date and transaction id, or aggregate key.
 struct Item {
     scope: ScopeKey,
     order: (i32, String, i32, Option<String>, usize, i32, i32),
@@ -105,11 +109,11 @@ struct Item {
 ///
 /// # Errors
 /// If a file can't be read, or on overflow.
-pub fn credit(context: &Context, periods: &[PeriodFiles]) -> Result<Credits> {
+pub fn credit(context: &Context, periods: &[PeriodFiles], measures: &Measures) -> Result<Credits> {
     if context.programs.iter().all(|program| program.caps.is_empty()) {
         return Ok(Credits::default());
     }
-    let (sums, _) = look(context, periods, None)?;
+    let (sums, _) = look(context, (periods, measures), None)?;
     let mut reached = HashSet::new();
     for (key, sum) in &sums {
         if sum.loose || sum.positive > limit(context, &sum.scope)? {
@@ -119,7 +123,7 @@ pub fn credit(context: &Context, periods: &[PeriodFiles]) -> Result<Credits> {
     let mut credits = Credits::default();
     let mut used: Keyed<ScopeKey, i128> = HashMap::default();
     if !reached.is_empty() {
-        let (_, mut items) = look(context, periods, Some(&reached))?;
+        let (_, mut items) = look(context, (periods, measures), Some(&reached))?;
         items.par_sort_unstable_by(|a, b| (a.scope, &a.order).cmp(&(b.scope, &b.order)));
         for items in items.chunk_by(|a, b| a.scope == b.scope) {
             let Some(scope) = items.first().and_then(|item| sums.get(&item.scope)) else {
@@ -178,21 +182,16 @@ type Sums = Keyed<ScopeKey, Sum>;
 /// One look at all lines: sums of scopes, or the items of those asked for.
 fn look(
     context: &Context,
-    periods: &[PeriodFiles],
+    (periods, measures): (&[PeriodFiles], &Measures),
     asked: Option<&HashSet<ScopeKey>>,
 ) -> Result<(Sums, Vec<Item>)> {
     let units: Vec<_> = largest_first(periods)
         .into_iter()
         .par_bridge()
         .map(|(period, files)| {
-            let mut look = Look {
-                context,
-                period: *period,
-                asked,
-                sums: HashMap::default(),
-                items: Vec::new(),
-            };
+            let mut look = Look::new(context, *period, asked);
             let aside = unit::read_lines(context, *period, files, &mut look)?;
+            look.aggregates()?;
             Ok((*period, look.sums, look.items, aside))
         })
         .collect::<Result<_>>()?;
@@ -208,10 +207,15 @@ fn look(
         }
     }
     for (period, refunds) in refunds {
-        let mut look = Look { context, period, asked, sums, items };
+        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
         for refund in &refunds {
             look.pieces(refund, &originals)?;
         }
+        Look { sums, items, .. } = look;
+    }
+    for &period in measures.by_period.keys() {
+        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
+        look.measured(measures)?;
         Look { sums, items, .. } = look;
     }
     Ok((sums, items))
@@ -234,7 +238,9 @@ fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
 struct Look<'a> {
     context: &'a Context<'a>,
     period: Period,
+    segments: Segments,
     asked: Option<&'a HashSet<ScopeKey>>,
+    aggregates: Aggregates,
     sums: Sums,
     items: Vec<Item>,
 }
@@ -248,28 +254,103 @@ impl Taker for Look<'_> {
 
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
         for outcome in &evaluated.outcomes {
-            let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
-            let of = (line.transaction_on, self.period, line.customer_id);
-            self.take(line, outcome, of, (terms, amounts, line.base), false)?;
+            match &outcome.verdict {
+                Verdict::Earned(terms, amounts) => {
+                    let ruled = (day(line.transaction_on), self.period, line.customer_id);
+                    let item = Gross { line, aggregate: None, outcome, terms, amounts };
+                    self.take(&item, ruled, false)?;
+                }
+                Verdict::Aggregated(..)
+                    if self.context.programs[outcome.program].is_capped(outcome.lever) =>
+                {
+                    let outcome = std::slice::from_ref(outcome);
+                    self.aggregates.collect(&self.segments, line, outcome);
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
 }
 
-impl Look<'_> {
-    /// Takes what a line earns, by the cap on `on` in the window of `period`; of a refund's piece they
+/// What is earned, before caps.
+struct Gross<'a> {
+    line: &'a Line<'a>,
+    /// Of a sum or a measure: its key.
+    aggregate: Option<&'a str>,
+    outcome: &'a Outcome,
+    terms: &'a Terms,
+    amounts: &'a Amounts,
+}
+
+impl<'a> Look<'a> {
+    fn new(
+        context: &'a Context<'a>,
+        period: Period,
+        asked: Option<&'a HashSet<ScopeKey>>,
+    ) -> Look<'a> {
+        Look {
+            context,
+            period,
+            segments: Segments::of(context.programs, period),
+            asked,
+            aggregates: Aggregates::default(),
+            sums: HashMap::default(),
+            items: Vec::new(),
+        }
+    }
+
+    /// Takes the aggregates that the period's lines add up to.
+    fn aggregates(&mut self) -> Result<()> {
+        let (context, period) = (self.context, self.period);
+        let aggregates = std::mem::take(&mut self.aggregates);
+        aggregates.earned(&context.names, period, |summed| {
+            let ruled = (day(summed.line.transaction_on), period, summed.line.customer_id);
+            let item = Gross {
+                line: &summed.line,
+                aggregate: Some(&summed.key),
+                outcome: &summed.outcome,
+                terms: &summed.terms,
+                amounts: &summed.amounts,
+            };
+            self.take(&item, ruled, false)
+        })
+    }
+
+    /// Takes what measures earn in the period; after their window they count in its last month.
+    fn measured(&mut self, measures: &Measures) -> Result<()> {
+        let (context, period) = (self.context, self.period);
+        for solved in measures.by_period.get(&period).into_iter().flat_map(HashMap::values) {
+            let lever = &context.programs[solved.subject.program].levers[solved.subject.lever];
+            let (Some(earned), Some(measured)) = (&solved.earned, &lever.measured) else {
+                continue;
+            };
+            let on = measured.rules_day(solved.window, period);
+            let ruled = (on, Period::of(on), solved.subject.customer.as_deref());
+            let item = Gross {
+                line: &solved.line(context, earned, period),
+                aggregate: Some(&solved.key(context, period)),
+                outcome: &solved.outcome(context, earned),
+                terms: &earned.terms,
+                amounts: &Amounts::of_earned(earned.amount(), &earned.terms)?,
+            };
+            self.take(&item, ruled, false)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is earned, by the cap on `on` in the window of `period`; of a refund's piece they
     /// are those of its original, whose room it gives back. `follows`: it takes back what came before
     /// it in order.
     fn take(
         &mut self,
-        line: &Line,
-        outcome: &Outcome,
-        (on, period, customer): (i32, Period, Option<&str>),
-        (terms, amounts, base): (&Terms, &Amounts, i128),
+        item: &Gross,
+        (on, period, customer): (NaiveDate, Period, Option<&str>),
         follows: bool,
     ) -> Result<()> {
+        let Gross { line, aggregate, outcome, terms, amounts } = item;
         let program = &self.context.programs[outcome.program];
-        let Some((position, cap)) = program.cap_on(outcome.lever, day(on)) else { return Ok(()) };
+        let Some((position, cap)) = program.cap_on(outcome.lever, on) else { return Ok(()) };
         let scope = Scope {
             program: outcome.program,
             cap: position,
@@ -284,7 +365,7 @@ impl Look<'_> {
         let gross = match cap.on {
             CapOn::Payout => amounts.program_earned,
             CapOn::Base => {
-                let base = exact(base, terms.exchange_rate)?;
+                let base = exact(line.base, terms.exchange_rate)?;
                 rescale(base, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?
             }
         };
@@ -292,20 +373,19 @@ impl Look<'_> {
             let (positive, loose) = (gross.max(0), gross < 0 && !follows);
             return add_sum(&mut self.sums, key, Sum { scope, positive, net: gross, loose });
         }
-        let id = line.transaction_id.unwrap_or_default();
-        let original = line.original_transaction_id;
+        let (source, id) = place(line, *aggregate);
         self.items.push(Item {
             scope: key,
             order: (
                 line.transaction_on,
                 id.to_owned(),
-                line.source,
-                original.map(str::to_owned),
+                source,
+                line.original_transaction_id.map(str::to_owned),
                 outcome.lever,
                 outcome.subject.role,
                 outcome.subject.participant,
             ),
-            key: item_key(line.source, id, original, outcome),
+            key: item_key((line, *aggregate), outcome),
             gross,
         });
         Ok(())
@@ -347,10 +427,12 @@ impl Look<'_> {
                     terms.program_minor_units,
                 )?;
                 let customer = original.customer_id.as_deref();
-                let of = (original.transaction_on, original.period, customer);
+                let ruled = (day(original.transaction_on), original.period, customer);
                 let follows = (original.transaction_on, id)
                     <= (refund.transaction_on, &refund.transaction_id);
-                self.take(&line, outcome, of, (terms, &reversed, line.base), follows)?;
+                let amounts = &reversed;
+                let item = Gross { line: &line, aggregate: None, outcome, terms, amounts };
+                self.take(&item, ruled, follows)?;
             }
         }
         Ok(())
@@ -369,12 +451,21 @@ fn scope_key(scope: &Scope) -> ScopeKey {
     ])
 }
 
-fn item_key(source: i32, id: &str, original: Option<&str>, outcome: &Outcome) -> ItemKey {
+/// Source and id by which earnings stand in order: aggregates have no source.
+fn place<'a>(line: &'a Line, aggregate: Option<&'a str>) -> (i32, &'a str) {
+    match aggregate {
+        Some(key) => (-1, key),
+        None => (line.source, line.transaction_id.unwrap_or_default()),
+    }
+}
+
+fn item_key((line, aggregate): (&Line, Option<&str>), outcome: &Outcome) -> ItemKey {
+    let (source, id) = place(line, aggregate);
     let subject = &outcome.subject;
     id::digest([
         &source.to_le_bytes()[..],
         id.as_bytes(),
-        original.unwrap_or_default().as_bytes(),
+        line.original_transaction_id.unwrap_or_default().as_bytes(),
         &(outcome.program as u64).to_le_bytes(),
         &(outcome.lever as u64).to_le_bytes(),
         &subject.role.to_le_bytes(),

@@ -36,12 +36,12 @@ pub fn calculate(
         sink: Sink::new(context, store, *period, "rows")?,
         aggregates: Aggregates::default(),
         segments: Segments::of(context.programs, *period),
-        shares: Shares::of(context, measures, *period)?,
+        shares: Shares::of(context, (measures, credits), *period)?,
         credits,
     };
     let aside = unit::read_lines(context, *period, files, &mut writer)?;
     let Writer { mut sink, aggregates, shares, .. } = writer;
-    aggregates.finish(&mut sink, context.names.period(*period), &period.to_string())?;
+    aggregates.finish(&mut sink, credits)?;
     Ok(UnitResult { written: sink.finish()?, aside, taken: shares.taken })
 }
 

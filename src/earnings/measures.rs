@@ -1,29 +1,30 @@
-//! Levers over a measure. First look: what every line adds to which window of whom. Then the windows
-//! are earned, month by month. Closure key: participant (or its customer); windows span periods, so
-//! this is done before rows are written.
+//! Levers over a measure. First look: what every line adds to which window of whom; then the windows
+//! are earned (`windows.rs`). Closure key: participant (or its customer), or company; windows span
+//! periods, so this is done before rows are written.
 
 use super::context::Context;
 use super::evaluate::{Evaluated, Outcome, Verdict};
 use super::rows::Line;
 use super::unit::{self, Original, RefundLine, Taker};
+use super::windows::Solved;
 use super::{PeriodFiles, largest_first};
 use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale, sum, widened};
-use earnest_core::earning::Terms;
 use earnest_core::id;
-use earnest_core::measure::{Step, WindowTerms, rounded, steps};
-use earnest_core::program::measured::{Baseline, Measured, Per, Quantity};
+use earnest_core::program::measured::{Measured, Per, Quantity};
 use earnest_core::program::{Grain, Lever, Program};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
-/// What a measure is of: program, lever, participant and, if it is per customer, the customer.
+/// Whose part of a measure it is: program, lever, participant and, if it is per customer, the customer;
+/// if per company, the company, where the participant belongs to one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject {
     pub program: usize,
     pub lever: usize,
     pub participant: i32,
+    pub company: Option<String>,
     pub customer: Option<String>,
 }
 
@@ -49,43 +50,22 @@ impl Part {
     }
 }
 
-/// What the lines of one window add in one period.
+/// What the lines of a subject's window add in one period.
 #[derive(Clone, Debug)]
-struct Added {
-    subject: Subject,
-    /// First month of the window.
-    window: Period,
-    /// At exact scale.
-    exact: i128,
-    /// Sum of the parts' measures.
-    parts: i128,
-    role: i32,
-    partner: i32,
-    source: i32,
-    /// The last part in key order: it takes the rest.
-    last: Part,
-}
-
-/// The earning of a window in a period, or why there is none.
-pub struct Solved {
+pub struct Added {
     pub subject: Subject,
+    /// First month of the window.
     pub window: Period,
-    /// `None`: the baseline lacks an exchange rate, so the window's lines are held.
-    pub earned: Option<Earned>,
-    pub role: i32,
-    pub partner: i32,
-    pub source: i32,
+    /// At exact scale.
+    pub exact: i128,
     /// Sum of the parts' measures, which shares are taken of.
     pub parts: i128,
-    pub last: Part,
-}
-
-pub struct Earned {
-    pub step: Step,
-    pub baseline: Option<i128>,
-    pub terms: Terms,
-    /// Key of the term.
-    pub term: i32,
+    pub role: i32,
+    /// Key, or negative; as the source.
+    pub partner: i32,
+    pub source: i32,
+    /// The last part in key order: it takes the rest. `None`: no line adds anything.
+    pub last: Option<Part>,
 }
 
 /// All earnings of measured levers, by period and window.
@@ -94,11 +74,11 @@ pub struct Measures {
     pub by_period: HashMap<Period, HashMap<WindowKey, Solved, foldhash::fast::RandomState>>,
 }
 
-type AddedByWindow = HashMap<WindowKey, Added, foldhash::fast::RandomState>;
+pub type AddedByWindow = HashMap<WindowKey, Added, foldhash::fast::RandomState>;
 
-/// Revenue of a subject in a window that baselines look at: at exact scale; `None` if a line of it has
-/// no exchange rate.
-type Revenue = HashMap<WindowKey, Option<i128>, foldhash::fast::RandomState>;
+/// What was sold to, or by, whom a measure is of, by first day of the window, or by day if days before
+/// pick its tier: at exact scale; `None` if a line of it has no exchange rate.
+pub type Revenue = HashMap<u128, BTreeMap<i32, Option<i128>>, foldhash::fast::RandomState>;
 
 /// Finds what measured levers earn; nothing is read if no program has one.
 ///
@@ -133,15 +113,17 @@ pub fn measure(context: &Context, periods: &[PeriodFiles]) -> Result<Measures> {
         originals.extend(unit.originals);
         refunds.extend(unit.refunds.into_iter().map(|refund| (unit.period, refund)));
         added.insert(unit.period, unit.added);
-        for (key, amount) in unit.revenue {
-            add_revenue(&mut revenue, key, amount)?;
+        for (key, days) in unit.revenue {
+            for (day, amount) in days {
+                add_revenue(&mut revenue, (key, day), amount)?;
+            }
         }
     }
     for (period, refund) in &refunds {
         let added = added.entry(*period).or_default();
         add_pieces(context, refund, &originals, added, &mut revenue)?;
     }
-    solve(context, added, &revenue)
+    super::windows::solve(context, added, &revenue)
 }
 
 struct Unit {
@@ -176,10 +158,8 @@ impl Taker for Collector<'_> {
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
         for outcome in &evaluated.outcomes {
             let Verdict::Measured(terms) = &outcome.verdict else { continue };
-            let (program, lever) = rules(self.context, outcome);
-            let Some(measured) = &lever.measured else { continue };
+            let Some(measured) = &rules(self.context, outcome).1.measured else { continue };
             let adds = line_adds(measured.of, terms.exchange_rate, line)?;
-            let window = measured.window.first(self.period, program.fiscal_year_start);
             let part = Part {
                 source: line.source,
                 transaction_id: String::new(),
@@ -194,7 +174,7 @@ impl Taker for Collector<'_> {
                 &mut self.added,
                 outcome,
                 (line.customer_id, id),
-                window,
+                self.period,
                 adds,
                 part,
             )?;
@@ -207,17 +187,29 @@ impl Taker for Collector<'_> {
                 (Quantity::Amount, None) => None,
                 (of, rate) => Some(line_adds(of, rate.unwrap_or_default(), line)?),
             };
-            let window = measured.window.first(self.period, rules.fiscal_year_start);
-            let customer = line.customer_id.filter(|_| measured.per == Per::Customer);
-            let key = window_key(program, lever, participant, customer, window);
-            add_revenue(&mut self.revenue, key, adds)?;
+            let company = company_of(self.context, measured, (program, participant), self.period);
+            let customer = customer_of(measured, line.customer_id);
+            let whose = series_key(program, lever, participant, company, customer);
+            let day = counted_on(measured, line.transaction_on, self.period, rules);
+            add_revenue(&mut self.revenue, (whose, day), adds)?;
         }
         Ok(())
     }
 }
 
-fn add_revenue(revenue: &mut Revenue, key: WindowKey, adds: Option<i128>) -> Result<()> {
-    let before = revenue.entry(key).or_insert(Some(0));
+/// The day by which revenue is kept: its own if days before pick the tier, else the window's first.
+fn counted_on(measured: &Measured, on: i32, period: Period, program: &Program) -> i32 {
+    match measured.trailing_days {
+        Some(_) => on,
+        None => {
+            let window = measured.window.first(period, program.fiscal_year_start);
+            window.first_day().to_epoch_days()
+        }
+    }
+}
+
+fn add_revenue(revenue: &mut Revenue, (key, day): (u128, i32), adds: Option<i128>) -> Result<()> {
+    let before = revenue.entry(key).or_default().entry(day).or_insert(Some(0));
     *before = match (*before, adds) {
         (Some(before), Some(adds)) => Some(sum([before, adds])?),
         _ => None,
@@ -230,23 +222,69 @@ fn rules<'a>(context: &Context<'a>, outcome: &Outcome) -> (&'a Program, &'a Leve
     (program, &program.levers[outcome.lever])
 }
 
-/// The key of a subject's window.
-pub fn window_key(
+/// The key of whose measure it is: the company's, if it is known, else the participant's.
+pub fn series_key(
     program: usize,
     lever: usize,
     participant: i32,
+    company: Option<&str>,
     customer: Option<&str>,
-    window: Period,
-) -> WindowKey {
-    let month = window.year() * 12 + window.month().cast_signed();
+) -> u128 {
+    let participant = if company.is_some() { -1 } else { participant };
     id::digest([
         &(program as u64).to_le_bytes()[..],
         &(lever as u64).to_le_bytes(),
         &participant.to_le_bytes(),
-        &month.to_le_bytes(),
+        &[u8::from(company.is_some())],
+        company.unwrap_or_default().as_bytes(),
         &[u8::from(customer.is_some())],
         customer.unwrap_or_default().as_bytes(),
     ])
+}
+
+/// The key of a subject's window.
+pub fn window_key(subject: &Subject, window: Period) -> WindowKey {
+    let Subject { program, lever, participant, company, customer } = subject;
+    subject_key((*program, *lever, *participant), company.as_deref(), customer.as_deref(), window)
+}
+
+fn subject_key(
+    (program, lever, participant): (usize, usize, i32),
+    company: Option<&str>,
+    customer: Option<&str>,
+    window: Period,
+) -> WindowKey {
+    let series = series_key(program, lever, participant, company, customer);
+    let month = window.year() * 12 + window.month().cast_signed();
+    id::digest([&series.to_le_bytes()[..], &participant.to_le_bytes(), &month.to_le_bytes()])
+}
+
+/// The key of the window that a line adds to under an outcome: of its period, and its customer.
+pub fn window_of(
+    context: &Context,
+    outcome: &Outcome,
+    (period, customer): (Period, Option<&str>),
+) -> Option<(WindowKey, Period)> {
+    let (program, lever) = rules(context, outcome);
+    let measured = lever.measured.as_ref()?;
+    let window = measured.window.first(period, program.fiscal_year_start);
+    let participant = outcome.subject.participant;
+    let company = company_of(context, measured, (outcome.program, participant), period);
+    let whose = (outcome.program, outcome.lever, participant);
+    Some((subject_key(whose, company, customer_of(measured, customer), window), window))
+}
+
+/// The company whose measure a participant's lines of a period add to.
+fn company_of<'a>(
+    context: &'a Context,
+    measured: &Measured,
+    (program, participant): (usize, i32),
+    period: Period,
+) -> Option<&'a str> {
+    if measured.per != Per::Company {
+        return None;
+    }
+    context.decisions.company(program, context.names.participants.text(participant), period)
 }
 
 /// The customer that a measure is kept by, of a line.
@@ -254,55 +292,57 @@ pub fn customer_of<'a>(measured: &Measured, customer: Option<&'a str>) -> Option
     customer.filter(|_| measured.per == Per::Customer)
 }
 
+/// Adds a part to the window of a period.
 fn add(
     context: &Context,
     added: &mut AddedByWindow,
     outcome: &Outcome,
     (customer, id): (Option<&str>, &str),
-    window: Period,
+    period: Period,
     adds: i128,
     part: Part,
 ) -> Result<()> {
-    let (_, lever) = rules(context, outcome);
-    let customer = lever.measured.as_ref().and_then(|measured| customer_of(measured, customer));
-    let (program, lever) = (outcome.program, outcome.lever);
-    let subject = outcome.subject;
-    let key = window_key(program, lever, subject.participant, customer, window);
-    let place = (part.source, id, part.original.as_deref());
+    let Some((key, window)) = window_of(context, outcome, (period, customer)) else {
+        return Ok(());
+    };
+    let of = outcome.subject;
     match added.get_mut(&key) {
         Some(known) => {
             known.exact = sum([known.exact, adds])?;
             known.parts = sum([known.parts, part.measured])?;
-            known.role = known.role.min(subject.role);
-            known.partner = known.partner.min(subject.partner);
+            known.role = known.role.min(of.role);
+            known.partner = known.partner.min(of.partner);
             known.source = known.source.min(part.source);
-            if known.last.key() < place {
-                known.last = Part { transaction_id: id.to_owned(), ..part };
+            let place = (part.source, id, part.original.as_deref());
+            if known.last.as_ref().is_none_or(|last| last.key() < place) {
+                known.last = Some(Part { transaction_id: id.to_owned(), ..part });
             }
         }
         None => {
-            let subject_key = Subject {
-                program,
-                lever,
-                participant: subject.participant,
-                customer: customer.map(str::to_owned),
-            };
-            added.insert(
-                key,
-                Added {
-                    subject: subject_key,
-                    window,
-                    exact: adds,
-                    parts: part.measured,
-                    role: subject.role,
-                    partner: subject.partner,
-                    source: part.source,
-                    last: Part { transaction_id: id.to_owned(), ..part },
-                },
-            );
+            let subject = subject(context, outcome, (period, customer));
+            let (role, partner, source, parts) = (of.role, of.partner, part.source, part.measured);
+            let last = Some(Part { transaction_id: id.to_owned(), ..part });
+            let exact = adds;
+            added.insert(key, Added { subject, window, exact, parts, role, partner, source, last });
         }
     }
     Ok(())
+}
+
+fn subject(
+    context: &Context,
+    outcome: &Outcome,
+    (period, customer): (Period, Option<&str>),
+) -> Subject {
+    let (_, lever) = rules(context, outcome);
+    let (program, participant) = (outcome.program, outcome.subject.participant);
+    let measured = lever.measured.as_ref();
+    let company = measured.and_then(|measured| {
+        company_of(context, measured, (program, participant), period).map(str::to_owned)
+    });
+    let customer = measured.and_then(|measured| customer_of(measured, customer));
+    let customer = customer.map(str::to_owned);
+    Subject { program, lever: outcome.lever, participant, company, customer }
 }
 
 /// What a line adds to a measure, at exact scale.
@@ -363,10 +403,8 @@ fn add_pieces(
         let customer = refund.customer_id.as_deref();
         for outcome in &original.evaluated.outcomes {
             let Verdict::Measured(terms) = &outcome.verdict else { continue };
-            let (program, lever) = rules(context, outcome);
-            let Some(measured) = &lever.measured else { continue };
+            let Some(measured) = &rules(context, outcome).1.measured else { continue };
             let adds = piece_adds(measured.of, terms.exchange_rate, original, taken)?;
-            let window = measured.window.first(original.period, program.fiscal_year_start);
             let part = Part {
                 source: refund.source,
                 transaction_id: String::new(),
@@ -377,7 +415,7 @@ fn add_pieces(
             };
             let named =
                 (original.customer_id.as_deref().or(customer), refund.transaction_id.as_str());
-            add(context, added, outcome, named, window, adds, part)?;
+            add(context, added, outcome, named, original.period, adds, part)?;
         }
         for &(program, lever, participant) in &original.evaluated.baselines {
             let rules = &context.programs[program];
@@ -387,103 +425,12 @@ fn add_pieces(
                 (Quantity::Amount, None) => None,
                 (of, rate) => Some(piece_adds(of, rate.unwrap_or_default(), original, taken)?),
             };
-            let window = measured.window.first(original.period, rules.fiscal_year_start);
+            let company = company_of(context, measured, (program, participant), original.period);
             let customer = customer_of(measured, original.customer_id.as_deref());
-            add_revenue(revenue, window_key(program, lever, participant, customer, window), adds)?;
+            let whose = series_key(program, lever, participant, company, customer);
+            let day = counted_on(measured, refund.transaction_on, original.period, rules);
+            add_revenue(revenue, (whose, day), adds)?;
         }
     }
     Ok(())
-}
-
-/// Earns every window, month by month.
-fn solve(
-    context: &Context,
-    added: BTreeMap<Period, AddedByWindow>,
-    revenue: &Revenue,
-) -> Result<Measures> {
-    let mut windows: HashMap<WindowKey, Vec<(Period, Added)>, foldhash::fast::RandomState> =
-        HashMap::default();
-    for (period, added) in added {
-        for (key, added) in added {
-            windows.entry(key).or_default().push((period, added));
-        }
-    }
-    let solved: Vec<Vec<(Period, WindowKey, Solved)>> = windows
-        .into_par_iter()
-        .map(|(key, months)| solve_window(context, key, months, revenue))
-        .collect::<Result<_>>()?;
-    let mut measures = Measures::default();
-    for (period, key, solved) in solved.into_iter().flatten() {
-        measures.by_period.entry(period).or_default().insert(key, solved);
-    }
-    Ok(measures)
-}
-
-fn solve_window(
-    context: &Context,
-    key: WindowKey,
-    months: Vec<(Period, Added)>,
-    revenue: &Revenue,
-) -> Result<Vec<(Period, WindowKey, Solved)>> {
-    let Some((_, first)) = months.first() else { return Ok(Vec::new()) };
-    let (subject, window) = (&first.subject, first.window);
-    let program = &context.programs[subject.program];
-    let lever = &program.levers[subject.lever];
-    let Some(measured) = &lever.measured else { return Ok(Vec::new()) };
-    let minor_units = context.facts[subject.program].minor_units;
-    let baseline = baseline(subject, measured, window, revenue, minor_units)?;
-    let table = measured.table(window);
-    let steps = match (baseline, table) {
-        (Some(baseline), Some(table)) => {
-            let terms = WindowTerms { measured, table, baseline, minor_units };
-            let adds: Vec<_> =
-                months.iter().map(|(period, added)| (*period, added.exact)).collect();
-            steps(&terms, &adds)?.into_iter().map(Some).collect()
-        }
-        _ => vec![None; months.len()],
-    };
-    let mut solved = Vec::with_capacity(months.len());
-    for ((period, added), step) in months.into_iter().zip(steps) {
-        let day = measured.rules_day(window, period);
-        let term = program.term_on(day).or_else(|| program.term_on(period.last_day()));
-        let term = term.or_else(|| program.term_on(period.first_day()));
-        let earned = step.map(|step| Earned {
-            terms: Terms {
-                rate: step.rate(),
-                shares: program.shares_on(lever.pays_as, day),
-                exchange_rate: context.one(),
-                minor_units,
-                program_minor_units: minor_units,
-            },
-            baseline: measured.baseline.and(baseline),
-            term: term.and_then(|term| context.names.terms.key(&term.term)).unwrap_or_default(),
-            step,
-        });
-        let Added { subject, window, role, partner, source, parts, last, .. } = added;
-        let window = Solved { subject, window, earned, role, partner, source, parts, last };
-        solved.push((period, key, window));
-    }
-    Ok(solved)
-}
-
-/// What a window is compared with, at amount scale: 0 without a baseline; `None` if it isn't known.
-fn baseline(
-    subject: &Subject,
-    measured: &Measured,
-    window: Period,
-    revenue: &Revenue,
-    minor_units: u32,
-) -> Result<Option<i128>> {
-    let Some(baseline) = measured.baseline else { return Ok(Some(0)) };
-    let Some(first) = baseline.first(measured.window, window) else {
-        let Baseline::Fixed(amount) = baseline else { return Ok(Some(0)) };
-        return Ok(Some(amount));
-    };
-    let Subject { program, lever, participant, customer } = subject;
-    let key = window_key(*program, *lever, *participant, customer.as_deref(), first);
-    match revenue.get(&key) {
-        None => Ok(Some(0)),
-        Some(None) => Ok(None),
-        Some(Some(exact)) => Ok(Some(rounded(measured.of, *exact, minor_units)?)),
-    }
 }

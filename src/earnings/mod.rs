@@ -28,6 +28,7 @@ mod shares;
 mod sink;
 mod tier_detail;
 mod unit;
+mod windows;
 
 use crate::eligibility::{Decisions, ParticipantMap};
 use crate::error::Result;
@@ -50,7 +51,7 @@ use rayon::prelude::*;
 use rules::ProductGroups;
 use shares::Shares;
 use sink::Written;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the earnings stage is given.
@@ -134,7 +135,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let mut context = context(request, *first, *last)?;
     context.additions = Some(additions::find(&context, &periods, request.added)?);
     let measures = measures::measure(&context, &periods)?;
-    let credits = credits::credit(&context, &periods)?;
+    let credits = credits::credit(&context, &periods, &measures)?;
     let first_looks = (&measures, &credits);
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
@@ -150,10 +151,14 @@ pub fn earn(request: &Request) -> Result<Earned> {
         written.push(unit.written);
         originals.extend(unit.aside.originals);
     }
+    // Measures may earn in months without a line.
+    let with_lines: HashSet<Period> = rest.iter().map(|(period, ..)| *period).collect();
+    let others = measures.by_period.keys().filter(|period| !with_lines.contains(period));
+    rest.extend(others.map(|&period| (period, Vec::new(), shares::Taken::default())));
     let reversals: Vec<Option<Written>> = rest
         .into_par_iter()
         .map(|(period, refunds, taken)| {
-            let shares = Shares::of(&context, &measures, period)?.resume(taken);
+            let shares = Shares::of(&context, first_looks, period)?.resume(taken);
             if refunds.is_empty() && shares.is_empty() {
                 return Ok(None);
             }
@@ -188,7 +193,7 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     let names = Names::collect(
         request.programs,
         request.partners,
-        request.map,
+        (request.map, request.decisions),
         request.product_groups,
         first,
         last,

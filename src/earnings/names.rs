@@ -1,7 +1,7 @@
 //! The dictionaries of the output's repeating texts. Rows carry 32-bit keys into them.
 
 use super::facts::Partners;
-use crate::eligibility::ParticipantMap;
+use crate::eligibility::{Decisions, ParticipantMap};
 use arrow::array::{AsArray, RecordBatch, StringArray};
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::currency;
@@ -63,7 +63,7 @@ impl Names {
     pub fn collect(
         programs: &[Program],
         partners: &[Partners],
-        map: &ParticipantMap,
+        (map, decisions): (&ParticipantMap, &Decisions),
         product_groups: &RecordBatch,
         first: Period,
         last: Period,
@@ -82,6 +82,14 @@ impl Names {
                 );
                 if program.unmapped == Unmapped::Itself {
                     participants.insert(partner);
+                }
+            }
+            // Measures may pay those who sold nothing.
+            let measures = program.levers.iter().filter_map(|lever| lever.measured.as_ref());
+            for measured in measures {
+                participants.extend(measured.payees.values().map(String::as_str));
+                if measured.flat_on_zero {
+                    participants.extend(decisions.participants(number));
                 }
             }
         }

@@ -89,7 +89,7 @@ fn piece(
             Verdict::Earned(terms, amounts) => {
                 let (minor, program_minor) = (terms.minor_units, terms.program_minor_units);
                 let reversed = amounts.reversed(before, cumulated, base, minor, program_minor)?;
-                let credited = credits.of(line, outcome, terms, &reversed)?;
+                let credited = credits.of((line, None), outcome, terms, &reversed)?;
                 sink.earned(line, outcome, terms, (&reversed, &credited), &origin)?;
             }
             Verdict::Refused(reasons, forgone) => {

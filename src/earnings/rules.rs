@@ -6,7 +6,6 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
 use chrono::NaiveDate;
 use earnest_core::earning::Shares;
-use earnest_core::program::measured::Baseline;
 use earnest_core::program::{Countries, DataRole, Days, Lever, LeverRate, Program, Role};
 use std::collections::HashMap;
 
@@ -170,10 +169,8 @@ pub fn baselines(
     asked: (Role, DataRole, NaiveDate),
 ) -> Vec<usize> {
     let (role, data_role, day) = asked;
-    let looks_back = |lever: &Lever| {
-        let baseline = lever.measured.as_ref().and_then(|measured| measured.baseline);
-        matches!(baseline, Some(Baseline::LastYear | Baseline::Previous))
-    };
+    let looks_back =
+        |lever: &Lever| lever.measured.as_ref().is_some_and(|measured| measured.looks_back());
     let levers = program.levers.iter().enumerate();
     let levers = levers.filter(|(_, lever)| lever.draws == data_role && looks_back(lever));
     let mut levers = levers.peekable();

@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::program::{Days, Program};
 
-/// The segments of constant rules within a period: terms, splits and rates change between them.
+/// The segments of constant rules within a period: terms, splits, rates and caps change between them.
 pub struct Segments {
     /// Per program: days on which something changes, then the first day after the period.
     starts: Vec<Vec<i32>>,
@@ -56,7 +56,8 @@ fn rule_days(program: &Program) -> impl Iterator<Item = Days> {
     let terms = program.terms.iter().map(|term| term.days);
     let splits = program.splits.iter().map(|split| split.days);
     let rates = program.levers.iter().flat_map(|lever| &lever.rates).map(|rate| rate.days);
-    terms.chain(splits).chain(rates)
+    let caps = program.caps.iter().map(|cap| cap.days);
+    terms.chain(splits).chain(rates).chain(caps)
 }
 
 /// The days within a period on which one of the ranges begins or ends, then the first day after it.

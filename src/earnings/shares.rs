@@ -1,13 +1,14 @@
 //! The rows of measured earnings: one earning per window and period, and the share of every line.
 
 use super::context::Context;
+use super::credits::Credits;
 use super::evaluate::{Outcome, Verdict};
-use super::measures::{
-    Earned, Measures, Solved, WindowKey, customer_of, line_adds, piece_adds, window_key,
-};
-use super::rows::{Line, Share, Subject};
+use super::measures::Subject;
+use super::measures::{Measures, WindowKey, line_adds, piece_adds, window_of};
+use super::rows::{self, Line, Share};
 use super::sink::{Ids, Origin, Sink};
 use super::unit::Original;
+use super::windows::{Earned, Solved};
 use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, rescale};
@@ -34,8 +35,9 @@ struct Window<'a> {
 
 struct Earning<'a> {
     earned: &'a Earned,
-    subject: Subject,
     key: String,
+    gross: Amounts,
+    /// What caps credit of it.
     amounts: Amounts,
     ids: Ids,
 }
@@ -45,7 +47,7 @@ impl<'a> Shares<'a> {
     /// On overflow.
     pub fn of(
         context: &'a Context<'a>,
-        measures: &'a Measures,
+        (measures, credits): (&'a Measures, &Credits),
         period: Period,
     ) -> Result<Shares<'a>> {
         let solved = measures.by_period.get(&period).into_iter().flatten();
@@ -53,7 +55,7 @@ impl<'a> Shares<'a> {
             .map(|(key, solved)| {
                 let earning = solved.earned.as_ref();
                 let earning = earning
-                    .map(|earned| Earning::of(context, solved, earned, period))
+                    .map(|earned| Earning::of(context, solved, (earned, credits), period))
                     .transpose()?;
                 Ok((*key, Window { solved, earning }))
             })
@@ -83,9 +85,7 @@ impl<'a> Shares<'a> {
             let program = &self.context.programs[outcome.program];
             let Some(measured) = &program.levers[outcome.lever].measured else { continue };
             let adds = line_adds(measured.of, terms.exchange_rate, line)?;
-            let window = measured.window.first(self.period, program.fiscal_year_start);
-            let customer = customer_of(measured, line.customer_id);
-            self.part(sink, line, outcome, (window, customer), adds)?;
+            self.part(sink, line, outcome, (self.period, line.customer_id), adds)?;
         }
         Ok(())
     }
@@ -106,9 +106,8 @@ impl<'a> Shares<'a> {
         let program = &self.context.programs[outcome.program];
         let Some(measured) = &program.levers[outcome.lever].measured else { return Ok(()) };
         let adds = piece_adds(measured.of, terms.exchange_rate, original, taken)?;
-        let window = measured.window.first(original.period, program.fiscal_year_start);
-        let customer = customer_of(measured, original.customer_id.as_deref());
-        self.part(sink, line, outcome, (window, customer), adds)
+        let of = (original.period, original.customer_id.as_deref());
+        self.part(sink, line, outcome, of, adds)
     }
 
     fn part(
@@ -116,19 +115,18 @@ impl<'a> Shares<'a> {
         sink: &mut Sink,
         line: &Line,
         outcome: &Outcome,
-        (window, customer): (Period, Option<&str>),
+        of: (Period, Option<&str>),
         adds: i128,
     ) -> Result<()> {
-        let participant = outcome.subject.participant;
-        let key = window_key(outcome.program, outcome.lever, participant, customer, window);
+        let Some((key, _)) = window_of(self.context, outcome, of) else { return Ok(()) };
         let Some(Window { solved, earning }) = self.windows.get(&key) else { return Ok(()) };
         let Some(earning) = earning else {
             return sink.refused(line, &outcome.subject, &[Reason::NoRate], None);
         };
-        let last = &solved.last;
         let id = line.transaction_id.unwrap_or_default();
         let original = line.original_transaction_id;
-        if last.key() == (line.source, id, original) {
+        let place = (line.source, id, original);
+        if solved.last.as_ref().is_some_and(|last| last.key() == place) {
             // It takes the rest, once all others have theirs.
             return Ok(());
         }
@@ -168,7 +166,7 @@ impl<'a> Shares<'a> {
         for (key, Window { solved, earning }) in windows {
             let Some(earning) = earning else { continue };
             earning.write(sink, self.context, solved, self.period)?;
-            let last = &solved.last;
+            let Some(last) = &solved.last else { continue };
             let given = self.taken.get(&key).copied().unwrap_or_default();
             for (given, (earning_id, earning_type)) in
                 given.into_iter().zip(earning.ids.into_iter().flatten())
@@ -197,32 +195,17 @@ impl<'a> Earning<'a> {
     fn of(
         context: &Context,
         solved: &Solved,
-        earned: &'a Earned,
+        (earned, credits): (&'a Earned, &Credits),
         period: Period,
     ) -> Result<Earning<'a>> {
-        let amounts = Amounts::of_earned(earned.step.amount(), &earned.terms)?;
-        let Solved { subject: of, window, .. } = solved;
-        let facts = &context.facts[of.program];
-        let subject = Subject {
-            program: facts.key,
-            term: earned.term,
-            lever: facts.levers[of.lever],
-            role: solved.role,
-            participant: of.participant,
-            partner: solved.partner,
-            group: facts.groups[of.lever],
-        };
-        let lever = &context.programs[of.program].levers[of.lever];
-        let last = lever.measured.as_ref().map(|measured| measured.window.last(*window));
-        let key = [
-            of.customer.as_deref().unwrap_or_default(),
-            &window.to_string(),
-            &last.unwrap_or(*window).to_string(),
-            &period.to_string(),
-        ]
-        .join("/");
+        let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
+        let outcome = solved.outcome(context, earned);
+        let key = solved.key(context, period);
+        let line = solved.line(context, earned, period);
+        let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
+        let subject = outcome.subject;
         let ids = super::sink::aggregate_ids(context, &earned.terms, &subject, &key);
-        Ok(Earning { earned, subject, key, amounts, ids })
+        Ok(Earning { earned, key, gross, amounts, ids })
     }
 
     fn write(
@@ -232,39 +215,73 @@ impl<'a> Earning<'a> {
         solved: &Solved,
         period: Period,
     ) -> Result<()> {
-        let of = &solved.subject;
-        let program = &context.programs[of.program];
-        let step = &self.earned.step;
-        let line = Line {
-            source: solved.source,
-            transaction_id: None,
-            original_transaction_id: None,
-            customer_id: of.customer.as_deref(),
-            transaction_on: period.last_day().to_epoch_days(),
-            period: sink.period_key(),
-            currency: context.facts[of.program].currency,
-            base: step.measured,
-            quantity: 0,
-        };
-        let last = program.levers[of.lever]
-            .measured
-            .as_ref()
-            .map(|lever| lever.window.last(solved.window));
+        let last = solved.last_month(context);
         let origin = Origin {
-            fund_period: last.map_or(period, |last| last.min(period)),
+            fund_period: last.min(period),
             aggregate_key: Some(&self.key),
-            tier_detail: Some(super::tier_detail::json(self.earned, solved.window, last)),
+            tier_detail: Some(super::tier_detail::json(solved, self.earned, last)),
         };
-        let outcome = Outcome {
-            program: of.program,
-            lever: of.lever,
-            subject: self.subject,
-            verdict: Verdict::Measured(self.earned.terms),
-            rated: 0,
-            how: None,
-        };
-        let amounts = (&self.amounts, &self.amounts);
+        let line = solved.line(context, self.earned, period);
+        let outcome = solved.outcome(context, self.earned);
+        let amounts = (&self.gross, &self.amounts);
         sink.earned(&line, &outcome, &self.earned.terms, amounts, &origin)?;
         Ok(())
+    }
+}
+
+impl Solved {
+    /// The last month of the window.
+    pub fn last_month(&self, context: &Context) -> Period {
+        let lever = &context.programs[self.subject.program].levers[self.subject.lever];
+        lever.measured.as_ref().map_or(self.window, |measured| measured.window.last(self.window))
+    }
+
+    /// `customer or company/first month/last month/month`: what tells earnings of a lever apart.
+    pub fn key(&self, context: &Context, period: Period) -> String {
+        let Subject { customer, company, .. } = &self.subject;
+        [
+            customer.as_deref().or(company.as_deref()).unwrap_or_default(),
+            &self.window.to_string(),
+            &self.last_month(context).to_string(),
+            &period.to_string(),
+        ]
+        .join("/")
+    }
+
+    /// The earning of a month as a line: of its last day.
+    pub fn line(&self, context: &Context, earned: &Earned, period: Period) -> Line<'_> {
+        Line {
+            source: self.source,
+            transaction_id: None,
+            original_transaction_id: None,
+            customer_id: self.subject.customer.as_deref(),
+            transaction_on: period.last_day().to_epoch_days(),
+            period: context.names.period(period),
+            currency: context.facts[self.subject.program].currency,
+            base: earned.measured,
+            quantity: 0,
+        }
+    }
+
+    pub fn outcome(&self, context: &Context, earned: &Earned) -> Outcome {
+        let (program, lever) = (self.subject.program, self.subject.lever);
+        let facts = &context.facts[program];
+        let subject = rows::Subject {
+            program: facts.key,
+            term: earned.term,
+            lever: facts.levers[lever],
+            role: self.role,
+            participant: self.subject.participant,
+            partner: self.partner,
+            group: facts.groups[lever],
+        };
+        Outcome {
+            program,
+            lever,
+            subject,
+            verdict: Verdict::Measured(earned.terms),
+            rated: 0,
+            how: None,
+        }
     }
 }

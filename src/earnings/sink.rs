@@ -148,7 +148,7 @@ impl<'a> Sink<'a> {
         for outcome in &evaluated.outcomes {
             match &outcome.verdict {
                 Verdict::Earned(terms, gross) => {
-                    let amounts = credits.of(line, outcome, terms, gross)?;
+                    let amounts = credits.of((line, None), outcome, terms, gross)?;
                     let how = tier_detail::of_line(outcome, terms);
                     let origin = Origin { tier_detail: how, ..origin };
                     self.earned(line, outcome, terms, (gross, &amounts), &origin)?;

@@ -1,10 +1,11 @@
 //! How an earning came about that isn't a line's base × rate, as JSON. Of a measure: the window, what it
 //! measures, its tiers; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the
-//! earning. Of a line: the fixed `amount` in program currency, what levers before it `left` of
-//! the base, the `payee_share` that its payee has. Decimals are strings.
+//! earning, gross; a company's stands on each of its locations' earnings, which re-add. Of a line: the
+//! fixed `amount` in program currency, what levers before it `left` of the base, the `payee_share` that
+//! its payee has. Decimals are strings.
 
 use super::evaluate::Outcome;
-use super::measures::Earned;
+use super::windows::{Earned, Solved};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, format};
 use earnest_core::tiers::Terms;
@@ -24,7 +25,9 @@ pub fn of_line(outcome: &Outcome, terms: &earnest_core::earning::Terms) -> Optio
     Some(Value::Object(detail).to_string())
 }
 
-pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
+/// Of a measure.
+pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
+    let window = solved.window;
     let step = &earned.step;
     let minor = earned.terms.minor_units;
     let quantity = |value| format(value, AMOUNT_SCALE, 0);
@@ -40,10 +43,16 @@ pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
                 Terms::Rate(rate) => {
                     tier.insert("rate".to_owned(), json!(format(rate, RATE_SCALE, 0)));
                 }
-                Terms::UnitPrice { price, .. } => {
+                Terms::UnitPrice { price, per } => {
                     tier.insert("price".to_owned(), json!(format(price, RATE_SCALE, 0)));
+                    if let Some(per) = per {
+                        tier.insert("per".to_owned(), json!(quantity(per)));
+                    }
                 }
-                Terms::None | Terms::Amount(_) => {}
+                Terms::Amount(whole) => {
+                    tier.insert("whole".to_owned(), json!(format(whole, RATE_SCALE, 0)));
+                }
+                Terms::None => {}
             }
             if slice.flat != 0 {
                 tier.insert("flat".to_owned(), json!(format(slice.flat, EXACT_SCALE, 0)));
@@ -53,7 +62,7 @@ pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
         })
         .collect();
     let mut detail = json!({
-        "window": [window.to_string(), last.unwrap_or(window).to_string()],
+        "window": [window.to_string(), last.to_string()],
         "measured": quantity(step.cumulated),
         "counted": quantity(step.counted),
         "tiers": slices,
@@ -62,6 +71,12 @@ pub fn json(earned: &Earned, window: Period, last: Option<Period>) -> String {
     });
     if let Some(baseline) = earned.baseline {
         detail["baseline"] = json!(quantity(baseline));
+    }
+    if let Some(trailing) = earned.trailing {
+        detail["trailing"] = json!(quantity(trailing));
+    }
+    if let Some(company) = &solved.subject.company {
+        detail["company"] = json!(company);
     }
     detail.to_string()
 }

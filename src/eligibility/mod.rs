@@ -403,6 +403,23 @@ impl Decisions {
         rows::determinations(&rows)
     }
 
+    /// The participants of a program (by position) about which is decided, in order.
+    pub fn participants(&self, program: usize) -> impl Iterator<Item = &str> {
+        self.rosters[program].participants.iter().map(|participant| &*participant.id)
+    }
+
+    /// All periods about which is decided.
+    pub fn periods(&self) -> impl Iterator<Item = Period> {
+        self.first.through(self.last)
+    }
+
+    /// The company to which a participant of a program (by position) belongs last in a period.
+    #[must_use]
+    pub fn company(&self, program: usize, participant: &str, period: Period) -> Option<&str> {
+        let roster = &self.rosters[program];
+        roster.participants[*roster.positions.get(participant)?].company(period)
+    }
+
     /// The verdict on a participant of a program (by position) in a period. `None`: it has neither
     /// an enrollment nor a mapped transaction there, or the period lies outside those decided.
     #[must_use]

@@ -11,11 +11,14 @@ use earnest_core::program::tax::Taxpayer;
 use earnest_core::reason::CarryReason;
 use std::collections::HashMap;
 
+/// Country of each location, by first day and first day after.
+type Countries = HashMap<String, Vec<(NaiveDate, NaiveDate, String)>>;
+
 /// How each participant of each program is paid, by dates.
 pub struct Payees {
     programs: Vec<HashMap<String, Vec<Payee>>>,
     /// Country of each location, by days.
-    countries: HashMap<String, Vec<(NaiveDate, NaiveDate, String)>>,
+    countries: Countries,
     /// Since when a check holds a participant's payments of a program.
     checks: HashMap<(usize, String), NaiveDate>,
 }
@@ -179,14 +182,12 @@ impl Payees {
 }
 
 /// Country of each location, by days.
-fn countries(
-    memberships: &RecordBatch,
-) -> Result<HashMap<String, Vec<(NaiveDate, NaiveDate, String)>>> {
+fn countries(memberships: &RecordBatch) -> Result<Countries> {
     let text = |name| columns::text(memberships, name);
     let (location, country) = (text("location_id")?, text("country")?);
     let from = columns::date(memberships, "from_on")?;
     let until = columns::date(memberships, "until_on")?;
-    let mut countries: HashMap<String, Vec<(NaiveDate, NaiveDate, String)>> = HashMap::new();
+    let mut countries = Countries::new();
     for row in 0..memberships.num_rows() {
         if let Some(country) = columns::filled(country, row) {
             let from = columns::day(from, row).unwrap_or(NaiveDate::MIN);

@@ -47,11 +47,15 @@ const TIER_TEXT: &str = "
         json_extract_string(detail, '$.window[0]'), ' to ',
         json_extract_string(detail, '$.window[1]'), ' measures ',
         json_extract_string(detail, '$.measured'),
-        ', baseline ' || json_extract_string(detail, '$.baseline'), ': ',
+        ', baseline ' || json_extract_string(detail, '$.baseline'),
+        ', days before ' || json_extract_string(detail, '$.trailing'),
+        ', of company ' || json_extract_string(detail, '$.company'), ': ',
         coalesce((SELECT string_agg(concat(
                 'tier ', json_extract_string(tier, '$.tier'), ' ', json_extract_string(tier, '$.of'),
                 ' × ' || coalesce(json_extract_string(tier, '$.rate'),
                     json_extract_string(tier, '$.price')),
+                ' per ' || json_extract_string(tier, '$.per'),
+                ' of ' || json_extract_string(tier, '$.whole'),
                 ' + ' || json_extract_string(tier, '$.flat'),
                 ' = ', json_extract_string(tier, '$.amount')), '; ')
             FROM (SELECT unnest(json_extract(detail, '$.tiers')::JSON[]) AS tier)),

@@ -108,7 +108,7 @@ pub const DETERMINATIONS: Table = Table {
 
 pub const EARNINGS: Table = Table {
     name: "earnings",
-    version: 1,
+    version: 2,
     description: "What transactions earned, as rebate, co-op or fee",
     grain: "one row per earning id: program × term × lever × transaction (or aggregate) × participant × earning type",
     key: &["earning_id"],
@@ -130,9 +130,9 @@ pub const EARNINGS: Table = Table {
             "The transaction date; for aggregates the period's last day within the segment",
         ),
         content("participant_id", Text, "The location that is paid"),
-        content("earning_participant_id", Text, "The partner id on the transaction"),
+        optional("earning_participant_id", Text, "The partner id on the transaction, if any"),
         content("role", Text, "`direct`, `provider` or `reseller`"),
-        content("source", Text, "The source of the transaction"),
+        optional("source", Text, "The source of the transaction, if any"),
         optional("transaction_id", Text, "The transaction; null for aggregates"),
         optional(
             "original_transaction_id",

@@ -16,16 +16,16 @@ struct Capped {
     cap: usize,
 }
 
-struct Cap {
+pub struct Cap {
     /// Cents.
-    limit: i128,
-    base: bool,
-    participant: bool,
-    customer: bool,
-    months: i32,
+    pub limit: i128,
+    pub base: bool,
+    pub participant: bool,
+    pub customer: bool,
+    pub months: i32,
 }
 
-fn cap(random: &mut Random) -> Cap {
+pub fn cap(random: &mut Random) -> Cap {
     Cap {
         limit: random.below(400_000),
         base: random.yes(4),
@@ -48,31 +48,32 @@ fn text_of(levers: &[Capped], caps: &[Cap]) -> String {
     }
     for (number, cap) in caps.iter().enumerate() {
         let sharing = levers.iter().enumerate().filter(|(_, lever)| lever.cap == number);
-        let sharing: Vec<String> =
-            sharing.map(|(lever, _)| format!("\"lever-{lever:02}\"")).collect();
-        let per = match (cap.participant, cap.customer) {
-            (true, true) => "participant_customer",
-            (true, false) => "participant",
-            (false, true) => "customer",
-            (false, false) => "program",
-        };
-        let window = match cap.months {
-            1 => "month",
-            3 => "quarter",
-            6 => "half",
-            _ => "year",
-        };
-        write!(
-            text,
-            "[[cap]]\ncap = \"cap-{number:02}\"\nlimit = \"{}\"\non = \"{}\"\nper = \"{per}\"\n\
-             window = \"{window}\"\nlevers = [{}]\n",
-            money(cap.limit),
-            if cap.base { "base" } else { "payout" },
-            sharing.join(", ")
-        )
-        .expect("memory");
+        text.push_str(&cap_text(cap, number, sharing.map(|(lever, _)| lever)));
     }
     text
+}
+
+pub fn cap_text(cap: &Cap, number: usize, sharing: impl Iterator<Item = usize>) -> String {
+    let sharing: Vec<String> = sharing.map(|lever| format!("\"lever-{lever:02}\"")).collect();
+    let per = match (cap.participant, cap.customer) {
+        (true, true) => "participant_customer",
+        (true, false) => "participant",
+        (false, true) => "customer",
+        (false, false) => "program",
+    };
+    let window = match cap.months {
+        1 => "month",
+        3 => "quarter",
+        6 => "half",
+        _ => "year",
+    };
+    format!(
+        "[[cap]]\ncap = \"cap-{number:02}\"\nlimit = \"{}\"\non = \"{}\"\nper = \"{per}\"\n\
+         window = \"{window}\"\nlevers = [{}]\n",
+        money(cap.limit),
+        if cap.base { "base" } else { "payout" },
+        sharing.join(", ")
+    )
 }
 
 /// Cents by lever, participant and month; and how many credits a cap changed.

@@ -324,13 +324,17 @@ fn every_template_estimates() {
     )
     .expect("a file");
     // 18,000 × 4 % + 3,000 × 4 % + 500 × 4.75 %; 18,000 × 2 %; no year before: 500 × 8 %;
-    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %; 21,000 × 5 %; 21,500 × 3, 4, 2 and 1 %.
+    // 100 × 5 + 50 × 6.50; 21,000 × 3.75 % + 3,000 × 7 %; 150 × 2; 9,000 × 1 % + 9,000 × 3 %; twice
+    // 5,000 × 1 % + 9,000 × 2 %, two packages, a flat of November's; 21,000 × 5 %; 21,500 × 3, 4, 2 and 1 %.
     let expected = [
         ("rates", "863.75"),
         ("tiers", "360.00"),
         ("growth", "40.00"),
         ("units", "825.00"),
         ("caps", "997.50"),
+        ("seats", "300.00"),
+        ("company", "360.00"),
+        ("shapes", "565.00"),
         // 1,000; 21,000 × 3.75 % + 15 %; max(180, 200) × 2 + 18,500 × 1 % + 3,000 × 4 %.
         ("amounts", "1000.00"),
         ("customer-add", "3937.50"),
@@ -364,8 +368,11 @@ fn every_template_estimates() {
         assert_eq!(found, total, "{name}: {amounts:?}");
         let table = text(&estimate(&arguments.concat()).stdout);
         assert!(table.contains("Tiers") && table.contains("Caps"), "{table}");
-        let told =
-            [("tiers", "tier 2 18000 × 0.02 = 360.00"), ("growth", "baseline 0: tier 1 500")];
+        let told = [
+            ("tiers", "tier 2 18000 × 0.02 = 360.00"),
+            ("growth", "baseline 0: tier 1 500"),
+            ("company", "days before 18000"),
+        ];
         let told =
             told.iter().find(|(of, _)| *of == name).is_none_or(|(_, how)| table.contains(how));
         assert!(told, "{table}");

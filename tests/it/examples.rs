@@ -1,10 +1,12 @@
-//! Worked examples that others published, run through the real kernels. This side only reads TOML,
-//! calls `earnest-core` and compares: no rule is computed here. Every key of a case is read and every
-//! expected value is compared, or the test fails. `EARNEST_EXAMPLES` names another folder of cases.
+//! Worked examples that others published, run through the daily job as program files and rows where it
+//! has their kind, and all of them through the real kernels. This side only reads TOML, writes files,
+//! calls and compares: no rule is computed here. Every key of a case is read and every expected value is
+//! compared, or the test fails. `EARNEST_EXAMPLES` names another folder of cases.
 
 mod billing;
 mod compare;
 mod dates;
+mod engine;
 mod fields;
 mod fund;
 mod limits;
@@ -86,8 +88,8 @@ fn kernel(kind: &str) -> Option<Kernel> {
     })
 }
 
-/// Runs one case; the message doesn't name it.
-fn run(case: &Case) -> Result<(), Failure> {
+/// Runs one case; the message doesn't name it. What the job found counts before what the kernel did.
+fn run(case: &Case, job: Option<Result<Row, Failure>>) -> Result<(), Failure> {
     let kernel = kernel(&case.kind)
         .ok_or_else(|| Failure(format!("expected a known kind, found `{}`", case.kind)))?;
     let reader = Reader::default();
@@ -99,10 +101,21 @@ fn run(case: &Case) -> Result<(), Failure> {
     let input = Fields::new(&reader, "input", part("input")?);
     let given = Given { rule, input };
     given.rule.text("kind")?;
-    let found = kernel(&given)?;
+    let mut found = kernel(&given)?;
     given.rule.all_read()?;
     given.input.all_read()?;
-    compare_row("expected", part("expected")?, &found)
+    let expected = part("expected")?;
+    compare_row("expected", expected, &found)?;
+    if let Some(job) = job {
+        let job = job.map_err(|Failure(message)| Failure(format!("the job: {message}")))?;
+        if !expected.keys().any(|key| job.iter().any(|(name, _)| name == key)) {
+            return Err(Failure("expected the job to publish something of the case".to_owned()));
+        }
+        found.retain(|(name, _)| job.iter().all(|(other, _)| other != name));
+        found.extend(job);
+        compare_row("expected, by the job", expected, &found)?;
+    }
+    Ok(())
 }
 
 fn folder() -> (PathBuf, bool) {
@@ -133,12 +146,14 @@ fn cases(folder: &PathBuf) -> Vec<Case> {
 }
 
 #[test]
-fn examples_come_out_of_the_kernels() {
+fn examples_come_out_of_the_job_and_of_the_kernels() {
     let (folder, ours) = folder();
     let readme = std::fs::read_to_string(project().join("tests/examples/README.md"));
     let readme = readme.expect("a README");
     let (mut count, mut described, mut failures) = (0, Vec::new(), Vec::new());
     let cases = cases(&folder);
+    let mut by_job = engine::run(&cases);
+    let through_the_job = by_job.len();
     for case in &cases {
         if ours && !readme.contains(&format!("`{}`", case.id)) {
             failures.push(format!("{}: expected it in the README", case.id));
@@ -148,7 +163,7 @@ fn examples_come_out_of_the_kernels() {
             continue;
         }
         count += 1;
-        if let Err(Failure(message)) = run(case) {
+        if let Err(Failure(message)) = run(case, by_job.remove(&case.id)) {
             failures.push(format!("{}: {message}", case.id));
         }
     }
@@ -156,7 +171,10 @@ fn examples_come_out_of_the_kernels() {
     let bad = failures.len();
     assert!(bad == 0, "{bad} of {count} cases fail:\n{}", failures.join("\n"));
     if ours {
-        let counted = format!("\n{count} cases run. Described, not computable: `M-flow`.\n");
+        let counted = format!(
+            "\n{count} cases run, {through_the_job} of them through the daily job. Described, not \
+             computable: `M-flow`.\n"
+        );
         assert_eq!(described, ["M-flow"], "described, not computable");
         assert!(readme.contains(&counted), "the README doesn't say {counted}");
     }
@@ -171,7 +189,7 @@ fn unknown_keys_fail() {
         );
         let table: Table = toml::from_str(&text).expect("TOML");
         let kind = table["rule"]["kind"].as_str().expect("a kind").to_owned();
-        run(&Case { id: "x".to_owned(), kind, table }).map_err(|Failure(message)| message)
+        run(&Case { id: "x".to_owned(), kind, table }, None).map_err(|Failure(message)| message)
     };
     let (cap, earned, paid) = ("\"cap\"\ncap = \"10\"", "earned = \"15\"", "paid = \"10\"");
     assert_eq!(fails(cap, earned, paid), Ok(()));

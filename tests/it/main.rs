@@ -3,6 +3,7 @@
 mod broken;
 mod broken_programs;
 mod capped;
+mod capped_sums;
 mod checks;
 mod cli;
 mod closing;
@@ -14,6 +15,7 @@ mod golden;
 mod ingest;
 mod life;
 mod measured;
+mod measured_wide;
 mod meeting;
 mod plans;
 mod programs;

@@ -53,7 +53,7 @@ struct Tier {
     flat: i128,
 }
 
-struct Table {
+pub struct Table {
     /// Days as (month, day), the last excluded.
     from: Option<(i32, i128)>,
     until: Option<(i32, i128)>,
@@ -70,14 +70,14 @@ enum Baseline {
     Fixed(i128),
 }
 
-struct Lever {
+pub struct Lever {
     units: bool,
-    customer: bool,
-    months: i32,
+    pub customer: bool,
+    pub months: i32,
     at_end: bool,
     minimum: Option<i128>,
     baseline: Baseline,
-    tables: Vec<Table>,
+    pub tables: Vec<Table>,
 }
 
 pub fn lines(random: &mut Random) -> Vec<Line> {
@@ -120,7 +120,7 @@ pub fn lines(random: &mut Random) -> Vec<Line> {
     lines
 }
 
-fn lever(random: &mut Random) -> Lever {
+pub fn lever(random: &mut Random) -> Lever {
     let units = random.yes(3);
     let edge = |random: &mut Random| {
         if units { 1 + random.below(60) } else { 1 + random.below(1_000_000) }
@@ -178,7 +178,7 @@ pub fn divided(number: i128, by: i128) -> i128 {
 
 impl Lever {
     /// First month of the window; the fiscal year begins in July.
-    fn window(&self, month: i32) -> i32 {
+    pub fn window(&self, month: i32) -> i32 {
         month - (month.rem_euclid(12) + 6) % 12 % self.months
     }
 
@@ -241,9 +241,11 @@ fn added(lever: &Lever, lines: &[Line], refunded: &mut [i128], line: &Line) -> i
     }
 }
 
-/// Cents by participant and month.
-fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
-    type Subject = (usize, Option<usize>, i32);
+/// Participant, customer if it is measured per customer, first month of the window.
+pub type Subject = (usize, Option<usize>, i32);
+
+/// Cents by subject and month.
+pub fn evaluate(lever: &Lever, lines: &[Line]) -> Vec<(Subject, i32, i128)> {
     let mut order: Vec<&Line> = lines.iter().collect();
     order.sort_by_key(|line| (line.month, line.day, line.id.clone()));
     let mut refunded = vec![0; lines.len()];
@@ -260,7 +262,7 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
         }
     }
     let rounded = |sum: i128| if lever.units { sum } else { divided(sum, 100) };
-    let mut earned: BTreeMap<(usize, i32), i128> = BTreeMap::new();
+    let mut earned = Vec::new();
     for ((participant, customer, window), months) in measured {
         let compared = |back: i32| {
             rounded(
@@ -278,7 +280,7 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
         for (month, adds) in months {
             sum += adds;
             let now = lever.earned(window, rounded(sum), baseline);
-            *earned.entry((participant, month)).or_default() += now - before;
+            earned.push(((participant, customer, window), month, now - before));
             before = now;
         }
     }
@@ -295,7 +297,7 @@ pub fn date((month, day): (i32, i128)) -> String {
     format!("{:04}-{:02}-{day:02}", month.div_euclid(12), month.rem_euclid(12) + 1)
 }
 
-fn text_of(lever: &Lever, name: &str) -> String {
+pub fn text_of(lever: &Lever, name: &str) -> String {
     let edge = |edge: i128| if lever.units { edge.to_string() } else { money(edge) };
     let window = ["month", "quarter", "half", "year"][match lever.months {
         1 => 0,
@@ -444,7 +446,10 @@ fn random_measured_levers_earn_what_a_second_evaluator_says() {
         let mut expected: Vec<Vec<String>> = Vec::new();
         let mut fired = 0;
         for (number, lever) in levers.iter().enumerate() {
-            let earned = evaluate(lever, &lines);
+            let mut earned: BTreeMap<(usize, i32), i128> = BTreeMap::new();
+            for ((participant, ..), month, cents) in evaluate(lever, &lines) {
+                *earned.entry((participant, month)).or_default() += cents;
+            }
             fired += usize::from(earned.values().any(|&cents| cents != 0));
             expected.extend(earned.into_iter().map(|((participant, month), cents)| {
                 let id = format!("010000{}", participant + 1);

@@ -2,13 +2,13 @@
 //! typed image.
 
 use super::load::Place;
-use super::measured::Window;
-use super::{Days, Grain, Lever, Program, raw};
+use super::measured::{Per, Window};
+use super::{Days, Lever, Program, raw};
 use crate::Error;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
-/// A limit that the lines of some levers share.
+/// A limit that the earnings of some levers share: of lines, of sums of lines, of measures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramCap {
     pub cap: String,
@@ -19,7 +19,7 @@ pub struct ProgramCap {
     pub on: CapOn,
     pub per: CapPer,
     pub window: Window,
-    /// Transaction dates on which it is in force.
+    /// In force by the date of a transaction, or the day that rules a measured earning.
     pub days: Days,
 }
 
@@ -141,14 +141,8 @@ fn cap(
             return Err(place.error(engagement, "expected one of `levers` and `engagement`"));
         }
     };
-    let line_by_line = |lever: &Lever| lever.measured.is_none() && lever.grain == Grain::Line;
-    if let Some(&other) = capped.iter().find(|&&lever| !line_by_line(&levers[lever])) {
-        let message = format!(
-            "expected levers that earn line by line, found `{}`, which earns on a sum; \
-             name the capped ones in `levers`",
-            levers[other].lever
-        );
-        return Err(place.error(&written.cap, &message));
+    for &lever in &capped {
+        measured(place, written, &levers[lever])?;
     }
     let limit = super::pay::money(place, raw, &written.limit)?;
     if limit < 0 {
@@ -163,6 +157,28 @@ fn cap(
         window: written.window,
         days: place.days(written.from.as_ref(), written.until.as_ref())?,
     })
+}
+
+/// What is measured is capped as a whole: on what it earns, and only for those it is measured for.
+fn measured(place: &Place, written: &RawCap, lever: &Lever) -> Result<(), Error> {
+    let Some(measured) = &lever.measured else { return Ok(()) };
+    if written.on == CapOn::Base {
+        let message = format!(
+            "expected `on = \"payout\"` for `{}`, which earns on a measure; a last tier of rate 0 \
+             limits its base",
+            lever.lever
+        );
+        return Err(place.error(&written.cap, &message));
+    }
+    if written.per.has_customer() && measured.per != Per::Customer {
+        let message = format!(
+            "expected levers measured per customer, found `{}`, whose earnings have none; \
+             name the capped ones in `levers`",
+            lever.lever
+        );
+        return Err(place.error(&written.cap, &message));
+    }
+    Ok(())
 }
 
 /// The positions of an engagement's levers.

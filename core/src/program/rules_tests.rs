@@ -59,7 +59,11 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
                   levers = [\"core\"]\n[payment]";
     let cases: &[(&str, &str, &str)] = &[
         ("window = \"quarter\"\n", "", "p.toml: TOML parse error at line 22"),
-        ("window = \"quarter\"", "window = \"fortnight\"", "unknown variant `fortnight`"),
+        (
+            "window = \"quarter\"",
+            "window = \"fortnight\"",
+            "p.toml:23: expected `month`, `quarter`, `half`, `year` or `{ days = 365 }`, found `fortnight`",
+        ),
         (
             "[lever.measure]\nwindow = \"quarter\"\n",
             "",
@@ -96,7 +100,7 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
         (
             "window = \"quarter\"",
             "window = \"quarter\"\nbaseline = \"best\"",
-            "p.toml:24: expected `last_year`, `previous` or an amount, found `best`",
+            "p.toml:24: expected `last_year`, `previous`, `high_water` or an amount, found `best`",
         ),
         (
             "window = \"quarter\"",
@@ -126,7 +130,17 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
         (
             "levers = [\"core\"]",
             "",
-            "p.toml:28: expected levers that earn line by line, found `volume`",
+            "p.toml:28: expected levers measured per customer, found `volume`",
+        ),
+        (
+            "per = \"customer\"\nwindow = \"year\"\nlevers = [\"core\"]",
+            "per = \"participant\"\nwindow = \"year\"\non = \"base\"",
+            "p.toml:28: expected `on = \"payout\"` for `volume`, which earns on a measure",
+        ),
+        (
+            "per = \"customer\"\nwindow = \"year\"\nlevers = [\"core\"]",
+            "per = \"program\"\nwindow = \"year\"\nuntil = \"2021-03-14\"",
+            "p.toml:18: expected `at = \"start\"` or `\"end\"` in `[lever.measure]`: rules change on 2021-03-15",
         ),
         (
             "[payment]",
@@ -140,5 +154,94 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
         assert!(GOOD.contains(find), "`{find}` is in the file");
         let error = Program::parse("p.toml", &GOOD.replacen(find, replace, 1)).expect_err(expected);
         assert!(error.0.contains(expected), "`{replace}`: expected `{expected}`, found `{error}`");
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let window = "window = \"quarter\"";
+    let tiers =
+        "shape = \"whole\"\ntier = [{ up_to = \"1000\", rate = \"0.01\" }, { rate = \"0.02\" }]";
+    let cases: &[(&str, &str, &str)] = &[
+        (
+            "shape = \"whole\"",
+            "shape = \"rolling\"",
+            "p.toml:25: expected `window = \"month\"`: tables",
+        ),
+        (
+            "shape = \"whole\"",
+            "shape = \"whole\"\nunit_scale = { divide_by = \"10\" }",
+            "p.toml:25: expected `window = \"month\"`: tables",
+        ),
+        (
+            "{ rate = \"0.02\" }",
+            "{ rate = \"0.02\", per = \"10\" }",
+            "p.toml:25: expected `per` beside `price` only",
+        ),
+        (
+            "shape = \"whole\"",
+            "shape = \"whole\"\nunit_scale = { divide_by = \"0\" }",
+            "p.toml:26: expected a number above 0 to divide by",
+        ),
+        ("rate = \"0.02\" }", "amount = \"5\" }", "p.toml:25: expected in each tier a `rate`"),
+        (
+            window,
+            "window = { weeks = 3 }",
+            "p.toml:23: expected `month`, `quarter`, `half`, `year` or",
+        ),
+        (
+            window,
+            "window = { days = 0 }",
+            "p.toml:23: expected `month`, `quarter`, `half`, `year` or",
+        ),
+        (
+            &format!("{window}\n[[lever.tiers]]\nshape = \"whole\""),
+            "window = { days = 90 }\n[[lever.tiers]]\nshape = \"marginal\"",
+            "p.toml:18: expected tables of shape `whole` beside `window = { days = … }`",
+        ),
+        (
+            window,
+            "window = { days = 90 }\nbaseline = \"previous\"",
+            "p.toml:18: expected no `baseline` beside trailing days",
+        ),
+        (
+            window,
+            "window = \"quarter\"\nzero = \"flat\"\nbaseline = \"previous\"",
+            "p.toml:18: expected no `baseline` beside trailing days or `zero = \"flat\"`",
+        ),
+        (
+            window,
+            "window = \"quarter\"\nzero = \"flat\"\nper = \"customer\"",
+            "p.toml:18: expected `zero = \"flat\"` per participant or company",
+        ),
+        (
+            window,
+            "window = \"quarter\"\npayees = { \"1\" = \"2\" }",
+            "p.toml:18: expected `payees` beside `per = \"company\"` only",
+        ),
+    ];
+    for (find, replace, expected) in cases {
+        assert!(GOOD.contains(find), "`{find}` is in the file");
+        let error = Program::parse("p.toml", &GOOD.replacen(find, replace, 1)).expect_err(expected);
+        assert!(error.0.contains(expected), "`{replace}`: expected `{expected}`, found `{error}`");
+    }
+    let good = [
+        ("window = { days = 365 }", tiers),
+        ("window = \"year\"\nper = \"company\"\npayees = { \"1\" = \"2\" }", tiers),
+        ("window = \"quarter\"\nzero = \"flat\"", tiers),
+        (
+            "window = \"month\"\nbaseline = \"high_water\"\nof = \"quantity\"",
+            "shape = \"total\"\ntier = [{ price = \"1\", per = \"10\" }]",
+        ),
+        (
+            "window = \"month\"",
+            "shape = \"interpolated\"\ntier = [{ up_to = \"10\", amount = \"3\" }]",
+        ),
+    ];
+    for (measure, table) in good {
+        let text = GOOD.replacen(window, measure, 1).replacen(tiers, table, 1);
+        assert!(text.contains(measure) && text.contains(table));
+        let program = Program::parse("p.toml", &text);
+        assert!(program.is_ok(), "{measure}: {program:?}");
     }
 }

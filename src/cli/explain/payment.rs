@@ -163,7 +163,7 @@ const CONVERTED: &str = "
             transaction_currency, program_amount, program_currency
         FROM settlement_changes WHERE earning_type = 'coop'
     )
-    SELECT coalesce(transaction_id, aggregate_key), transaction_on::VARCHAR,
+    SELECT coalesce(parts.transaction_id, aggregate_key), transaction_on::VARCHAR,
         coalesce('reverses ' || original_transaction_id, 'co-op'), customer_id,
         any_value(base)::VARCHAR, transaction_currency, any_value(earning_amount)::VARCHAR,
         transaction_currency, sum(program_amount)::DECIMAL(18, 3)::VARCHAR, parts.program_currency
@@ -175,8 +175,8 @@ const CONVERTED: &str = "
         AND greatest(determinations.cycle, coalesce(entered, strftime(
             (period || '-01')::DATE + to_months(datediff('month', half_until - INTERVAL 1 DAY,
                 (determinations.cycle || '-01')::DATE)::INTEGER), '%Y-%m'))) BETWEEN ? AND ?
-    GROUP BY transaction_id, aggregate_key, transaction_on, original_transaction_id, customer_id,
-        transaction_currency, parts.program_currency, entered
+    GROUP BY parts.transaction_id, aggregate_key, transaction_on, original_transaction_id,
+        customer_id, transaction_currency, parts.program_currency, entered
     HAVING sum(program_amount) <> 0
     ORDER BY abs(sum(program_amount)) DESC, 1, original_transaction_id";
 

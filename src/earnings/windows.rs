@@ -1,0 +1,409 @@
+//! What the windows of measures earn, month by month; and of a company's, what each location does.
+
+use super::context::Context;
+use super::evaluate::role_key;
+use super::measures::{
+    Added, AddedByWindow, Measures, Part, Revenue, Subject, WindowKey, series_key, window_key,
+};
+use crate::error::Result;
+use earnest_core::calendar::Period;
+use earnest_core::decimal::sum;
+use earnest_core::earning::Terms;
+use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
+use earnest_core::program::Program;
+use earnest_core::program::measured::{Baseline, Measured, Per};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+
+/// The earning of a subject's window in a period, or why there is none.
+pub struct Solved {
+    pub subject: Subject,
+    pub window: Period,
+    /// `None`: what it is compared with lacks an exchange rate, so the window's lines are held.
+    pub earned: Option<Earned>,
+    pub role: i32,
+    /// Key, or negative; as the source.
+    pub partner: i32,
+    pub source: i32,
+    /// Sum of the parts' measures, which shares are taken of.
+    pub parts: i128,
+    /// `None`: no line of the period is the subject's.
+    pub last: Option<Part>,
+}
+
+pub struct Earned {
+    /// Of the whole measure.
+    pub step: Step,
+    /// The subject's own part of what the window earned up to the month before, and up to it, at money
+    /// scale; all of it but for companies.
+    pub before: i128,
+    pub after: i128,
+    /// What the subject added in the month, at amount scale.
+    pub measured: i128,
+    pub baseline: Option<i128>,
+    /// What was measured over the days before, if that picks the tier.
+    pub trailing: Option<i128>,
+    pub terms: Terms,
+    /// Key of the term.
+    pub term: i32,
+}
+
+impl Earned {
+    /// What the month earns, at money scale.
+    pub fn amount(&self) -> i128 {
+        self.after - self.before
+    }
+}
+
+/// What a subject's lines add to a window, in order of months.
+struct Window {
+    key: WindowKey,
+    months: Vec<(Period, Added)>,
+}
+
+/// Earns every window, month by month.
+///
+/// # Errors
+/// On overflow.
+pub fn solve(
+    context: &Context,
+    mut added: BTreeMap<Period, AddedByWindow>,
+    revenue: &Revenue,
+) -> Result<Measures> {
+    add_roster(context, &mut added);
+    let mut windows: HashMap<WindowKey, Window, foldhash::fast::RandomState> = HashMap::default();
+    for (period, added) in added {
+        for (key, added) in added {
+            let window = windows.entry(key).or_insert_with(|| Window { key, months: Vec::new() });
+            window.months.push((period, added));
+        }
+    }
+    let mut whole: HashMap<(u128, Period), Vec<Window>, foldhash::fast::RandomState> =
+        HashMap::default();
+    for window in windows.into_values() {
+        let Some((_, added)) = window.months.first() else { continue };
+        let of = (series(&added.subject), added.window);
+        whole.entry(of).or_default().push(window);
+    }
+    let solved: Vec<Vec<(Period, WindowKey, Solved)>> = whole
+        .into_par_iter()
+        .map(|(_, windows)| solve_whole(context, windows, revenue))
+        .collect::<Result<_>>()?;
+    let mut measures = Measures::default();
+    for (period, key, solved) in solved.into_iter().flatten() {
+        measures.by_period.entry(period).or_default().insert(key, solved);
+    }
+    Ok(measures)
+}
+
+fn series(subject: &Subject) -> u128 {
+    let Subject { program, lever, participant, company, customer } = subject;
+    series_key(*program, *lever, *participant, company.as_deref(), customer.as_deref())
+}
+
+/// Adds nothing for those who are eligible in a month, where that earns the flat of the first tier.
+fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
+    for (number, program) in context.programs.iter().enumerate() {
+        for (position, lever) in program.levers.iter().enumerate() {
+            let Some(measured) = &lever.measured else { continue };
+            if !measured.flat_on_zero {
+                continue;
+            }
+            for period in context.decisions.periods() {
+                if !in_force(program, measured, period) {
+                    continue;
+                }
+                for participant in context.decisions.participants(number) {
+                    let verdict = context.decisions.verdict(number, participant, period);
+                    if !verdict.is_some_and(|verdict| verdict.eligible) {
+                        continue;
+                    }
+                    let company = context.decisions.company(number, participant, period);
+                    let company = company.filter(|_| measured.per == Per::Company);
+                    let subject = Subject {
+                        program: number,
+                        lever: position,
+                        participant: context.names.participants.key(participant).unwrap_or(-1),
+                        company: company.map(str::to_owned),
+                        customer: None,
+                    };
+                    let window = measured.window.first(period, program.fiscal_year_start);
+                    let key = window_key(&subject, window);
+                    let nothing = || nothing(program, subject, window);
+                    added.entry(period).or_default().entry(key).or_insert_with(nothing);
+                }
+            }
+        }
+    }
+}
+
+/// True if a table and a term are in force on the day that rules a month.
+fn in_force(program: &Program, measured: &Measured, period: Period) -> bool {
+    let window = measured.window.first(period, program.fiscal_year_start);
+    let day = measured.rules_day(window, period);
+    let table = measured.tables.iter().any(|table| table.days.contain(day));
+    table && program.term_on(day).is_some()
+}
+
+fn nothing(program: &Program, subject: Subject, window: Period) -> Added {
+    let role = program.pays.first().map_or(0, |role| role_key(*role));
+    Added { subject, window, exact: 0, parts: 0, role, partner: -1, source: -1, last: None }
+}
+
+/// Earns a measure's window for all its subjects: one, or a company's locations.
+fn solve_whole(
+    context: &Context,
+    mut windows: Vec<Window>,
+    revenue: &Revenue,
+) -> Result<Vec<(Period, WindowKey, Solved)>> {
+    windows.sort_by_key(|window| window.months.first().map(|(_, added)| added.subject.participant));
+    let Some((_, any)) = windows.first().and_then(|window| window.months.first()) else {
+        return Ok(Vec::new());
+    };
+    let (subject, window) = (any.subject.clone(), any.window);
+    let program = &context.programs[subject.program];
+    let Some(measured) = &program.levers[subject.lever].measured else { return Ok(Vec::new()) };
+    let payee = payee(context, measured, &subject);
+    if let Some(payee) = payee
+        && !windows.iter().any(|window| window.is_of(payee))
+    {
+        let subject = Subject { participant: payee, ..subject.clone() };
+        windows.push(Window { key: window_key(&subject, window), months: Vec::new() });
+    }
+    let mut months: BTreeMap<Period, i128> = BTreeMap::new();
+    for (period, added) in windows.iter().flat_map(|window| &window.months) {
+        let exact = months.entry(*period).or_default();
+        *exact = sum([*exact, added.exact])?;
+    }
+    let months: Vec<(Period, i128)> = months.into_iter().collect();
+    let whole = Whole { context, subject, window, measured, payee };
+    let compared = whole.compared(revenue)?;
+    let steps = match (compared, measured.table(window)) {
+        (Some((baseline, trailing)), Some(table)) => {
+            let minor_units = whole.minor_units();
+            steps(&WindowTerms { measured, table, baseline, trailing, minor_units }, &months)?
+        }
+        _ => return Ok(whole.held(windows)),
+    };
+    whole.solved(windows, steps, compared.unwrap_or_default())
+}
+
+impl Window {
+    fn is_of(&self, participant: i32) -> bool {
+        self.months.iter().any(|(_, added)| added.subject.participant == participant)
+    }
+}
+
+/// To whom all of a company's earnings are declared to be paid.
+fn payee(context: &Context, measured: &Measured, subject: &Subject) -> Option<i32> {
+    let payee = measured.payees.get(subject.company.as_ref()?)?;
+    context.names.participants.key(payee)
+}
+
+/// A measure's window.
+struct Whole<'a> {
+    context: &'a Context<'a>,
+    /// One of those whose it is.
+    subject: Subject,
+    window: Period,
+    measured: &'a Measured,
+    payee: Option<i32>,
+}
+
+impl Whole<'_> {
+    fn minor_units(&self) -> u32 {
+        self.context.facts[self.subject.program].minor_units
+    }
+
+    /// Baseline (0 without one) and measure of the days before, at amount scale; `None` if they aren't
+    /// known.
+    fn compared(&self, revenue: &Revenue) -> Result<Option<(i128, Option<i128>)>> {
+        let nothing = BTreeMap::new();
+        let sold = revenue.get(&series(&self.subject)).unwrap_or(&nothing);
+        let rounded = |exact| rounded(self.measured.of, exact, self.minor_units());
+        if let Some(days) = self.measured.trailing_days {
+            let end = self.window.end().to_epoch_days();
+            let mut exact = 0;
+            for (_, amount) in sold.range(end - days.cast_signed()..end) {
+                let Some(amount) = amount else { return Ok(None) };
+                exact = sum([exact, *amount])?;
+            }
+            return Ok(Some((0, Some(rounded(exact)?))));
+        }
+        let first = |window: Period| window.first_day().to_epoch_days();
+        let baseline = match self.measured.baseline {
+            None => 0,
+            Some(Baseline::Fixed(amount)) => amount,
+            Some(Baseline::HighWater) => {
+                let mut mark = 0;
+                for (_, amount) in sold.range(..first(self.window)) {
+                    let Some(amount) = amount else { return Ok(None) };
+                    mark = rounded(*amount)?.max(mark);
+                }
+                mark
+            }
+            Some(one @ (Baseline::LastYear | Baseline::Previous)) => {
+                let compared = one.first(self.measured.window, self.window);
+                match compared.map_or(Some(&Some(0)), |window| sold.get(&first(window))) {
+                    None => 0,
+                    Some(None) => return Ok(None),
+                    Some(Some(exact)) => rounded(*exact)?,
+                }
+            }
+        };
+        Ok(Some((baseline, None)))
+    }
+
+    /// What is known of windows that don't earn for want of an exchange rate.
+    fn held(&self, windows: Vec<Window>) -> Vec<(Period, WindowKey, Solved)> {
+        let solved = |added: Added| {
+            let Added { subject, window, role, partner, source, parts, last, .. } = added;
+            Solved { subject, window, earned: None, role, partner, source, parts, last }
+        };
+        let months = windows.into_iter().flat_map(|window| {
+            window.months.into_iter().map(move |(period, added)| (period, window.key, added))
+        });
+        let with_lines = months.filter(|(_, _, added)| added.last.is_some());
+        with_lines.map(|(period, key, added)| (period, key, solved(added))).collect()
+    }
+
+    /// Each subject's part of each step. Months in which a subject adds and earns nothing are left out.
+    fn solved(
+        &self,
+        windows: Vec<Window>,
+        steps: Vec<Step>,
+        compared: (i128, Option<i128>),
+    ) -> Result<Vec<(Period, WindowKey, Solved)>> {
+        let mut parts: Vec<Location> = windows.into_iter().map(Location::new).collect();
+        let mut solved = Vec::new();
+        for step in steps {
+            for part in &mut parts {
+                part.add(step.period, self)?;
+            }
+            let afters = self.afters(&parts, &step)?;
+            for (part, after) in parts.iter_mut().zip(afters) {
+                let before = std::mem::replace(&mut part.earned, after);
+                let added = part.now.take();
+                let lines = added.as_ref().is_some_and(|added| added.last.is_some());
+                if !lines && before == after {
+                    continue;
+                }
+                let measured = part.cumulated - part.cumulated_before;
+                let step = Step { ..step.clone() };
+                let own = (before, after, measured);
+                let earned = self.earned(step, own, compared);
+                let key = part.key;
+                solved.push((earned.step.period, key, part.solved(added, self, earned)));
+            }
+        }
+        Ok(solved)
+    }
+
+    /// What each location has earned up to a step.
+    fn afters(&self, parts: &[Location], step: &Step) -> Result<Vec<i128>> {
+        if self.subject.company.is_none() {
+            return Ok(vec![step.after]);
+        }
+        let weight = |part: &Location| match self.payee {
+            Some(payee) => i128::from(part.subject(self).participant == payee),
+            None => part.cumulated,
+        };
+        let weights: Vec<i128> = parts.iter().map(weight).collect();
+        Ok(by_location(step.after, &weights, self.minor_units())?)
+    }
+
+    fn earned(
+        &self,
+        step: Step,
+        (before, after, measured): (i128, i128, i128),
+        (baseline, trailing): (i128, Option<i128>),
+    ) -> Earned {
+        let program = &self.context.programs[self.subject.program];
+        let day = self.measured.rules_day(self.window, step.period);
+        let pays_as = program.levers[self.subject.lever].pays_as;
+        let term = program.term_on(day).or_else(|| program.term_on(step.period.last_day()));
+        let term = term.or_else(|| program.term_on(step.period.first_day()));
+        let minor_units = self.minor_units();
+        Earned {
+            terms: Terms {
+                rate: step.rate(),
+                shares: program.shares_on(pays_as, day),
+                exchange_rate: self.context.one(),
+                minor_units,
+                program_minor_units: minor_units,
+            },
+            baseline: self.measured.baseline.map(|_| baseline),
+            trailing,
+            term: term
+                .and_then(|term| self.context.names.terms.key(&term.term))
+                .unwrap_or_default(),
+            step,
+            before,
+            after,
+            measured,
+        }
+    }
+}
+
+/// A subject's part of a measure, month by month.
+struct Location {
+    key: WindowKey,
+    months: std::iter::Peekable<std::vec::IntoIter<(Period, Added)>>,
+    /// What it adds in the month at hand.
+    now: Option<Added>,
+    /// Sums of what it added, at exact scale, and as they count, at amount scale.
+    exact: i128,
+    cumulated_before: i128,
+    cumulated: i128,
+    /// Money scale.
+    earned: i128,
+    /// Whose it is: subject, role, partner, source; `None`: the declared payee's, who adds nothing.
+    whose: Option<(Subject, i32, i32, i32)>,
+}
+
+impl Location {
+    fn new(window: Window) -> Location {
+        let first = window.months.first();
+        let whose = first
+            .map(|(_, added)| (added.subject.clone(), added.role, added.partner, added.source));
+        Location {
+            key: window.key,
+            months: window.months.into_iter().peekable(),
+            now: None,
+            exact: 0,
+            cumulated_before: 0,
+            cumulated: 0,
+            earned: 0,
+            whose,
+        }
+    }
+
+    fn add(&mut self, period: Period, whole: &Whole) -> Result<()> {
+        self.now = self.months.next_if(|(month, _)| *month == period).map(|(_, added)| added);
+        self.exact = sum([self.exact, self.now.as_ref().map_or(0, |added| added.exact)])?;
+        self.cumulated_before = self.cumulated;
+        self.cumulated = rounded(whole.measured.of, self.exact, whole.minor_units())?;
+        Ok(())
+    }
+
+    fn subject(&self, whole: &Whole) -> Subject {
+        match &self.whose {
+            Some((subject, ..)) => subject.clone(),
+            None => Subject { participant: whole.payee.unwrap_or(-1), ..whole.subject.clone() },
+        }
+    }
+
+    fn solved(&self, added: Option<Added>, whole: &Whole, earned: Earned) -> Solved {
+        let program = &whole.context.programs[whole.subject.program];
+        let subject = self.subject(whole);
+        let added = added.unwrap_or_else(|| {
+            let nothing = nothing(program, subject, whole.window);
+            match self.whose {
+                Some((_, role, partner, source)) => Added { role, partner, source, ..nothing },
+                None => nothing,
+            }
+        });
+        let Added { subject, window, role, partner, source, parts, last, .. } = added;
+        Solved { subject, window, earned: Some(earned), role, partner, source, parts, last }
+    }
+}

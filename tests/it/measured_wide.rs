@@ -1,0 +1,401 @@
+//! Measures of companies, with days before, high water, flats without a line and all shapes of tables, on
+//! random terms and random lines with linked refunds: what is published equals a second evaluator in
+//! plain integers, written from the rules and sharing no code with the engine; and the run's own check
+//! against DuckDB passes. Seeds are printed.
+
+use crate::measured::{EURO, Line, Random, date, divided, lines, money, write_job};
+use crate::support::{must_run, options, rows};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+const SEED: u64 = 20_261_301;
+const LEVERS: usize = 32;
+/// What sizes are counted in: trillionths of a dollar or unit.
+const ONE: i128 = 1_000_000_000_000;
+const SHAPES: [&str; 5] = ["marginal", "whole", "interpolated", "rolling", "total"];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Per {
+    Participant,
+    Customer,
+    Company,
+}
+
+struct Lever {
+    units: bool,
+    per: Per,
+    payee: bool,
+    months: i32,
+    trailing: Option<i64>,
+    zero: bool,
+    high_water: bool,
+    shape: &'static str,
+    upper: bool,
+    /// Divide by, and how it is rounded to whole units.
+    scale: Option<(i128, &'static str)>,
+    /// Upper edge in whole dollars or units; ten-thousandths or cents; cents; units in a package.
+    tiers: Vec<(Option<i128>, i128, i128, Option<i128>)>,
+}
+
+fn lever(random: &mut Random) -> Lever {
+    let units = random.yes(4);
+    let months = random.of(&[1, 1, 3, 6, 12]);
+    let per = random.of(&[Per::Participant, Per::Customer, Per::Company, Per::Company]);
+    let trailing = (months == 1 && random.yes(4)).then(|| i64::from(random.0.i32(20..400)));
+    let shape = match (months, trailing) {
+        (_, Some(_)) => "whole",
+        (1, None) => random.of(&SHAPES),
+        _ => random.of(&SHAPES[..2]),
+    };
+    let zero = per != Per::Customer && random.yes(5);
+    let mut edges: Vec<i128> = (0..1 + random.below(3))
+        .map(|_| 1 + random.below(if units { 90 } else { 9_000 }))
+        .collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let open = (shape != "interpolated").then_some(None);
+    let tiers = edges.into_iter().map(Some).chain(open);
+    let tiers = tiers.map(|edge| {
+        let package = months == 1 && units && shape != "interpolated" && random.yes(3);
+        let flat = if random.yes(4) { random.below(9_000) } else { 0 };
+        (edge, random.below(900), flat, package.then(|| 1 + random.below(9)))
+    });
+    let tiers = tiers.collect();
+    Lever {
+        units,
+        per,
+        payee: per == Per::Company && random.yes(3),
+        months,
+        trailing,
+        zero,
+        high_water: trailing.is_none() && !zero && random.yes(4),
+        shape,
+        upper: random.yes(4),
+        tiers,
+        scale: (months == 1 && random.yes(2)).then(|| {
+            let rounding = random.of(&["half_up", "half_even", "down", "ceiling", ""]);
+            (1 + random.below(9), rounding)
+        }),
+    }
+}
+
+fn text_of(lever: &Lever, number: usize) -> String {
+    let mut text = format!(
+        "[[lever]]\nlever = \"lever-{number:02}\"\nname = \"L\"\ndraws = \"billing\"\nproduct_groups = [\"*\"]\n\
+         [lever.measure]\nof = \"{}\"\nper = \"{}\"\n",
+        if lever.units { "quantity" } else { "amount" },
+        match lever.per {
+            Per::Participant => "participant",
+            Per::Customer => "customer",
+            Per::Company => "company",
+        }
+    );
+    let mut add = |line: String| writeln!(text, "{line}").expect("memory");
+    add(match (lever.trailing, lever.months) {
+        (Some(days), _) => format!("window = {{ days = {days} }}"),
+        (None, 1) => "window = \"month\"".to_owned(),
+        (None, 3) => "window = \"quarter\"".to_owned(),
+        (None, 6) => "window = \"half\"".to_owned(),
+        (None, _) => "window = \"year\"".to_owned(),
+    });
+    if lever.zero {
+        add("zero = \"flat\"".to_owned());
+    }
+    if lever.high_water {
+        add("baseline = \"high_water\"".to_owned());
+    }
+    if lever.payee {
+        add("payees = { G1 = \"0100002\" }".to_owned());
+    }
+    add(format!("[[lever.tiers]]\nshape = \"{}\"", lever.shape));
+    add(format!("edge = \"{}\"", if lever.upper { "upper" } else { "lower" }));
+    if let Some((by, rounding)) = lever.scale {
+        let rounding = match rounding {
+            "" => String::new(),
+            rounding => format!(", rounding = \"{rounding}\""),
+        };
+        add(format!("unit_scale = {{ divide_by = \"{by}\"{rounding} }}"));
+    }
+    let tier = |&(edge, pays, flat, per): &(Option<i128>, i128, i128, Option<i128>)| {
+        let edge = edge.map_or(String::new(), |edge| format!("up_to = \"{edge}\", "));
+        let per = per.map_or(String::new(), |per| format!(", per = \"{per}\""));
+        let pays = if lever.units {
+            if lever.shape == "interpolated" {
+                format!("amount = \"{}\"", money(pays))
+            } else {
+                format!("price = \"{}\"", money(pays))
+            }
+        } else {
+            format!("rate = \"0.{pays:04}\"")
+        };
+        format!("{{ {edge}{pays}{per}, flat = \"{}\" }}", money(flat))
+    };
+    add(format!("tier = [{}]", lever.tiers.iter().map(tier).collect::<Vec<_>>().join(", ")));
+    text
+}
+
+impl Lever {
+    fn window(&self, month: i32) -> i32 {
+        month - (month.rem_euclid(12) + 6) % 12 % self.months
+    }
+
+    fn scaled(&self, size: i128) -> i128 {
+        let Some((by, rounding)) = self.scale else { return size };
+        let by = by * ONE;
+        match rounding {
+            "half_up" => divided(size, by) * ONE,
+            "down" => size / by * ONE,
+            "ceiling" => (size + by - 1) / by * ONE,
+            "half_even" if size % by * 2 == by => (size / by + size / by % 2) * ONE,
+            "half_even" => divided(size, by) * ONE,
+            _ => divided(size * ONE, by),
+        }
+    }
+
+    /// Cents that a size earns; both sizes in trillionths, neither negative.
+    fn earned(&self, size: i128, picks: i128) -> i128 {
+        let (size, picks) = (self.scaled(size), self.scaled(picks));
+        // Cents are numerator ÷ denominator; the pro rata part has a length beside it.
+        let one = if self.units { ONE } else { ONE * 100 };
+        let (mut total, mut part_of, mut length) = (0, 0, 1);
+        let mut lower = 0;
+        for &(edge, pays, flat, per) in &self.tiers {
+            let upper = edge.map(|edge| edge * ONE);
+            let above = |size: i128| if self.upper { lower <= size } else { lower < size };
+            let below = |size: i128| match upper {
+                None => true,
+                Some(upper) if self.upper => size < upper,
+                Some(upper) => size <= upper,
+            };
+            let counted = |slice: i128| match per {
+                Some(per) => (slice + per * ONE - 1) / (per * ONE) * ONE,
+                None => slice,
+            };
+            let nothing = size == 0;
+            let due = match self.shape {
+                "whole" => (above(picks) || lower == 0) && below(picks) && (!nothing || self.zero),
+                "interpolated" => lower < size,
+                _ if nothing => self.zero && lower == 0,
+                _ => above(size),
+            };
+            if due {
+                total += flat * one;
+                let to = upper.unwrap_or(size).min(size);
+                match self.shape {
+                    "marginal" => total += counted(to - lower) * pays,
+                    "rolling" => total += counted(to) * pays,
+                    "interpolated" => {
+                        let whole = if self.units { pays * one } else { size * pays };
+                        let upper = upper.expect("an edge");
+                        if size >= upper {
+                            total += whole;
+                        } else {
+                            (part_of, length) = (whole * (to - lower), upper - lower);
+                        }
+                    }
+                    _ => total += counted(size) * pays,
+                }
+            }
+            lower = upper.unwrap_or(lower);
+        }
+        divided(total * length + part_of, one * length)
+    }
+}
+
+/// What is sold to whom: trillionths of a dollar or unit, by the month or day that counts.
+struct Sold {
+    participant: usize,
+    customer: usize,
+    booked: i32,
+    on: i64,
+    counts: i32,
+    adds: i128,
+}
+
+fn day(month: i32, day: i128) -> i64 {
+    let day = chrono::NaiveDate::parse_from_str(&date((month, day)), "%Y-%m-%d").expect("a day");
+    day.signed_duration_since(chrono::NaiveDate::MIN).num_days()
+}
+
+fn sold(lever: &Lever, lines: &[Line]) -> Vec<Sold> {
+    let mut refunded = vec![0; lines.len()];
+    let mut order: Vec<&Line> = lines.iter().collect();
+    order.sort_by_key(|line| (line.month, line.day, line.id.clone()));
+    let one = |line: &Line| {
+        let original = line.refunds.map_or(line, |place| &lines[place]);
+        let adds = match (lever.units, line.refunds) {
+            (false, _) => line.cents * if line.euro { EURO } else { 100 } * (ONE / 10_000),
+            (true, None) => line.units * ONE,
+            (true, Some(place)) => {
+                let back = |cents| divided(original.units * ONE * cents, original.cents);
+                let before: i128 = refunded[place];
+                refunded[place] -= line.cents;
+                back(before) - back(refunded[place])
+            }
+        };
+        Sold {
+            participant: line.participant,
+            customer: line.customer,
+            booked: line.month,
+            on: day(line.month, line.day),
+            counts: original.month,
+            adds,
+        }
+    };
+    order.into_iter().map(one).collect()
+}
+
+/// By largest remainder, ties by place; all to the first if none has any.
+fn split(total: i128, weights: &[i128]) -> Vec<i128> {
+    let mut weights: Vec<i128> = weights.iter().map(|&weight| weight.max(0)).collect();
+    if weights.iter().sum::<i128>() == 0 {
+        weights[0] = 1;
+    }
+    let all: i128 = weights.iter().sum();
+    let mut parts: Vec<i128> =
+        weights.iter().map(|&weight| (total * weight).div_euclid(all)).collect();
+    let mut places: Vec<usize> = (0..weights.len()).collect();
+    places.sort_by_key(|&place| (-(total * weights[place]).rem_euclid(all), place));
+    let missing = total - parts.iter().sum::<i128>();
+    for &place in places.iter().take(usize::try_from(missing).expect("few")) {
+        parts[place] += 1;
+    }
+    parts
+}
+
+/// Cents by participant and month.
+fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
+    type Whose = (usize, Option<usize>);
+    type Parts = BTreeMap<(i32, usize), (i128, bool)>;
+    let whose = |participant: usize, customer: usize| -> Whose {
+        match lever.per {
+            Per::Participant => (participant, None),
+            Per::Customer => (participant, Some(customer)),
+            // The first two are one company.
+            Per::Company => (if participant < 2 { 0 } else { 2 }, None),
+        }
+    };
+    let rounded = |sum: i128| {
+        let cent = ONE / 100;
+        if lever.units { sum } else { divided(sum, cent) * cent }
+    };
+    let all = sold(lever, lines);
+    let mut added: BTreeMap<(Whose, i32), Parts> = BTreeMap::new();
+    let mut whole: BTreeMap<(Whose, i32), i128> = BTreeMap::new();
+    for one in &all {
+        let of = (whose(one.participant, one.customer), lever.window(one.counts));
+        *whole.entry(of).or_default() += one.adds;
+        let month = added.entry(of).or_default().entry((one.booked, one.participant));
+        let month = month.or_default();
+        *month = (month.0 + one.adds, true);
+    }
+    let first = all.iter().map(|one| one.booked).min().expect("lines");
+    let last = all.iter().map(|one| one.booked).max().expect("lines");
+    for month in (first..=last).filter(|_| lever.zero) {
+        for participant in 0..3 {
+            let of = (whose(participant, 0), lever.window(month));
+            added.entry(of).or_default().entry((month, participant)).or_default();
+        }
+    }
+    let mut earned: BTreeMap<(usize, i32), i128> = BTreeMap::new();
+    for ((of, window), months) in &added {
+        let before = whole.range((*of, i32::MIN)..(*of, *window));
+        let mark = before.map(|(_, sum)| rounded(*sum)).max().unwrap_or(0).max(0);
+        let end = day(*window + 1, 1);
+        let reached = lever.trailing.map(|days| {
+            let within = all.iter().filter(|one| {
+                whose(one.participant, one.customer) == *of && one.on < end && one.on >= end - days
+            });
+            rounded(within.map(|one| one.adds).sum()).max(0)
+        });
+        let payee = (lever.payee && of.0 == 0).then_some(1);
+        let members: BTreeSet<usize> =
+            months.keys().map(|(_, participant)| *participant).chain(payee).collect();
+        let members: Vec<usize> = members.into_iter().collect();
+        let mut sums = vec![0; members.len()];
+        let mut had = vec![0; members.len()];
+        let booked: BTreeSet<i32> = months.keys().map(|(month, _)| *month).collect();
+        for month in booked {
+            for (sum, member) in sums.iter_mut().zip(&members) {
+                *sum += months.get(&(month, *member)).map_or(0, |added| added.0);
+            }
+            let measure = rounded(sums.iter().sum());
+            let counted = if lever.high_water { (measure - mark).max(0) } else { measure };
+            let size = counted.abs();
+            let cents = lever.earned(size, reached.unwrap_or(size));
+            let total = if counted < 0 { -cents } else { cents };
+            let weights: Vec<i128> = sums
+                .iter()
+                .zip(&members)
+                .map(|(sum, member)| payee.map_or(rounded(*sum), |one| i128::from(one == *member)))
+                .collect();
+            let has = split(total, &weights);
+            for (place, member) in members.iter().enumerate() {
+                let step = has[place] - had[place];
+                if step != 0 || months.get(&(month, *member)).is_some_and(|added| added.1) {
+                    *earned.entry((*member, month)).or_default() += step;
+                }
+            }
+            had = has;
+        }
+    }
+    earned
+}
+
+#[test]
+fn random_companies_days_marks_flats_and_shapes_earn_what_a_second_evaluator_says() {
+    for seed in SEED..SEED + 3 {
+        let mut random = Random(fastrand::Rng::with_seed(seed));
+        // The third participant sells in every fourth month only.
+        let lines: Vec<Line> = lines(&mut random)
+            .into_iter()
+            .map(|line| {
+                let idle = line.participant == 2 && line.month % 4 != 0;
+                Line { participant: if idle { 0 } else { line.participant }, ..line }
+            })
+            .collect();
+        // A refund is the partner's who sold.
+        let sellers: Vec<usize> = lines.iter().map(|line| line.participant).collect();
+        let lines: Vec<Line> = lines
+            .into_iter()
+            .map(|line| {
+                let seller = line.refunds.map_or(line.participant, |place| sellers[place]);
+                Line { participant: seller, ..line }
+            })
+            .collect();
+        let levers: Vec<Lever> = (0..LEVERS).map(|_| lever(&mut random)).collect();
+        let text: String =
+            levers.iter().enumerate().map(|(number, lever)| text_of(lever, number)).collect();
+        let folder = tempfile::tempdir().expect("a folder");
+        write_job(folder.path(), &text, &lines);
+        let memberships = "global_id,location_id,location_name,country,status,from,until\n\
+             G1,0100001,P1,US,Active,2019-01-01,\nG1,0100002,P2,US,Active,2019-01-01,\n\
+             G2,0100003,P3,US,Active,2019-01-01,\n";
+        let path = folder.path().join("in/memberships_2019-01-01.csv");
+        std::fs::write(path, memberships).expect("a file");
+        let warehouse = tempfile::tempdir().expect("a folder");
+        let job = folder.path().join("job.toml");
+        let outcome = must_run(&options(&job, warehouse.path(), "2022-02-08"));
+        let found = rows(
+            &outcome.store,
+            &outcome.snapshot,
+            "SELECT lever, participant_id, period, sum(program_amount)::DECIMAL(18, 2)::VARCHAR
+            FROM earnings GROUP BY ALL",
+        );
+        let mut expected: Vec<Vec<String>> = Vec::new();
+        let mut fired = 0;
+        for (number, lever) in levers.iter().enumerate() {
+            let earned = evaluate(lever, &lines);
+            fired += usize::from(earned.values().any(|&cents| cents != 0));
+            expected.extend(earned.into_iter().map(|((participant, month), cents)| {
+                let id = format!("010000{}", participant + 1);
+                let month = date((month, 1))[..7].to_owned();
+                vec![format!("lever-{number:02}"), id, month, money(cents)]
+            }));
+        }
+        expected.sort();
+        let differ = expected.iter().zip(&found).find(|(expected, found)| expected != found);
+        assert!(found == expected, "seed {seed}: first difference {differ:?}\n{text}");
+        assert!(fired > LEVERS * 3 / 4, "seed {seed}: only {fired} levers earned anything");
+    }
+}
