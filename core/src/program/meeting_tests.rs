@@ -99,7 +99,12 @@ fn faults_name_file_line_and_remedy() {
         (
             "name = \"Seats\"",
             "name = \"Seats\"\ngrain = \"customer_product_group_period\"",
-            "in an engagement with `select = \"best\"`, found `seats`",
+            "p.toml:29: expected a lever that earns line by line beside `[[lever.payees]]`",
+        ),
+        (
+            "name = \"Core\"",
+            "name = \"Core\"\nengagement = \"csp\"\ngrain = \"customer_product_group_period\"",
+            "in an engagement with `select = \"best\"`, found `core`",
         ),
         (
             "\"A\", \"IT\"",
