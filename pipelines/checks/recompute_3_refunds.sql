@@ -170,7 +170,7 @@ SELECT *
 FROM original_outcomes
 WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT measured;
 
-CREATE OR REPLACE TEMP VIEW reversals AS
+CREATE OR REPLACE TEMP TABLE reversals AS
 SELECT program, lever, term, role, participant_id, cap, customer_id, originals.period AS original_period,
     pieces.transaction_on, pieces.base, exchange_rate, share_part, share_whole, pieces.period, pieces.transaction_currency, pays_as, share,
     fee_share,

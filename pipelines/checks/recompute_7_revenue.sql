@@ -1,6 +1,24 @@
 -- Who reached trailing revenue, when and with how much: `recomputed_revenue`. Revenue has 21 decimals
 -- until it is rounded.
 
+-- The products that each wording counts, day by day; the group of every product where it names none.
+CREATE OR REPLACE TEMP TABLE trailing_products AS
+SELECT DISTINCT program, name, from_on, by_company, product_id, sku_id, data_role, transaction_on
+FROM (
+    SELECT *, unnest(CASE len(product_groups) WHEN 0 THEN ['*'] ELSE product_groups END) AS product_group
+    FROM program_trailing
+)
+JOIN product_day_groups USING (product_group, data_role);
+
+-- The companies that a location belongs to on a day.
+CREATE OR REPLACE TEMP TABLE day_companies AS
+SELECT DISTINCT participant_id, transaction_on, global_id
+FROM mappings
+JOIN memberships_in_force AS members
+    ON members.location_id = participant_id
+    AND coalesce(members.from_on <= transaction_on, true)
+    AND coalesce(transaction_on < members.until_on, true);
+
 -- Whose line it is, once per line whatever its roles: the location's, or its companies' of that day.
 CREATE OR REPLACE TEMP TABLE trailing_sold AS
 WITH lines AS (
@@ -8,8 +26,11 @@ WITH lines AS (
         line.transaction_id, line.transaction_on, participant_id,
         (base * 1000000000000)::HUGEINT * (exchange_rate::DECIMAL(38, 9) * 1000000000)::HUGEINT
             AS exact
-    FROM (FROM concerned_in('transactions_in_force') WHERE EXISTS (FROM program_trailing)) AS line
-    JOIN program_trailing AS asked ON asked.data_role = line.data_role
+    FROM concerned_in('transactions_in_force') AS line
+    JOIN trailing_products AS asked
+        ON asked.product_id IS NOT DISTINCT FROM line.product_id
+        AND asked.sku_id IS NOT DISTINCT FROM line.sku_id
+        AND asked.data_role = line.data_role AND asked.transaction_on = line.transaction_on
     JOIN program_role ON program_role.program = asked.program AND program_role.role = line.role
     JOIN mappings
         ON mappings.program = asked.program AND mappings.partner_id = line.partner_id
@@ -17,24 +38,16 @@ WITH lines AS (
     JOIN exchange
         ON exchange.program = asked.program AND exchange.period = line.period
         AND exchange.transaction_currency = line.transaction_currency
-    LEFT JOIN product_day_groups
-        ON list_contains(asked.product_groups, product_day_groups.product_group)
-        AND product_day_groups.product_id = line.product_id
-        AND product_day_groups.sku_id IS NOT DISTINCT FROM line.sku_id
-        AND product_day_groups.data_role = line.data_role
-        AND product_day_groups.transaction_on = line.transaction_on
     WHERE participant_id IS NOT NULL AND exchange_rate IS NOT NULL
-        AND (len(asked.product_groups) = 0 OR product_day_groups.product_group IS NOT NULL)
 ),
 subjects AS (
-    SELECT DISTINCT lines.program, lines.name, lines.from_on, lines.source, lines.transaction_id,
-        lines.transaction_on, exact,
-        CASE WHEN global_id IS NULL THEN participant_id ELSE 'company ' || global_id END AS subject
+    SELECT DISTINCT program, name, from_on, source, transaction_id, lines.transaction_on, exact,
+        CASE WHEN global_id IS NULL THEN lines.participant_id ELSE 'company ' || global_id END
+            AS subject
     FROM lines
-    LEFT JOIN memberships_in_force AS members
-        ON by_company AND members.location_id = participant_id
-        AND coalesce(members.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < members.until_on, true)
+    LEFT JOIN day_companies
+        ON day_companies.participant_id = CASE WHEN by_company THEN lines.participant_id END
+        AND day_companies.transaction_on = lines.transaction_on
 )
 SELECT program, name, from_on, subject, transaction_on, sum(exact) AS exact
 FROM subjects

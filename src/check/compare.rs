@@ -1,7 +1,7 @@
 //! DuckDB's own recomputation, from staged rows and program data, compared with the published tables.
 //! Its SQL is independent of the code that calculates, down to the linking of refunds.
 
-use super::{Check, How, faults};
+use super::{Check, How, faults, trailing};
 use crate::error::Result;
 use duckdb::Connection;
 use earnest_core::program::{Lever, Program};
@@ -15,48 +15,84 @@ pub const RECOMPUTE: Check = Check {
     how: How::Recompute,
 };
 
-/// A step, and whether programs ask for it; `None`: always.
-type Step = (&'static str, Option<fn(&Lever) -> bool>);
+/// Statements of the recomputation; if programs don't ask for them, others in their place, because
+/// planning them costs as much over no rows as over a thousand.
+struct Step {
+    sql: &'static str,
+    asked: fn(&[Program]) -> bool,
+    otherwise: &'static str,
+}
 
-const STEPS: [Step; 10] = [
-    (include_str!("../../pipelines/checks/recompute_1_dimensions.sql"), None),
-    (include_str!("../../pipelines/checks/recompute_2_outcomes.sql"), None),
-    (include_str!("../../pipelines/checks/recompute_2_added.sql"), Some(adds_customers)),
-    (
-        include_str!("../../pipelines/checks/recompute_2_followed.sql"),
-        Some(|lever| lever.after.is_some()),
-    ),
-    (include_str!("../../pipelines/checks/recompute_2_selected.sql"), Some(|lever| lever.competes)),
-    (include_str!("../../pipelines/checks/recompute_3_refunds.sql"), None),
-    (include_str!("../../pipelines/checks/recompute_4_measures.sql"), None),
-    (include_str!("../../pipelines/checks/recompute_5_caps.sql"), None),
-    (include_str!("../../pipelines/checks/recompute_6_totals.sql"), None),
-    (include_str!("../../pipelines/checks/recompute_7_revenue.sql"), None),
+/// The text of a file of `pipelines/checks`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!("../../pipelines/checks/", $name, ".sql"))
+    };
+}
+
+const fn always(sql: &'static str) -> Step {
+    Step { sql, asked: |_| true, otherwise: "" }
+}
+
+const STEPS: [Step; 12] = [
+    always(sql!("recompute_1_dimensions")),
+    always(sql!("recompute_2_outcomes")),
+    Step { sql: sql!("recompute_2_added"), asked: adds_customers, otherwise: "" },
+    Step {
+        sql: sql!("recompute_2_followed"),
+        asked: |programs| any(programs, |lever| lever.after.is_some()),
+        otherwise: "",
+    },
+    Step {
+        sql: sql!("recompute_2_selected"),
+        asked: |programs| any(programs, |lever| lever.competes),
+        otherwise: "",
+    },
+    always(sql!("recompute_3_refunds")),
+    always(sql!("recompute_4_windows")),
+    Step {
+        sql: concat!(sql!("recompute_4_measures"), sql!("recompute_4_tiers")),
+        asked: |programs| any(programs, |lever| lever.measured.is_some()),
+        otherwise: sql!("without_measures"),
+    },
+    always(sql!("recompute_5_tallies")),
+    Step {
+        sql: sql!("recompute_5_caps"),
+        asked: |programs| programs.iter().any(|program| !program.caps.is_empty()),
+        otherwise: sql!("without_caps"),
+    },
+    always(sql!("recompute_6_totals")),
+    Step {
+        sql: sql!("recompute_7_revenue"),
+        asked: |programs| programs.iter().any(|program| !trailing::rows(program).is_empty()),
+        otherwise: sql!("without_revenue"),
+    },
 ];
 
-fn adds_customers(lever: &Lever) -> bool {
-    lever.customer_add.is_some()
+fn any(programs: &[Program], asks: fn(&Lever) -> bool) -> bool {
+    programs.iter().flat_map(|program| &program.levers).any(asks)
 }
-const COMPARE_TOTALS: &str = include_str!("../../pipelines/checks/compare_totals.sql");
-const COMPARE_ADDITIONS: &str = include_str!("../../pipelines/checks/compare_additions.sql");
-const COMPARE_REVENUE: &str = include_str!("../../pipelines/checks/compare_revenue.sql");
-const COMPARE_LINES: &str = include_str!("../../pipelines/checks/compare_lines.sql");
+
+fn adds_customers(programs: &[Program]) -> bool {
+    any(programs, |lever| lever.customer_add.is_some())
+}
+
+const COMPARE_TOTALS: &str = sql!("compare_totals");
+const COMPARE_ADDITIONS: &str = sql!("compare_additions");
+const COMPARE_REVENUE: &str = sql!("compare_revenue");
+const COMPARE_LINES: &str = sql!("compare_lines");
 
 /// Recomputes and compares totals; with `deep`, every transaction too.
 ///
 /// # Errors
 /// If DuckDB breaks, e.g. on an overflow.
 pub fn recompute(connection: &Connection, programs: &[Program], deep: bool) -> Result<Vec<String>> {
-    let any =
-        |asks: fn(&Lever) -> bool| programs.iter().any(|program| program.levers.iter().any(asks));
-    for (step, asks) in STEPS {
-        if asks.is_none_or(any) {
-            connection.execute_batch(step)?;
-        }
+    for step in STEPS {
+        connection.execute_batch(if (step.asked)(programs) { step.sql } else { step.otherwise })?;
     }
     let mut found = faults(connection, COMPARE_TOTALS)?;
     found.extend(faults(connection, COMPARE_REVENUE)?);
-    if any(adds_customers) {
+    if adds_customers(programs) {
         found.extend(faults(connection, COMPARE_ADDITIONS)?);
     }
     if deep {

@@ -13,9 +13,8 @@ use earnest_core::program::{
 };
 use earnest_core::tiers::{Edge, Shape, Terms};
 
-/// Makes the macros `minor_units`, `round_to` and `lever_filter`, `any_measured`, `any_capped`,
-/// `any_customer_countries`, `any_partner_countries`, and fills
-/// the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
+/// Makes the macros `minor_units`, `round_to`, `lever_filter`, `any_customer_countries` and
+/// `any_partner_countries`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
 /// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
 /// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are
@@ -48,13 +47,14 @@ const ROUNDING: &str = "
         WHEN 2 THEN round(amount, 2)::DECIMAL(18, 3)
         ELSE round(amount, 3)::DECIMAL(18, 3) END";
 
-/// Two decimals are the rule; the others are named. Staging has refused unknown currencies.
+/// Two decimals are the rule; the others are named. Staging has refused unknown currencies. A list is
+/// searched, because DuckDB plans a join for `IN`, wherever the macro is used.
 fn currencies() -> String {
     let exceptions: Vec<String> = [0, 3]
         .map(|digits| {
             let codes: Vec<&str> =
                 codes().filter(|code| minor_units(code) == Some(digits)).collect();
-            format!("WHEN code IN ('{}') THEN {digits}", codes.join("', '"))
+            format!("WHEN list_contains(['{}'], code) THEN {digits}", codes.join("', '"))
         })
         .into();
     format!(
@@ -63,18 +63,12 @@ fn currencies() -> String {
     )
 }
 
-/// Whether there is a measured lever, a cap, a rate by country: if not, nothing needs to be looked at
-/// for one.
+/// Whether there is a rate by country: if not, nothing needs to be looked at for one.
 fn any(programs: &[Program]) -> String {
-    let mut levers = programs.iter().flat_map(|program| &program.levers);
-    let measured = levers.any(|lever| lever.measured.is_some());
-    let capped = programs.iter().any(|program| !program.caps.is_empty());
     let of_customers = programs.iter().any(Program::asks_for_customer_countries);
     let of_partners = programs.iter().any(Program::asks_for_partner_countries);
     format!(
-        "CREATE OR REPLACE TEMP MACRO any_measured() AS {measured};
-        CREATE OR REPLACE TEMP MACRO any_capped() AS {capped};
-        CREATE OR REPLACE TEMP MACRO any_customer_countries() AS {of_customers};
+        "CREATE OR REPLACE TEMP MACRO any_customer_countries() AS {of_customers};
         CREATE OR REPLACE TEMP MACRO any_partner_countries() AS {of_partners}"
     )
 }

@@ -16,6 +16,7 @@ pub fn catalog(store: &Store, snapshot: &Snapshot) -> Result<()> {
     let scratch = store.scratch()?;
     let connection = Connection::open(&scratch)?;
     views::create(&connection, store, snapshot)?;
+    views::describe(&connection)?;
     connection.execute_batch("CHECKPOINT")?;
     connection.close().map_err(|(_, error)| Error::from(error))?;
     let bytes = std::fs::read(&scratch).map_err(|error| Error::io(&scratch, &error))?;

@@ -9,7 +9,7 @@ use earnest_core::reason::{
     AdjustmentReason, CarryReason, ClaimReason, PostingReason, Reason, RejectReason, StatusReason,
 };
 
-/// Makes every view, with its comments: first the tables, then what is in force.
+/// Makes every view: first the tables, then what is in force.
 ///
 /// # Errors
 /// If a file of the snapshot can't be opened.
@@ -21,12 +21,7 @@ pub fn create(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Re
             literal(&snapshot.run_id),
             day(snapshot),
         ),
-        "COMMENT ON VIEW snapshot IS 'One row: the published state that the other views show'"
-            .to_owned(),
         reasons(),
-        "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per \
-         kind (`outcome`, `reject`, `carry`, `claim`, `status`, `posting`, `adjustment`) × code'"
-            .to_owned(),
     ];
     statements.push(settlements::files(snapshot));
     for table in TABLES.iter().filter(|table| !settlements::is_view(table)) {
@@ -35,18 +30,38 @@ pub fn create(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Re
         statements.push(format!("CREATE VIEW {name} AS {rows}"));
     }
     statements.extend(settlements::views(store, snapshot));
-    statements.extend(TABLES.iter().flat_map(|table| comments(table)));
     connection.execute_batch(&statements.join(";\n"))?;
     let replaced = replaced(connection, snapshot)?;
-    let mut statements = Vec::new();
-    for table in TABLES.iter().filter(|table| is_replaceable(table)) {
-        statements.push(in_force(store, snapshot, table, &replaced));
-        let about = format!(
-            "{}: rows known on or before the snapshot's as-of date that no later delivery \
-             replaced or withdrew",
-            table.description
-        );
-        statements.push(format!("COMMENT ON VIEW {}_in_force IS {}", table.name, literal(&about)));
+    let in_force = TABLES.iter().filter(|table| is_replaceable(table));
+    let statements: Vec<String> =
+        in_force.map(|table| in_force_view(store, snapshot, table, &replaced)).collect();
+    Ok(connection.execute_batch(&statements.join(";\n"))?)
+}
+
+/// Says in comments what every view and column is. It takes as long as the views themselves, so only the
+/// catalog, which is read without our documents, has them.
+///
+/// # Errors
+/// If DuckDB refuses.
+pub fn describe(connection: &Connection) -> Result<()> {
+    let mut statements = vec![
+        "COMMENT ON VIEW snapshot IS 'One row: the published state that the other views show'"
+            .to_owned(),
+        "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per \
+         kind (`outcome`, `reject`, `carry`, `claim`, `status`, `posting`, `adjustment`) × code'"
+            .to_owned(),
+    ];
+    for table in TABLES {
+        statements.extend(comments(table));
+        if is_replaceable(table) {
+            let about = format!(
+                "{}: rows known on or before the snapshot's as-of date that no later delivery \
+                 replaced or withdrew",
+                table.description
+            );
+            let comment = format!("COMMENT ON VIEW {}_in_force IS {}", table.name, literal(&about));
+            statements.push(comment);
+        }
     }
     Ok(connection.execute_batch(&statements.join(";\n"))?)
 }
@@ -118,7 +133,7 @@ fn comments(table: &Table) -> Vec<String> {
 
 /// Most deliveries are never replaced; only the files of those that are need the look-up. A file's
 /// unit begins with its delivery's id.
-fn in_force(
+fn in_force_view(
     store: &Store,
     snapshot: &Snapshot,
     table: &Table,

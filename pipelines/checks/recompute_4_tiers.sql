@@ -1,0 +1,210 @@
+-- What the windows of measured levers earn month by month, and whose it is: `measured_earnings`.
+
+-- `round(number × part ÷ whole)`, common factors taken out first.
+CREATE OR REPLACE TEMP MACRO pro_rata(number, part, whole) AS divided(
+    (number // greatest_common_divisor(number, whole // greatest_common_divisor(part, whole)))
+        * (part // greatest_common_divisor(part, whole)),
+    whole // greatest_common_divisor(part, whole)
+        // greatest_common_divisor(number, whole // greatest_common_divisor(part, whole))
+);
+
+-- A quantity that isn't negative, counted in larger units; both with 12 decimals.
+CREATE OR REPLACE TEMP MACRO in_units(quantity, divide_by, rounding) AS CASE
+    WHEN divide_by IS NULL THEN quantity
+    ELSE CASE rounding
+        WHEN 'exact' THEN pro_rata(quantity, 1000000000000::HUGEINT, divide_by)
+        WHEN 'down' THEN quantity // divide_by * 1000000000000
+        WHEN 'ceiling' THEN (quantity + divide_by - 1) // divide_by * 1000000000000
+        WHEN 'half_even'
+        THEN CASE
+            WHEN quantity % divide_by * 2 = divide_by AND quantity // divide_by % 2 = 0
+            THEN quantity // divide_by
+            ELSE divided(quantity, divide_by)
+        END * 1000000000000
+        ELSE divided(quantity, divide_by) * 1000000000000
+    END
+END::HUGEINT;
+
+-- What a window has earned up to a month, in minor units: over the tiers of the table that rules.
+CREATE OR REPLACE TEMP TABLE measured_totals AS
+WITH counted AS (
+    SELECT *,
+        CASE
+            WHEN coalesce(days_measure, measure) < minimum THEN NULL
+            WHEN baseline IS NULL THEN measure
+            ELSE greatest(measure - compared, 0)
+        END::HUGEINT AS counted
+    FROM measured_months
+    WHERE NOT held
+),
+ruled AS (
+    SELECT counted.*, tables.place
+    FROM counted
+    JOIN (SELECT DISTINCT program, lever, place, from_on, until_on FROM program_tier) AS tables
+        ON tables.program = counted.program AND tables.lever = counted.lever
+        AND coalesce(tables.from_on < window_end, true)
+        AND coalesce(window_on < tables.until_on, true)
+    QUALIFY row_number() OVER (
+        PARTITION BY counted.program, counted.lever, whose, window_on, period
+        ORDER BY CASE side WHEN 'start' THEN tables.place ELSE -tables.place END
+    ) = 1
+),
+sized AS (
+    SELECT ruled.*, program_tier.* EXCLUDE (program, lever, place, from_on, until_on),
+        in_units(abs(counted), divide_by, scale_rounding) AS size,
+        in_units(greatest(coalesce(days_measure, abs(counted)), 0)::HUGEINT, divide_by, scale_rounding)
+            AS picks
+    FROM ruled
+    JOIN program_tier
+        ON program_tier.program = ruled.program AND program_tier.lever = ruled.lever
+        AND program_tier.place = ruled.place
+),
+sliced AS (
+    SELECT *,
+        CASE shape
+            WHEN 'marginal' THEN least(size, coalesce(upper, size)) - lower
+            WHEN 'interpolated' THEN least(size, upper) - lower
+            WHEN 'rolling' THEN least(size, coalesce(upper, size))
+            ELSE size
+        END AS slice,
+        CASE
+            WHEN size = 0 AND NOT flat_on_zero THEN false
+            WHEN size = 0 AND shape <> 'whole' THEN lower = 0 AND shape <> 'interpolated'
+            WHEN shape = 'whole' AND edge = 'lower'
+            THEN (lower < picks OR lower = 0) AND coalesce(picks <= upper, true)
+            WHEN shape = 'whole' THEN lower <= picks AND coalesce(picks < upper, true)
+            WHEN shape = 'interpolated' OR edge = 'lower' THEN lower < size
+            ELSE lower <= size
+        END AND counted IS NOT NULL AS entered
+    FROM sized
+),
+tiers AS (
+    SELECT * EXCLUDE (lower, upper, flat),
+        CASE
+            WHEN NOT entered THEN 0
+            WHEN whole_amount IS NOT NULL
+            THEN pro_rata(whole_amount * 1000000000000, slice, upper - lower)
+            WHEN shape = 'interpolated' THEN pro_rata(size * pays, slice, upper - lower)
+            WHEN per_units IS NOT NULL
+            THEN (slice + per_units - 1) // per_units * 1000000000000 * pays
+            ELSE slice * pays
+        END + flat * 1000000000000 AS amount
+    FROM sliced
+),
+totals AS (
+    SELECT program, lever, whose, window_on, window_end, period, currency, minor, side,
+        CASE WHEN any_value(counted) < 0 THEN -1 ELSE 1 END AS side_of_zero,
+        sum(amount) FILTER (entered) AS amount
+    FROM tiers
+    GROUP BY ALL
+)
+SELECT *,
+    side_of_zero * divided(coalesce(amount, 0), minor::HUGEINT * 1000000000000000) AS total
+FROM totals;
+
+-- Of a window's total, each participant's part: a company's by what each location added, those below
+-- nothing as nothing, or all of it the declared payee's; by largest remainder.
+CREATE OR REPLACE TEMP TABLE own_totals AS
+WITH members AS (
+    SELECT program, lever, whose, window_on, participant_id, any_value(company) AS company,
+        any_value(customer_id) AS customer_id
+    FROM own_months
+    GROUP BY program, lever, whose, window_on, participant_id
+    UNION
+    SELECT own_months.program, own_months.lever, whose, window_on, payee, own_months.company, NULL
+    FROM own_months
+    JOIN program_company_payee
+        ON program_company_payee.program = own_months.program AND program_company_payee.lever = own_months.lever
+        AND program_company_payee.company = own_months.company
+),
+months AS (
+    SELECT totals.*, members.participant_id, members.company, members.customer_id,
+        coalesce(of_line, false) AS of_line, payee, quantity_of,
+        sum(coalesce(adds, 0)) OVER (
+            PARTITION BY totals.program, totals.lever, totals.whose, totals.window_on,
+                members.participant_id
+            ORDER BY totals.period
+        ) AS cumulated
+    FROM measured_totals AS totals
+    JOIN program_measure USING (program, lever)
+    JOIN members
+        ON members.program = totals.program AND members.lever = totals.lever
+        AND members.whose = totals.whose AND members.window_on = totals.window_on
+    LEFT JOIN own_months
+        ON own_months.program = totals.program AND own_months.lever = totals.lever
+        AND own_months.whose = totals.whose AND own_months.window_on = totals.window_on
+        AND own_months.period = totals.period AND own_months.participant_id = members.participant_id
+    LEFT JOIN program_company_payee
+        ON program_company_payee.program = totals.program AND program_company_payee.lever = totals.lever
+        AND program_company_payee.company = members.company
+),
+weighed AS (
+    SELECT *,
+        CASE
+            WHEN payee IS NOT NULL THEN (participant_id = payee)::HUGEINT
+            ELSE greatest(measure_of(quantity_of, cumulated, minor), 0)
+        END AS added_so_far,
+        row_number() OVER (
+            PARTITION BY program, lever, whose, window_on, period ORDER BY participant_id
+        ) AS place
+    FROM months
+),
+weights AS (
+    SELECT *,
+        CASE
+            WHEN sum(added_so_far) OVER whole = 0 THEN (place = 1)::HUGEINT
+            ELSE added_so_far
+        END::HUGEINT AS weight
+    FROM weighed
+    WINDOW whole AS (PARTITION BY program, lever, whose, window_on, period)
+),
+parts AS (
+    SELECT *, total * weight AS product, sum(weight) OVER whole AS weight_of_all
+    FROM weights
+    WINDOW whole AS (PARTITION BY program, lever, whose, window_on, period)
+),
+floors AS (
+    SELECT *,
+        CASE
+            WHEN product >= 0 THEN product // weight_of_all
+            ELSE -((weight_of_all - 1 - product) // weight_of_all)
+        END AS part
+    FROM parts
+)
+SELECT *,
+    part + CASE
+        WHEN row_number() OVER (
+            PARTITION BY program, lever, whose, window_on, period
+            ORDER BY product - part * weight_of_all DESC, participant_id
+        ) <= total - sum(part) OVER (PARTITION BY program, lever, whose, window_on, period)
+        THEN 1 ELSE 0
+    END AS own_total
+FROM floors;
+
+CREATE OR REPLACE TEMP TABLE measured_earnings AS
+WITH steps AS (
+    SELECT *,
+        (own_total - coalesce(lag(own_total) OVER (
+            PARTITION BY program, lever, whose, window_on, participant_id ORDER BY period
+        ), 0))::BIGINT AS earned,
+        least((period || '-01')::DATE, (window_end - INTERVAL 1 MONTH)::DATE) AS month_on
+    FROM own_totals
+),
+shared AS (
+    SELECT steps.*, pays_as, cap,
+        rebate_share(pays_as, program_split.share) AS share,
+        fee_share(pays_as, program_split.fee_share) AS fee_share
+    FROM steps
+    JOIN program_lever USING (program, lever)
+    LEFT JOIN program_split
+        ON program_split.program = steps.program
+        AND coalesce(program_split.from_on <= ruling_day(side, month_on), true)
+        AND coalesce(ruling_day(side, month_on) < program_split.until_on, true)
+    LEFT JOIN program_cap
+        ON program_cap.program = steps.program AND program_cap.lever = steps.lever
+        AND coalesce(program_cap.from_on <= ruling_day(side, month_on), true)
+        AND coalesce(ruling_day(side, month_on) < program_cap.until_on, true)
+    WHERE of_line OR earned <> 0
+)
+SELECT *, fee_of(earned - rebate, share, fee_share) AS fee
+FROM (SELECT *, scaled(earned, part_of(share), whole_of(share)) AS rebate FROM shared);

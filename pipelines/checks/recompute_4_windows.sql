@@ -1,0 +1,14 @@
+-- What measures and caps share: the first day of a line's window, and what a line adds, with 21 decimals.
+
+CREATE OR REPLACE TEMP MACRO first_of(period, months, fiscal_start) AS (
+    (period || '-01')::DATE - to_months(
+        ((date_part('month', (period || '-01')::DATE) + 12 - fiscal_start) % 12 % months)::INTEGER
+    )
+)::DATE;
+
+CREATE OR REPLACE TEMP MACRO added(quantity_of, base, exchange_rate, quantity) AS
+    CASE quantity_of
+        WHEN 'amount'
+        THEN (base * 1000000000000)::HUGEINT * (exchange_rate::DECIMAL(38, 9) * 1000000000)::HUGEINT
+        ELSE (coalesce(quantity, 0)::DECIMAL(38, 12) * 1000000000000)::HUGEINT * 1000000000
+    END;
