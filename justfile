@@ -96,6 +96,7 @@ faults: _library
 prove: _library
     {{ for_release }} EARNEST_SMALL_FILES=10000 cargo test --locked --release --test it -- many_small
     {{ for_release }} EARNEST_GZ_MEGABYTES=1000 cargo test --locked --release --test it -- compressed_export
+    {{ for_release }} EARNEST_CROWD_ROWS=1000000 cargo test --locked --release --test it -- crowd --nocapture
     {{ for_release }} EARNEST_FAULT_ROWS=1000000 EARNEST_FAULT_STEP=1 \
         cargo test --locked --release --test it -- faults --nocapture
 
