@@ -241,7 +241,7 @@ pub(crate) fn calculate(
         participant_map: read(&schema::PARTICIPANT_MAP)?,
     };
     let product_groups = read(&schema::PRODUCT_GROUPS)?;
-    let exchange_rates = read(&schema::EXCHANGE_RATES)?;
+    let exchange_rates = closes::rates::counting(store, next, &read(&schema::EXCHANGE_RATES)?)?;
     let ineligibilities = read(&schema::INELIGIBILITIES)?;
     let claims = read(&schema::CLAIMS)?;
     let payment_statuses = read(&schema::PAYMENT_STATUSES)?;

@@ -239,6 +239,14 @@ FROM reached
 JOIN (SELECT code AS reason, precedence FROM reasons WHERE kind = 'outcome') USING (reason)
 GROUP BY ALL;
 
+-- What closed cycles used stays.
+CREATE OR REPLACE TEMP VIEW counting_rates AS
+SELECT rate_type, from_currency, to_currency, period, rate FROM closed_rates
+UNION ALL
+SELECT rate_type, from_currency, to_currency, period, rate
+FROM exchange_rates_in_force
+ANTI JOIN closed_rates USING (rate_type, from_currency, to_currency, period);
+
 -- From minor units of the transaction's currency to those of the program's: `× part ÷ whole`.
 CREATE OR REPLACE TEMP TABLE exchange AS
 WITH rates AS (
@@ -253,7 +261,7 @@ WITH rates AS (
     CROSS JOIN program
     LEFT JOIN (
         SELECT from_currency AS transaction_currency, to_currency AS currency, period, rate
-        FROM exchange_rates_in_force
+        FROM counting_rates
         WHERE rate_type = 'earning'
     ) USING (transaction_currency, currency, period)
     GROUP BY program, transaction_currency, currency, period

@@ -13,6 +13,7 @@ mod known;
 mod mapping;
 mod outcomes;
 mod paid;
+pub mod rates;
 mod table;
 
 pub use changes::{Change, SettledFile};

@@ -110,13 +110,17 @@ fn every_kind_fires_in_a_crowd() {
     };
     let all = of("FROM eligibility");
     let mut never = Vec::new();
-    println!("{:<34} participants of {all}", "kind");
+    let mut table = format!("{:<34} participants of {all}\n", "kind");
     for (kind, from) in KINDS {
         let reached = of(from);
-        println!("{kind:<34} {reached:>6}  {:>5.1} %", 100.0 * reached as f64 / all as f64);
+        let _ = writeln!(table, "{kind:<34} {reached:>6} {:>4} %", reached * 100 / all);
         if reached * 100 < all {
             never.push(*kind);
         }
+    }
+    #[expect(clippy::print_stdout, reason = "the table is what one looks at")]
+    {
+        print!("{table}");
     }
     // Of a claim that is refused the vendor's export says that it was sent: that is to be named.
     let failed = outcome.attention.iter().filter(|line| line.starts_with("check"));
@@ -207,11 +211,12 @@ fn everybody(folder: &Path) -> Vec<String> {
     }
     put(folder, "enrollments", "2025-01-01", &lines(&enrolled));
     let mut map = read(folder, "participant-map");
-    for row in map[1..].to_vec() {
-        let mut row = row;
+    let mapped = map[1..].iter().cloned().map(|mut row| {
         row[1] = "crowd".to_owned();
-        map.push(row);
-    }
+        row
+    });
+    let mapped: Vec<_> = mapped.collect();
+    map.extend(mapped);
     put(folder, "participant-map", "2025-01-01", &lines(&map));
     participants
 }
