@@ -20,8 +20,8 @@ use earnest_core::decimal::{
 };
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::id;
-use earnest_core::program::Grain;
 use earnest_core::program::cap::{CapOn, ProgramCap};
+use earnest_core::program::{Grain, Program};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -33,6 +33,34 @@ pub struct Scope {
     pub participant: Option<i32>,
     pub customer: Option<String>,
     pub window: Period,
+}
+
+/// The scope of a line that is looked at: most have been met before, so nothing is copied.
+struct ScopeOf<'a> {
+    program: usize,
+    cap: usize,
+    participant: Option<i32>,
+    customer: Option<&'a str>,
+    window: Period,
+}
+
+impl ScopeOf<'_> {
+    fn key(&self) -> ScopeKey {
+        let month = self.window.year() * 12 + self.window.month().cast_signed();
+        id::digest([
+            &(self.program as u64).to_le_bytes()[..],
+            &(self.cap as u64).to_le_bytes(),
+            &self.participant.unwrap_or(-1).to_le_bytes(),
+            &month.to_le_bytes(),
+            &[u8::from(self.customer.is_some())],
+            self.customer.unwrap_or_default().as_bytes(),
+        ])
+    }
+
+    fn to_owned(&self) -> Scope {
+        let Self { program, cap, participant, window, .. } = *self;
+        Scope { program, cap, participant, customer: self.customer.map(str::to_owned), window }
+    }
 }
 
 /// A scope, by digest.
@@ -54,6 +82,8 @@ pub struct Balance {
 pub struct Credits {
     /// Where what is credited isn't all.
     by_item: Keyed<ItemKey, Credit>,
+    /// Whether a cap limits it on some day, by program and lever.
+    capped: Vec<Vec<bool>>,
     /// In order of their scopes.
     pub balances: Vec<Balance>,
 }
@@ -70,7 +100,7 @@ impl Credits {
         terms: &Terms,
         gross: &Amounts,
     ) -> Result<Amounts> {
-        if self.by_item.is_empty() {
+        if self.by_item.is_empty() || !self.capped[outcome.program][outcome.lever] {
             return Ok(*gross);
         }
         let Some(found) = self.by_item.get(&item_key((line, aggregate), outcome)) else {
@@ -97,6 +127,15 @@ struct Sum {
     loose: bool,
 }
 
+impl Sum {
+    fn add(&mut self, positive: i128, net: i128, loose: bool) -> Result<()> {
+        self.positive = sum([self.positive, positive])?;
+        self.net = sum([self.net, net])?;
+        self.loose |= loose;
+        Ok(())
+    }
+}
+
 /// An earning in its place among those of its scope: by date and transaction id, or aggregate key.
 struct Item {
     scope: ScopeKey,
@@ -120,7 +159,11 @@ pub fn credit(context: &Context, periods: &[PeriodFiles], measures: &Measures) -
             reached.insert(*key);
         }
     }
-    let mut credits = Credits::default();
+    let capped = |program: &Program| {
+        (0..program.levers.len()).map(|lever| program.is_capped(lever)).collect()
+    };
+    let mut credits =
+        Credits { capped: context.programs.iter().map(capped).collect(), ..Credits::default() };
     let mut used: Keyed<ScopeKey, i128> = HashMap::default();
     if !reached.is_empty() {
         let (_, mut items) = look(context, (periods, measures), Some(&reached))?;
@@ -198,6 +241,7 @@ fn look(
     let mut originals = HashMap::new();
     let mut refunds: BTreeMap<Period, Vec<RefundLine>> = BTreeMap::new();
     let (mut sums, mut items) = (Sums::default(), Vec::new());
+    items.reserve(units.iter().map(|(_, _, items, _)| items.len()).sum());
     for (period, unit_sums, unit_items, aside) in units {
         items.extend(unit_items);
         originals.extend(aside.originals);
@@ -226,11 +270,7 @@ fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
         None => {
             sums.insert(key, part);
         }
-        Some(known) => {
-            known.positive = sum([known.positive, part.positive])?;
-            known.net = sum([known.net, part.net])?;
-            known.loose |= part.loose;
-        }
+        Some(known) => known.add(part.positive, part.net, part.loose)?,
     }
     Ok(())
 }
@@ -321,10 +361,12 @@ impl<'a> Look<'a> {
     fn measured(&mut self, measures: &Measures) -> Result<()> {
         let (context, period) = (self.context, self.period);
         for solved in measures.by_period.get(&period).into_iter().flat_map(HashMap::values) {
-            let lever = &context.programs[solved.subject.program].levers[solved.subject.lever];
-            let (Some(earned), Some(measured)) = (&solved.earned, &lever.measured) else {
+            let program = &context.programs[solved.subject.program];
+            if !program.is_capped(solved.subject.lever) {
                 continue;
-            };
+            }
+            let measured = &program.levers[solved.subject.lever].measured;
+            let (Some(earned), Some(measured)) = (&solved.earned, measured) else { continue };
             let on = measured.rules_day(solved.window, period);
             let ruled = (on, Period::of(on), solved.subject.customer.as_deref());
             let item = Gross {
@@ -351,14 +393,14 @@ impl<'a> Look<'a> {
         let Gross { line, aggregate, outcome, terms, amounts } = item;
         let program = &self.context.programs[outcome.program];
         let Some((position, cap)) = program.cap_on(outcome.lever, on) else { return Ok(()) };
-        let scope = Scope {
+        let scope = ScopeOf {
             program: outcome.program,
             cap: position,
             participant: cap.per.has_participant().then_some(outcome.subject.participant),
-            customer: customer.filter(|_| cap.per.has_customer()).map(str::to_owned),
+            customer: customer.filter(|_| cap.per.has_customer()),
             window: cap.window.first(period, program.fiscal_year_start),
         };
-        let key = scope_key(&scope);
+        let key = scope.key();
         if self.asked.is_some_and(|asked| !asked.contains(&key)) {
             return Ok(());
         }
@@ -371,7 +413,14 @@ impl<'a> Look<'a> {
         };
         if self.asked.is_none() {
             let (positive, loose) = (gross.max(0), gross < 0 && !follows);
-            return add_sum(&mut self.sums, key, Sum { scope, positive, net: gross, loose });
+            return match self.sums.get_mut(&key) {
+                Some(sum) => sum.add(positive, gross, loose),
+                None => {
+                    let scope = scope.to_owned();
+                    self.sums.insert(key, Sum { scope, positive, net: gross, loose });
+                    Ok(())
+                }
+            };
         }
         let (source, id) = place(line, *aggregate);
         self.items.push(Item {
@@ -437,18 +486,6 @@ impl<'a> Look<'a> {
         }
         Ok(())
     }
-}
-
-fn scope_key(scope: &Scope) -> ScopeKey {
-    let month = scope.window.year() * 12 + scope.window.month().cast_signed();
-    id::digest([
-        &(scope.program as u64).to_le_bytes()[..],
-        &(scope.cap as u64).to_le_bytes(),
-        &scope.participant.unwrap_or(-1).to_le_bytes(),
-        &month.to_le_bytes(),
-        &[u8::from(scope.customer.is_some())],
-        scope.customer.as_deref().unwrap_or_default().as_bytes(),
-    ])
 }
 
 /// Source and id by which earnings stand in order: aggregates have no source.
