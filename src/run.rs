@@ -270,6 +270,7 @@ pub(crate) fn calculate(
         };
         eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
+    let settled_first = closed.settled_first(store, programs)?;
     let earned = clock.time("earnings", || {
         earnings::earn(&earnings::Request {
             programs,
@@ -283,6 +284,7 @@ pub(crate) fn calculate(
             ineligibilities: &ineligibilities,
             memberships: &dimensions.memberships,
             added: &closed.added,
+            settled_first: &settled_first,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;

@@ -9,6 +9,7 @@ use super::facts::day;
 use super::measures::Measures;
 use super::rows::Line;
 use super::segments::Segments;
+use super::settled_first::{Settled, SettledFirst};
 use super::unit::{self, Original, RefundLine, Taker};
 use super::{PeriodFiles, largest_first};
 use crate::error::Result;
@@ -136,10 +137,14 @@ impl Sum {
     }
 }
 
-/// An earning in its place among those of its scope: by date and transaction id, or aggregate key.
+/// The scopes that are looked at again, and what closed cycles settled in them.
+type Asked<'a> = (&'a HashSet<ScopeKey>, &'a SettledFirst);
+
+/// An earning in its place among those of its scope: by the closed cycle that settled it, if one has,
+/// by date and by transaction id, or aggregate key.
 struct Item {
     scope: ScopeKey,
-    order: (i32, String, i32, Option<String>, usize, i32, i32),
+    order: (i32, i32, String, i32, Option<String>, usize, i32, i32),
     key: ItemKey,
     gross: i128,
 }
@@ -148,7 +153,12 @@ struct Item {
 ///
 /// # Errors
 /// If a file can't be read, or on overflow.
-pub fn credit(context: &Context, periods: &[PeriodFiles], measures: &Measures) -> Result<Credits> {
+pub fn credit(
+    context: &Context,
+    periods: &[PeriodFiles],
+    measures: &Measures,
+    settled_first: &SettledFirst,
+) -> Result<Credits> {
     if context.programs.iter().all(|program| program.caps.is_empty()) {
         return Ok(Credits::default());
     }
@@ -166,7 +176,7 @@ pub fn credit(context: &Context, periods: &[PeriodFiles], measures: &Measures) -
         Credits { capped: context.programs.iter().map(capped).collect(), ..Credits::default() };
     let mut used: Keyed<ScopeKey, i128> = HashMap::default();
     if !reached.is_empty() {
-        let (_, mut items) = look(context, (periods, measures), Some(&reached))?;
+        let (_, mut items) = look(context, (periods, measures), Some((&reached, settled_first)))?;
         items.par_sort_unstable_by(|a, b| (a.scope, &a.order).cmp(&(b.scope, &b.order)));
         for items in items.chunk_by(|a, b| a.scope == b.scope) {
             let Some(scope) = items.first().and_then(|item| sums.get(&item.scope)) else {
@@ -226,7 +236,7 @@ type Sums = Keyed<ScopeKey, Sum>;
 fn look(
     context: &Context,
     (periods, measures): (&[PeriodFiles], &Measures),
-    asked: Option<&HashSet<ScopeKey>>,
+    asked: Option<Asked>,
 ) -> Result<(Sums, Vec<Item>)> {
     let units: Vec<_> = largest_first(periods)
         .into_iter()
@@ -279,7 +289,7 @@ struct Look<'a> {
     context: &'a Context<'a>,
     period: Period,
     segments: Segments,
-    asked: Option<&'a HashSet<ScopeKey>>,
+    asked: Option<Asked<'a>>,
     aggregates: Aggregates,
     sums: Sums,
     items: Vec<Item>,
@@ -324,11 +334,7 @@ struct Gross<'a> {
 }
 
 impl<'a> Look<'a> {
-    fn new(
-        context: &'a Context<'a>,
-        period: Period,
-        asked: Option<&'a HashSet<ScopeKey>>,
-    ) -> Look<'a> {
+    fn new(context: &'a Context<'a>, period: Period, asked: Option<Asked<'a>>) -> Look<'a> {
         Look {
             context,
             period,
@@ -401,7 +407,7 @@ impl<'a> Look<'a> {
             window: cap.window.first(period, program.fiscal_year_start),
         };
         let key = scope.key();
-        if self.asked.is_some_and(|asked| !asked.contains(&key)) {
+        if self.asked.is_some_and(|(asked, _)| !asked.contains(&key)) {
             return Ok(());
         }
         let gross = match cap.on {
@@ -411,7 +417,7 @@ impl<'a> Look<'a> {
                 rescale(base, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?
             }
         };
-        if self.asked.is_none() {
+        let Some((_, settled_first)) = self.asked else {
             let (positive, loose) = (gross.max(0), gross < 0 && !follows);
             return match self.sums.get_mut(&key) {
                 Some(sum) => sum.add(positive, gross, loose),
@@ -421,11 +427,21 @@ impl<'a> Look<'a> {
                     Ok(())
                 }
             };
-        }
+        };
         let (source, id) = place(line, *aggregate);
+        let names = &self.context.names;
+        let settled = settled_first.cycle(&Settled {
+            program: &program.program,
+            lever: &program.levers[outcome.lever].lever,
+            participant: names.participants.text(outcome.subject.participant),
+            source: if source < 0 { "" } else { names.sources.text(source) },
+            id,
+            original: line.original_transaction_id.unwrap_or_default(),
+        });
         self.items.push(Item {
             scope: key,
             order: (
+                settled.map_or(i32::MAX, |cycle| cycle.year() * 12 + cycle.month().cast_signed()),
                 line.transaction_on,
                 id.to_owned(),
                 source,
