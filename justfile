@@ -88,7 +88,7 @@ bench *arguments: release
 mutate *names: _library
     scripts/mutate "$@"
 
-# Kills a run of 10,000 rows at every store operation in turn, and lets disks fill; an hour (`test` does every seventh)
+# Kills a run of 10,000 rows at every store operation in turn, and lets disks fill; a quarter of an hour
 faults: _library
     EARNEST_FAULT_STEP=1 cargo test --locked --test it -- faults
 

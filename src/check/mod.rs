@@ -170,9 +170,11 @@ fn applicable(connection: &Connection, check: &Check) -> Result<bool> {
     if check.tables.is_empty() {
         return Ok(true);
     }
-    let any: Vec<String> =
-        check.tables.iter().map(|table| format!("EXISTS (FROM {table})")).collect();
-    Ok(connection.query_row(&format!("SELECT {}", any.join(" OR ")), [], |row| row.get(0))?)
+    let sql = format!(
+        "SELECT EXISTS (FROM snapshot_files WHERE table_name IN ('{}'))",
+        check.tables.join("', '")
+    );
+    Ok(connection.query_row(&sql, [], |row| row.get(0))?)
 }
 
 /// Faults shown at most; the first ones in order.
