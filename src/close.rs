@@ -257,8 +257,10 @@ impl Ground {
         lines.sort();
         event.orders_digest = digest_of(&lines);
         for (table, new) in [(&SETTLED_EARNINGS, settled), (&CLOSED_RATES, rates)] {
-            let files = next.files(table.name).iter().cloned().chain(new).collect();
-            next.set(table, files);
+            let files: Vec<_> = next.files(table.name).iter().cloned().chain(new).collect();
+            if !files.is_empty() {
+                next.set(table, files);
+            }
         }
         closes::events::add(&self.store, &mut next, &event)?;
         Ok((event, next))
