@@ -1,5 +1,6 @@
 //! Columns that grow row by row. In: checked values of one row after the other. Out: arrow arrays. A row
-//! that turns out to be faulty is taken back by truncating.
+//! that turns out to be faulty is taken back by truncating. A column is used for block after block, so
+//! that the texts which come in all of them are numbered once.
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array,
@@ -11,6 +12,9 @@ use std::sync::Arc;
 
 /// Key of a null.
 pub(super) const NULL_KEY: i32 = -1;
+
+/// Distinct texts that are kept from block to block: whoever gets a block may read them all.
+const MOST_KEPT: usize = 1_024;
 
 /// Distinct texts, numbered in the order in which they came.
 #[derive(Default)]
@@ -25,6 +29,19 @@ pub(super) struct Interner {
 impl Interner {
     pub(super) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// True if there are so many texts that the next block begins better without them.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() > MOST_KEPT
+    }
+
+    /// Forgets all texts.
+    pub(super) fn clear(&mut self) {
+        self.slots.fill(0);
+        self.hashes.clear();
+        self.ends.clear();
+        self.text.clear();
     }
 
     #[inline]
@@ -72,7 +89,7 @@ impl Interner {
         }
     }
 
-    pub(super) fn array(&self) -> StringArray {
+    fn array(&self) -> StringArray {
         let offsets = std::iter::once(0).chain(self.ends.iter().map(|&end| end.cast_signed()));
         StringArray::new(
             OffsetBuffer::new(offsets.collect::<ScalarBuffer<i32>>()),
@@ -123,6 +140,10 @@ fn quick_hash(text: &[u8]) -> u64 {
 pub(super) struct DictColumn {
     pub keys: Vec<i32>,
     pub texts: Interner,
+    /// The texts as of the last block: while none is added, blocks share their dictionary.
+    array: Option<ArrayRef>,
+    /// Texts when this block began.
+    known: usize,
     plain: Option<PlainTexts>,
 }
 
@@ -134,14 +155,18 @@ struct PlainTexts {
     nulls: Vec<usize>,
 }
 
-/// Rows after which a column decides how to go on, and distinct texts from which on it is plain.
+/// Rows after which a column decides how to go on, and new texts from which on it is plain.
 const SAMPLE: usize = 256;
-const MOSTLY_DISTINCT: usize = SAMPLE / 2;
+const MOSTLY_DISTINCT: usize = SAMPLE / 4 * 3;
 
 impl DictColumn {
-    /// A column of about so many rows.
-    pub(super) fn new(expected: usize) -> DictColumn {
-        DictColumn { keys: Vec::with_capacity(expected), ..DictColumn::default() }
+    /// Begins a block of about so many rows.
+    pub(super) fn begin(&mut self, expected: usize) {
+        match &mut self.plain {
+            Some(plain) => plain.ends.reserve(expected),
+            None => self.keys.reserve(expected),
+        }
+        self.known = self.texts.len();
     }
 
     #[inline]
@@ -159,7 +184,7 @@ impl DictColumn {
             self.keys.push(NULL_KEY);
         } else {
             self.push(text);
-            if self.keys.len() == SAMPLE && self.texts.len() > MOSTLY_DISTINCT {
+            if self.keys.len() == SAMPLE && self.texts.len() - self.known > MOSTLY_DISTINCT {
                 self.plain = Some(self.expand());
             }
         }
@@ -191,11 +216,19 @@ impl DictColumn {
         }
     }
 
-    pub(super) fn finish(self) -> ArrayRef {
-        match self.plain {
-            Some(plain) => plain.finish(),
-            None => dictionary(self.keys, Arc::new(self.texts.array())),
+    /// Ends a block.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        if let Some(plain) = &mut self.plain {
+            return plain.finish();
         }
+        let known = self.array.take().filter(|array| array.len() == self.texts.len());
+        let texts = known.unwrap_or_else(|| Arc::new(self.texts.array()));
+        if self.texts.is_full() {
+            self.texts.clear();
+        } else {
+            self.array = Some(Arc::clone(&texts));
+        }
+        dictionary(std::mem::take(&mut self.keys), texts)
     }
 }
 
@@ -216,14 +249,13 @@ impl PlainTexts {
         self.nulls.retain(|row| *row < rows);
     }
 
-    fn finish(self) -> ArrayRef {
+    /// The texts so far; the next ones will be about as long.
+    fn finish(&mut self) -> ArrayRef {
         let mut valid = vec![true; self.ends.len()];
-        for row in self.nulls {
+        for row in self.nulls.drain(..) {
             valid[row] = false;
         }
-        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(self.ends).collect();
-        let nulls = nulls(valid.iter().copied());
-        Arc::new(StringArray::new(OffsetBuffer::new(offsets), self.text.into(), nulls))
+        strings(&mut self.text, &mut self.ends, nulls(valid.iter().copied()))
     }
 }
 
@@ -257,10 +289,19 @@ impl TextColumn {
         self.ends.push(i32::try_from(self.text.len()).unwrap_or(i32::MAX));
     }
 
-    pub(super) fn finish(self) -> ArrayRef {
-        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(self.ends).collect();
-        Arc::new(StringArray::new(OffsetBuffer::new(offsets), self.text.into(), None))
+    /// The texts so far; the next ones will be about as long.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        strings(&mut self.text, &mut self.ends, None)
     }
+}
+
+/// Texts one after the other as an array; leaves room for as many.
+fn strings(text: &mut Vec<u8>, ends: &mut Vec<i32>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(ends.iter().copied()).collect();
+    ends.clear();
+    let room = Vec::with_capacity(text.len() + text.len() / 8);
+    let text = std::mem::replace(text, room);
+    Arc::new(StringArray::new(OffsetBuffer::new(offsets), text.into(), nulls))
 }
 
 /// Dates as days since 1970-01-01; `i32::MIN` is null.

@@ -7,7 +7,7 @@ use super::blocks::{Blocks, Spares};
 use super::delivery::Delivery;
 use super::format::Identity;
 use super::occurrences::{Keys, Occurrences};
-use super::parse::{Parsed, parse};
+use super::parse::{Idle, Parsed, parse};
 use super::rejects::Rejects;
 use super::rows::period_text;
 use crate::error::Result;
@@ -51,6 +51,7 @@ pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Resu
     // A thread alone takes block after block, each while it is in the core's cache.
     let group = if threads == 1 { 1 } else { threads * 4 };
     let spares = Spares::default();
+    let idle = Idle::new(&source.format);
     let mut blocks = Blocks::new(source, &delivery.files, &spares);
     let mut sink = Sink::new(store, source, delivery)?;
     let mut read = blocks.group(group)?;
@@ -61,7 +62,7 @@ pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Resu
             || {
                 rayon::join(
                     || {
-                        let parse = |block| parse(&source.format, block, &spares);
+                        let parse = |block| parse(&idle, block, &spares);
                         read.into_par_iter().map(parse).collect()
                     },
                     || blocks.group(group),
