@@ -176,7 +176,7 @@ impl<'a> Rows<'a> {
             match (&mut self.columns[place], target.convert) {
                 (Column::Text(column), Convert::Text) => column.push_optional(text),
                 (Column::Text(column), Convert::Partner) => {
-                    let absent = self.format.absent.contains(text);
+                    let absent = self.format.absent.iter().any(|absent| absent == text);
                     column.push_optional(if absent { "" } else { text });
                 }
                 (Column::Text(column), Convert::Period) => {

@@ -17,7 +17,7 @@ use crate::warehouse::{DataFile, Store, TableWriter};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What staging a delivery gave.
 pub(super) struct Staged {
@@ -90,7 +90,7 @@ struct Sink<'a> {
     counts: Vec<Counts>,
     occurrences: Occurrences,
     keys: Keys,
-    slices: BTreeMap<String, u64>,
+    slices: HashMap<String, u64, foldhash::fast::RandomState>,
 }
 
 struct Output {
@@ -101,7 +101,7 @@ struct Output {
 impl<'a> Sink<'a> {
     fn new(store: &'a Store, source: &'a Source, delivery: &'a Delivery) -> Result<Sink<'a>> {
         let known_on = super::delivery::days_since_epoch(delivery.known_on);
-        let mut slices = BTreeMap::new();
+        let mut slices = HashMap::default();
         if source.format.identity == Identity::ReplaceBy(Vec::new()) {
             // The whole export is one slice, and an empty one is a delivery of it too.
             slices.insert(String::new(), 0);
@@ -242,7 +242,7 @@ impl<'a> Sink<'a> {
         Ok(Staged {
             files,
             counts: self.counts,
-            slices: self.slices,
+            slices: self.slices.into_iter().collect(),
             keys: self.keys,
             first_reject,
             unknown: Vec::new(),

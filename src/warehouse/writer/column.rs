@@ -268,8 +268,12 @@ impl Texts {
         BinaryArray::try_new(ArrowDataType::LargeBinary, offsets, self.bytes.into(), valid)
     }
 
+    /// Lengths first, then the texts: they compress faster, and better, without lengths in between.
+    /// Nulls stay out of both, though bytes may lie where one is; the plain encoding passes over them.
     fn into_array(self, valid: Option<Bitmap>) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
-        Ok((self.into_binary(valid)?.boxed(), Encoding::Plain))
+        let nulls = valid.is_some();
+        let encoding = if nulls { Encoding::Plain } else { Encoding::DeltaLengthByteArray };
+        Ok((self.into_binary(valid)?.boxed(), encoding))
     }
 
     /// Adds a text; gives its position.
