@@ -17,6 +17,7 @@ use earnest_core::customer_add::{Sale, added};
 use earnest_core::decimal::exact;
 use earnest_core::program::{CustomerAdd, Days, First};
 use earnest_core::reason::Reason;
+use foldhash::fast::RandomState;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -51,10 +52,11 @@ impl FrozenAddition {
 
 /// Program and lever.
 type Place = (usize, usize);
+type ByPlace<T> = HashMap<Place, T, RandomState>;
 
 /// Who added which customer under every lever that asks.
 #[derive(Default)]
-pub struct Additions(HashMap<Place, HashMap<String, Customer>>);
+pub struct Additions(ByPlace<HashMap<String, Customer, RandomState>>);
 
 /// A customer under a lever.
 struct Customer {
@@ -117,7 +119,7 @@ struct Seen {
     sales: Sales,
 }
 
-type SeenCustomers = HashMap<Place, HashMap<String, Seen>>;
+type SeenCustomers = ByPlace<HashMap<String, Seen, RandomState>>;
 
 /// Finds who added which customer; nothing is read if no lever asks.
 ///
@@ -136,12 +138,12 @@ pub fn find(
         .into_iter()
         .par_bridge()
         .map(|(period, files)| {
-            let mut look = Look { asking: &asking, seen: HashMap::new() };
+            let mut look = Look { asking: &asking, seen: HashMap::default() };
             unit::read_lines(context, *period, files, &mut look)?;
             Ok(look.seen)
         })
         .collect::<Result<_>>()?;
-    let mut seen = SeenCustomers::new();
+    let mut seen = SeenCustomers::default();
     for (place, customers) in looks.into_iter().flatten() {
         let known = seen.entry(place).or_default();
         for (customer, found) in customers {
@@ -270,9 +272,10 @@ impl Taker for Look<'_> {
         let Some(customer) = line.customer_id.filter(|_| line.base > 0) else { return Ok(()) };
         for (place, asked) in self.asking {
             if asked.first == First::Any || evaluated.firsts.contains(place) {
-                let first = &mut seen(&mut self.seen, *place, customer).first;
-                *first =
-                    Some(first.map_or(line.transaction_on, |known| known.min(line.transaction_on)));
+                let on = line.transaction_on;
+                note(&mut self.seen, *place, customer, |seen| {
+                    seen.first = Some(seen.first.map_or(on, |known| known.min(on)));
+                });
             }
         }
         for outcome in &evaluated.outcomes {
@@ -284,16 +287,21 @@ impl Taker for Look<'_> {
             let id = line.transaction_id.unwrap_or_default().to_owned();
             let key = (line.transaction_on, id, line.source, outcome.subject.role);
             let place = (outcome.program, outcome.lever);
-            seen(&mut self.seen, place, customer).sales.insert(key, sale);
+            note(&mut self.seen, place, customer, |seen| {
+                seen.sales.insert(key, sale);
+            });
         }
         Ok(())
     }
 }
 
-fn seen<'a>(customers: &'a mut SeenCustomers, place: Place, customer: &str) -> &'a mut Seen {
+/// Notes something about a customer under a lever; its id is copied only when it is new.
+fn note(customers: &mut SeenCustomers, place: Place, customer: &str, what: impl FnOnce(&mut Seen)) {
     let customers = customers.entry(place).or_default();
-    if !customers.contains_key(customer) {
-        customers.insert(customer.to_owned(), Seen::default());
+    if let Some(seen) = customers.get_mut(customer) {
+        return what(seen);
     }
-    customers.entry(customer.to_owned()).or_default()
+    let mut seen = Seen::default();
+    what(&mut seen);
+    customers.insert(customer.to_owned(), seen);
 }

@@ -160,7 +160,7 @@ impl<'a> Shares<'a> {
     /// # Errors
     /// If the disk refuses, or on overflow.
     pub fn finish(self, sink: &mut Sink) -> Result<()> {
-        let mut windows: Vec<_> = self.windows.into_iter().collect();
+        let mut windows: Vec<_> = self.windows.iter().collect();
         windows.sort_by(|(_, a), (_, b)| {
             (&a.solved.subject, a.solved.window).cmp(&(&b.solved.subject, b.solved.window))
         });
@@ -168,7 +168,7 @@ impl<'a> Shares<'a> {
             let Some(earning) = earning else { continue };
             earning.write(sink, self.context, solved, self.period)?;
             let Some(last) = &solved.last else { continue };
-            let given = self.taken.get(&key).copied().unwrap_or_default();
+            let given = self.taken.get(key).copied().unwrap_or_default();
             for (given, (earning_id, earning_type)) in
                 given.into_iter().zip(earning.ids.into_iter().flatten())
             {
