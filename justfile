@@ -88,7 +88,7 @@ bench *arguments: release
 mutate *names: _library
     scripts/mutate "$@"
 
-# Kills a run of 10,000 rows at every store operation in turn, and lets disks fill; an hour (`test` does every seventh)
+# Kills a run of 10,000 rows at every store operation in turn, and lets disks fill; a quarter of an hour
 faults: _library
     EARNEST_FAULT_STEP=1 cargo test --locked --test it -- faults
 
@@ -96,6 +96,7 @@ faults: _library
 prove: _library
     {{ for_release }} EARNEST_SMALL_FILES=10000 cargo test --locked --release --test it -- many_small
     {{ for_release }} EARNEST_GZ_MEGABYTES=1000 cargo test --locked --release --test it -- compressed_export
+    {{ for_release }} EARNEST_CROWD_ROWS=1000000 cargo test --locked --release --test it -- crowd --nocapture
     {{ for_release }} EARNEST_FAULT_ROWS=1000000 EARNEST_FAULT_STEP=1 \
         cargo test --locked --release --test it -- faults --nocapture
 

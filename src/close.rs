@@ -11,7 +11,7 @@ use crate::closes::{self, By, Event, State, kept};
 use crate::error::{Error, Result};
 use crate::job::{Job, thread_pool};
 use crate::run::{Clock, RunOptions, calculate, finish, load_programs, run_id};
-use crate::schema::{BALANCES, EARNINGS, SETTLED_EARNINGS};
+use crate::schema::{BALANCES, CLOSED_RATES, EARNINGS, SETTLED_EARNINGS};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -249,14 +249,19 @@ impl Ground {
             next.set(table, files);
         }
         let settled = self.settled_files(cycle);
-        let digests =
-            settled.iter().map(|file| format!("{} {}", SETTLED_EARNINGS.name, file.digest));
-        lines.extend(digests);
+        let rates =
+            closes::rates::close(&self.store, &self.newest, &self.programs, cycle, self.as_of)?;
+        for (table, files) in [(&SETTLED_EARNINGS, &settled), (&CLOSED_RATES, &rates)] {
+            lines.extend(files.iter().map(|file| format!("{} {}", table.name, file.digest)));
+        }
         lines.sort();
         event.orders_digest = digest_of(&lines);
-        let mut files = next.files(SETTLED_EARNINGS.name).to_vec();
-        files.extend(settled);
-        next.set(&SETTLED_EARNINGS, files);
+        for (table, new) in [(&SETTLED_EARNINGS, settled), (&CLOSED_RATES, rates)] {
+            let files: Vec<_> = next.files(table.name).iter().cloned().chain(new).collect();
+            if !files.is_empty() {
+                next.set(table, files);
+            }
+        }
         closes::events::add(&self.store, &mut next, &event)?;
         Ok((event, next))
     }

@@ -241,7 +241,7 @@ pub(crate) fn calculate(
         participant_map: read(&schema::PARTICIPANT_MAP)?,
     };
     let product_groups = read(&schema::PRODUCT_GROUPS)?;
-    let exchange_rates = read(&schema::EXCHANGE_RATES)?;
+    let exchange_rates = closes::rates::counting(store, next, &read(&schema::EXCHANGE_RATES)?)?;
     let ineligibilities = read(&schema::INELIGIBILITIES)?;
     let claims = read(&schema::CLAIMS)?;
     let payment_statuses = read(&schema::PAYMENT_STATUSES)?;
@@ -270,6 +270,7 @@ pub(crate) fn calculate(
         };
         eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
+    let settled_first = closed.settled_first(store, programs)?;
     let earned = clock.time("earnings", || {
         earnings::earn(&earnings::Request {
             programs,
@@ -283,6 +284,7 @@ pub(crate) fn calculate(
             ineligibilities: &ineligibilities,
             memberships: &dimensions.memberships,
             added: &closed.added,
+            settled_first: &settled_first,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;

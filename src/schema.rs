@@ -171,6 +171,7 @@ pub const TABLES: &[&Table] = &[
     &CLAIM_ITEMS,
     &JOURNAL,
     &CLOSES,
+    &CLOSED_RATES,
     &SETTLED_EARNINGS,
     &SETTLEMENT_CHANGES,
     &SETTLEMENTS,

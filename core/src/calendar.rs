@@ -20,6 +20,12 @@ impl Period {
         Period(self.0 + months)
     }
 
+    /// How many months later it is than `other`.
+    #[must_use]
+    pub fn months_since(self, other: Period) -> i32 {
+        self.0 - other.0
+    }
+
     /// First day.
     ///
     /// # Panics

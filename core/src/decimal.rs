@@ -80,19 +80,18 @@ pub fn parse(text: &str, scale: u32) -> Result<i128, Error> {
 /// The plain text of an integer at `scale`, with at least `decimals` decimals and no needless zeros.
 #[must_use]
 pub fn format(value: i128, scale: u32, decimals: u32) -> String {
-    let one = power_of_ten(scale).cast_unsigned();
-    let magnitude = value.unsigned_abs();
-    let mut fraction = if scale == 0 {
-        String::new()
-    } else {
-        format!("{:0width$}", magnitude % one, width = scale as usize)
-    };
-    while fraction.len() > decimals as usize && fraction.ends_with('0') {
-        fraction.pop();
+    let (scale, decimals) = (scale as usize, decimals as usize);
+    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let kept = fraction.trim_end_matches('0').len().max(decimals.min(scale));
+    let mut text = String::with_capacity(digits.len() + 2);
+    text.push_str(if value < 0 { "-" } else { "" });
+    text.push_str(whole);
+    if kept > 0 {
+        text.push('.');
+        text.push_str(&fraction[..kept]);
     }
-    let sign = if value < 0 { "-" } else { "" };
-    let whole = magnitude / one;
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+    text
 }
 
 /// Divides and rounds half away from zero: the one function that rounds. `divisor` is positive.
@@ -132,6 +131,9 @@ pub enum Rounding {
 /// If `divisor` is not positive.
 pub fn round_div_by(value: i128, divisor: i128, rounding: Rounding) -> Result<i128, Error> {
     let nearest = round_div(value, divisor)?;
+    if rounding == Rounding::HalfAwayFromZero {
+        return Ok(nearest);
+    }
     let (quotient, rest) = (value / divisor, value % divisor);
     let half = rest.unsigned_abs() == divisor.unsigned_abs() - rest.unsigned_abs();
     Ok(match rounding {
@@ -260,6 +262,10 @@ mod tests {
         assert_eq!(format(-500, 3, 0), "-0.5");
         assert_eq!(format(7_000, 3, 2), "7.00");
         assert_eq!(format(7_000, 3, 0), "7");
+        assert_eq!(format(-7, 3, 2), "-0.007");
+        assert_eq!(format(0, 3, 2), "0.00");
+        assert_eq!(format(-70, 0, 2), "-70");
+        assert_eq!(format(i128::MIN, 38, 0), "-1.70141183460469231731687303715884105728");
     }
 
     #[test]

@@ -5,7 +5,31 @@ use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 /// Digest of parts, 128 bits. Parts are length-prefixed, so that `ab`,`c` differs from `a`,`bc`.
 #[must_use]
 pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u128 {
+    let mut short = [0; SHORT];
+    let mut used = 0;
+    let mut parts = parts.into_iter();
+    while let Some(part) = parts.next() {
+        let (begin, end) = (used + LENGTH, used + LENGTH + part.len());
+        if end > SHORT {
+            return digest_long(&short[..used], std::iter::once(part).chain(parts));
+        }
+        short[used..begin].copy_from_slice(&(part.len() as u64).to_le_bytes());
+        short[begin..end].copy_from_slice(part);
+        used = end;
+    }
+    xxh3_128(&short[..used])
+}
+
+/// Bytes of a part's length.
+const LENGTH: usize = 8;
+
+/// Bytes that are hashed at once, which is several times as fast as one part after the other.
+const SHORT: usize = 240;
+
+/// The same digest, whose first bytes are known.
+fn digest_long<'a>(first: &[u8], parts: impl Iterator<Item = &'a [u8]>) -> u128 {
     let mut hasher = Xxh3Default::new();
+    hasher.update(first);
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
@@ -63,6 +87,12 @@ mod tests {
         assert_ne!(of(&["a", ""]), of(&["a"]));
         assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
         assert_eq!(of(&["a", "b"]), Digester::default().digest(&["a", "b"]));
+        for length in [0, 1, 100, 223, 224, 225, 300] {
+            let long = "x".repeat(length);
+            for parts in [vec!["ab", &long], vec![&long, "ab"], vec!["ab", &long, &long]] {
+                assert_eq!(of(&parts), Digester::default().digest(&parts), "{length}");
+            }
+        }
         assert_eq!(text(0), "0".repeat(26));
         assert_eq!(text(u128::MAX), format!("7{}", "z".repeat(25)));
     }

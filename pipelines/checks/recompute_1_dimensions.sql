@@ -21,8 +21,13 @@ CREATE OR REPLACE TEMP MACRO rebate_share(pays_as, share) AS
 CREATE OR REPLACE TEMP MACRO fee_share(pays_as, share) AS
     CASE pays_as WHEN 'split' THEN coalesce(share, 0) WHEN 'rebate' THEN 0 ELSE 1 END::DECIMAL(18, 9);
 
+-- With the customer's country where rates by market ask for it, and the filters that a line passes.
 CREATE OR REPLACE TEMP TABLE product_days AS
-SELECT DISTINCT product_id, sku_id, data_role, transaction_on
+SELECT DISTINCT product_id, sku_id, data_role, transaction_on,
+    CASE WHEN any_customer_countries() THEN customer_country END AS customer_place,
+    filters_passed(source, format, customer_id, customer_country, product_id, sku_id, charge_type,
+        term_and_billing_cycle, publisher_name, workload, transaction_currency, base, quantity,
+        unit_price) AS filter_place
 FROM transactions_in_force;
 
 -- A group's product without SKU holds every SKU; `*` holds every product.
@@ -94,12 +99,8 @@ LEFT JOIN map_ranges
     AND first_on <= transaction_on AND transaction_on < end_on
 GROUP BY ALL;
 
--- Countries that rates by market ask for: of customers, and of the participants that a partner earns for
--- on a day, program by program. One row of nulls where no program asks.
-CREATE OR REPLACE TEMP TABLE customer_places AS
-SELECT DISTINCT CASE WHEN any_customer_countries() THEN customer_country END AS customer_place
-FROM transactions_in_force;
-
+-- Countries that rates by market ask for, of the participants that a partner earns for on a day, program
+-- by program.
 CREATE OR REPLACE TEMP TABLE partner_places AS
 WITH countries AS (
     SELECT program, partner_id, transaction_on, list(DISTINCT country ORDER BY country) AS countries
@@ -120,24 +121,19 @@ GROUP BY ALL;
 -- On a day in no term a lever covers by product alone, whatever the dates of its rates.
 CREATE OR REPLACE TEMP TABLE covers AS
 WITH places AS (
-    SELECT *
-    FROM customer_places
-    CROSS JOIN (
-        SELECT NULL AS partner_place, NULL::MAP(VARCHAR, VARCHAR[]) AS places
-        UNION ALL
-        SELECT DISTINCT partner_place, places FROM partner_places
-    )
+    SELECT NULL AS partner_place, NULL::MAP(VARCHAR, VARCHAR[]) AS places
+    UNION ALL
+    SELECT DISTINCT partner_place, places FROM partner_places
 ),
 rated AS (
     SELECT *
     FROM program_rate
     JOIN places
-        ON (len(customer_countries) = 0 OR list_contains(customer_countries, customer_place))
-        AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[program]))
+        ON len(partner_countries) = 0 OR list_has_any(partner_countries, places[program])
 ),
 matching AS (
-    SELECT product_day_groups.*, program, lever, role, customer_place, partner_place, term, rate,
-        amount, aggregated, measured, pays_as, lever_place, engagement, selects,
+    SELECT product_day_groups.*, program, lever, role, partner_place, term, rate, amount,
+        aggregated, measured, pays_as, lever_place, engagement, selects,
         (product_group <> '*')::INTEGER * 16 + (len(customer_countries) > 0)::INTEGER * 8
             + (len(partner_countries) > 0)::INTEGER * 4 + typed::INTEGER * 2 + filtered::INTEGER
             AS specificity
@@ -146,20 +142,22 @@ matching AS (
     JOIN program_lever USING (program, lever, data_role)
     LEFT JOIN (SELECT program, term, from_on AS term_from, until_on AS term_until FROM program_term)
         USING (program)
-    WHERE coalesce(program_rate.from_on <= transaction_on, true)
+    WHERE passes_filter(filter_place, program, lever, filtered)
+        AND (len(customer_countries) = 0 OR list_contains(customer_countries, customer_place))
+        AND coalesce(program_rate.from_on <= transaction_on, true)
         AND coalesce(transaction_on < program_rate.until_on, true)
         AND coalesce(term_from <= transaction_on, true)
         AND coalesce(transaction_on < term_until, true)
     QUALIFY row_number() OVER (
         PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role,
-            customer_place, partner_place
+            customer_place, partner_place, filter_place
         ORDER BY place, group_place
     ) = 1
 ),
 out_of_term AS (
-    SELECT product_day_groups.*, program, lever, role, customer_place, partner_place, NULL AS term,
-        0::DECIMAL(18, 9) AS rate, NULL::BIGINT AS amount, aggregated, measured, pays_as,
-        lever_place, engagement, selects, 0 AS specificity
+    SELECT product_day_groups.*, program, lever, role, partner_place, NULL AS term,
+        0::DECIMAL(18, 9) AS rate, NULL::BIGINT AS amount, aggregated, measured, pays_as, lever_place,
+        engagement, selects, 0 AS specificity
     FROM product_day_groups
     JOIN rated AS program_rate USING (product_group)
     JOIN program_lever USING (program, lever, data_role)
@@ -167,9 +165,11 @@ out_of_term AS (
         ON program_term.program = program_rate.program
         AND coalesce(program_term.from_on <= transaction_on, true)
         AND coalesce(transaction_on < program_term.until_on, true)
+    WHERE passes_filter(filter_place, program_rate.program, lever, filtered)
+        AND (len(customer_countries) = 0 OR list_contains(customer_countries, customer_place))
     QUALIFY row_number() OVER (
         PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role,
-            customer_place, partner_place
+            customer_place, partner_place, filter_place
         ORDER BY place, group_place
     ) = 1
 )
@@ -239,6 +239,14 @@ FROM reached
 JOIN (SELECT code AS reason, precedence FROM reasons WHERE kind = 'outcome') USING (reason)
 GROUP BY ALL;
 
+-- What closed cycles used stays.
+CREATE OR REPLACE TEMP VIEW counting_rates AS
+SELECT rate_type, from_currency, to_currency, period, rate FROM closed_rates
+UNION ALL
+SELECT rate_type, from_currency, to_currency, period, rate
+FROM exchange_rates_in_force
+ANTI JOIN closed_rates USING (rate_type, from_currency, to_currency, period);
+
 -- From minor units of the transaction's currency to those of the program's: `× part ÷ whole`.
 CREATE OR REPLACE TEMP TABLE exchange AS
 WITH rates AS (
@@ -253,7 +261,7 @@ WITH rates AS (
     CROSS JOIN program
     LEFT JOIN (
         SELECT from_currency AS transaction_currency, to_currency AS currency, period, rate
-        FROM exchange_rates_in_force
+        FROM counting_rates
         WHERE rate_type = 'earning'
     ) USING (transaction_currency, currency, period)
     GROUP BY program, transaction_currency, currency, period

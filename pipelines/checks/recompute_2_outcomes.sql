@@ -9,6 +9,9 @@ CREATE OR REPLACE TEMP MACRO millionths_of(base) AS CASE
 CREATE OR REPLACE TEMP MACRO concerned_in(lines) AS TABLE
 SELECT line.*, millionths_of(base) AS millionths,
     CASE WHEN any_customer_countries() THEN customer_country END AS customer_place,
+    filters_passed(source, format, customer_id, customer_country, product_id, sku_id, charge_type,
+        term_and_billing_cycle, publisher_name, workload, transaction_currency, base, quantity,
+        unit_price) AS filter_place,
     CASE payee WHEN 1 THEN reseller_partner_id ELSE billed_partner_id END AS partner_id,
     CASE
         WHEN payee = 1 THEN 'reseller'
@@ -53,11 +56,7 @@ LEFT JOIN covers
     AND covers.role = concerned.role
     AND covers.customer_place IS NOT DISTINCT FROM concerned.customer_place
     AND covers.partner_place IS NOT DISTINCT FROM concerned.partner_place
-    AND lever_filter(covers.program, covers.lever, concerned.source, concerned.format,
-        concerned.customer_id, concerned.customer_country, concerned.product_id, concerned.sku_id,
-        concerned.charge_type, concerned.term_and_billing_cycle, concerned.publisher_name,
-        concerned.workload, concerned.transaction_currency, concerned.base, concerned.quantity,
-        concerned.unit_price)
+    AND covers.filter_place = concerned.filter_place
 LEFT JOIN mappings
     ON mappings.program = covers.program
     AND mappings.partner_id = concerned.partner_id

@@ -56,8 +56,8 @@ LEFT JOIN month_companies
 -- What baselines and days before look at: all lines of the lever's products, whatever their day and
 -- outcome.
 CREATE OR REPLACE TEMP TABLE baseline_covers AS
-SELECT DISTINCT product_id, sku_id, data_role, transaction_on, program, lever, role, customer_countries,
-    partner_countries
+SELECT DISTINCT product_id, sku_id, data_role, transaction_on, program, lever, role, filtered,
+    customer_countries, partner_countries
 FROM product_day_groups
 JOIN program_rate USING (product_group)
 JOIN program_lever USING (program, lever, data_role)
@@ -76,11 +76,7 @@ JOIN baseline_covers AS covers
     AND covers.sku_id IS NOT DISTINCT FROM concerned.sku_id
     AND covers.data_role = concerned.data_role
     AND covers.role = concerned.role
-    AND lever_filter(covers.program, covers.lever, concerned.source, concerned.format,
-        concerned.customer_id, concerned.customer_country, concerned.product_id, concerned.sku_id,
-        concerned.charge_type, concerned.term_and_billing_cycle, concerned.publisher_name,
-        concerned.workload, concerned.transaction_currency, concerned.base, concerned.quantity,
-        concerned.unit_price)
+    AND passes_filter(concerned.filter_place, covers.program, covers.lever, filtered)
 JOIN program_measure
     ON program_measure.program = covers.program AND program_measure.lever = covers.lever
 JOIN mappings

@@ -1,6 +1,17 @@
 -- Caps: `credited = clamp(running gross) − clamp(running gross before)`, clamp to [0, limit], earning by
--- earning in order of date and transaction id, or of the aggregate's key and last day; refunds give room
--- back to the scope of what they refund.
+-- earning in order of the closed cycle that settled them, of date and transaction id, or of the
+-- aggregate's key and last day; refunds give room back to the scope of what they refund.
+
+-- What closed cycles settled has its room before all else. Earnings are told apart by what they are; a
+-- row that isn't published wasn't settled.
+CREATE OR REPLACE TEMP TABLE settled_first AS
+SELECT program, lever, participant_id, coalesce(source, '') AS source,
+    coalesce(transaction_id, aggregate_key) AS transaction_id, original_transaction_id,
+    min(cycle) AS settled_in
+FROM earnings
+JOIN (SELECT earning_id, cycle FROM cycle_entries WHERE closed) AS entries USING (earning_id)
+JOIN (SELECT DISTINCT program, lever FROM program_cap) USING (program, lever)
+GROUP BY ALL;
 
 -- The last day of their segment of constant rules, and the key that tells them apart.
 CREATE OR REPLACE TEMP MACRO capped_aggregates() AS TABLE
@@ -63,8 +74,8 @@ WITH items AS (
     WHERE cap IS NOT NULL
 ),
 scoped AS (
-    SELECT items.*, lever_place, cap_on,
-        CASE WHEN per_participant THEN participant_id END AS scope_participant,
+    SELECT items.*, lever_place, cap_on, settled_in,
+        CASE WHEN per_participant THEN items.participant_id END AS scope_participant,
         CASE WHEN per_customer THEN customer_id END AS scope_customer,
         first_of(window_period, months, fiscal_start) AS window_on,
         CASE cap_on
@@ -78,11 +89,18 @@ scoped AS (
     FROM items
     JOIN program_cap USING (program, lever, cap)
     JOIN program_lever USING (program, lever)
+    LEFT JOIN settled_first
+        ON settled_first.program = items.program AND settled_first.lever = items.lever
+        AND settled_first.participant_id = items.participant_id
+        AND settled_first.source = coalesce(items.source, '')
+        AND settled_first.transaction_id = items.transaction_id
+        AND settled_first.original_transaction_id IS NOT DISTINCT FROM items.original_transaction_id
 ),
 running AS (
     SELECT *, sum(gross) OVER (
         PARTITION BY program, cap, scope_participant, scope_customer, window_on
-        ORDER BY transaction_on, transaction_id, source, original_transaction_id NULLS FIRST,
+        ORDER BY settled_in NULLS LAST, transaction_on, transaction_id, source,
+            original_transaction_id NULLS FIRST,
             lever_place, role, participant_id
         ROWS UNBOUNDED PRECEDING
     ) AS reached

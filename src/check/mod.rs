@@ -23,6 +23,7 @@ use crate::query::text_rows;
 use duckdb::Connection;
 use earnest_core::decimal::{RATE_SCALE, format, power_of_ten};
 use earnest_core::program::Program;
+use std::collections::{BTreeSet, HashSet};
 
 /// A named check. It finds faults; no fault is `ok`.
 pub struct Check {
@@ -102,7 +103,16 @@ pub fn run_all(
     }
     program_tables::load(connection, programs)?;
     let asked = |check: &&Check| names.is_empty() || names.iter().any(|name| name == check.name);
-    all().filter(asked).map(|check| run_one(connection, check, programs, deep)).collect()
+    let checks: Vec<&Check> = all().filter(asked).collect();
+    let filled = filled(connection, &checks)?;
+    let applies = |check: &Check| {
+        check.tables.is_empty() || check.tables.iter().any(|table| filled.contains(table))
+    };
+    let run = |check| match applies(check) {
+        true => run_one(connection, check, programs, deep),
+        false => Ok(finding(check, Status::NotApplicable, String::new())),
+    };
+    checks.into_iter().map(run).collect()
 }
 
 /// The findings, unless a global check failed: then nothing may be published.
@@ -149,11 +159,6 @@ fn run_one(
     deep: bool,
 ) -> Result<Finding> {
     tracing::debug!("check {}", check.name);
-    let finding =
-        |status, detail| Finding { check: check.name, global: check.global, status, detail };
-    if !applicable(connection, check)? {
-        return Ok(finding(Status::NotApplicable, String::new()));
-    }
     let found = match &check.how {
         How::SqlAndDeep(_, sql) if deep => faults(connection, sql),
         How::Sql(sql) | How::SqlAndDeep(sql, _) => faults(connection, sql),
@@ -163,16 +168,25 @@ fn run_one(
     let faults =
         found.map_err(|error| Error::broken(format!("check `{}`: {error}", check.name)))?;
     let status = if faults.is_empty() { Status::Ok } else { Status::Failed };
-    Ok(finding(status, faults.join("\n")))
+    Ok(finding(check, status, faults.join("\n")))
 }
 
-fn applicable(connection: &Connection, check: &Check) -> Result<bool> {
-    if check.tables.is_empty() {
-        return Ok(true);
-    }
-    let any: Vec<String> =
-        check.tables.iter().map(|table| format!("EXISTS (FROM {table})")).collect();
-    Ok(connection.query_row(&format!("SELECT {}", any.join(" OR ")), [], |row| row.get(0))?)
+fn finding(check: &Check, status: Status, detail: String) -> Finding {
+    Finding { check: check.name, global: check.global, status, detail }
+}
+
+/// Which of the tables that the checks look at have rows.
+fn filled(connection: &Connection, checks: &[&'static Check]) -> Result<HashSet<&'static str>> {
+    let tables: BTreeSet<&str> = checks.iter().flat_map(|check| check.tables).copied().collect();
+    let asked = tables.iter().map(|table| format!("SELECT '{table}' WHERE EXISTS (FROM {table})"));
+    let sql: Vec<String> = asked.collect();
+    let found: HashSet<Option<String>> = match sql.is_empty() {
+        true => HashSet::new(),
+        false => {
+            text_rows(connection, &sql.join(" UNION ALL "), &[])?.into_iter().flatten().collect()
+        }
+    };
+    Ok(tables.into_iter().filter(|table| found.contains(&Some((*table).to_owned()))).collect())
 }
 
 /// Faults shown at most; the first ones in order.

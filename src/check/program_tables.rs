@@ -13,7 +13,7 @@ use earnest_core::program::{
 };
 use earnest_core::tiers::{Edge, Shape, Terms};
 
-/// Makes the macros `minor_units`, `round_to`, `lever_filter`, `any_customer_countries` and
+/// Makes the macros `minor_units`, `round_to`, `filters_passed`, `passes_filter`, `any_customer_countries` and
 /// `any_partner_countries`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
 /// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
@@ -29,7 +29,7 @@ pub fn load(connection: &Connection, programs: &[Program]) -> Result<()> {
     }
     connection.execute_batch(&currencies())?;
     connection.execute_batch(ROUNDING)?;
-    connection.execute_batch(&lever_filter(programs))?;
+    connection.execute_batch(&lever_filters(programs))?;
     connection.execute_batch(&any(programs))?;
     for (name, columns, rows) in tables.named() {
         connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {name} ({columns})"))?;
@@ -421,27 +421,29 @@ pub(super) fn rate(rate: i128) -> String {
     format(rate, RATE_SCALE, 0)
 }
 
-/// Whether a lever's filter lets a line through; levers without filter let all through.
-fn lever_filter(programs: &[Program]) -> String {
-    let mut cases = String::new();
+/// The filters that let a line through, as `;program/lever;…`, and whether a lever's is among them: a
+/// text that lines and levers can be joined by. Blank where no lever has a filter.
+fn lever_filters(programs: &[Program]) -> String {
+    let mut passed = Vec::new();
     for program in programs {
         for lever in &program.levers {
             if let Some(filter) = &lever.filter {
-                cases.push_str(&format!(
-                    "WHEN program = {} AND lever = {} THEN {} ",
-                    literal(&program.program),
-                    literal(&lever.lever),
-                    predicate(filter)
-                ));
+                let name = literal(&format!(";{}/{}", program.program, lever.lever));
+                passed.push(format!("CASE WHEN {} THEN {name} ELSE '' END", predicate(filter)));
             }
         }
     }
-    let body =
-        if cases.is_empty() { "true".to_owned() } else { format!("CASE {cases}ELSE true END") };
+    let passed = if passed.is_empty() {
+        "''".to_owned()
+    } else {
+        format!("concat({}, ';')", passed.join(", "))
+    };
     format!(
-        "CREATE OR REPLACE TEMP MACRO lever_filter(program, lever, source, format, customer_id, \
-         customer_country, product_id, sku_id, charge_type, term_and_billing_cycle, publisher_name, \
-         workload, transaction_currency, base, quantity, unit_price) AS {body}"
+        "CREATE OR REPLACE TEMP MACRO filters_passed(source, format, customer_id, customer_country, \
+         product_id, sku_id, charge_type, term_and_billing_cycle, publisher_name, workload, \
+         transaction_currency, base, quantity, unit_price) AS {passed};
+         CREATE OR REPLACE TEMP MACRO passes_filter(passed, program, lever, filtered) AS
+         NOT filtered OR contains(passed, concat(';', program, '/', lever, ';'))"
     )
 }
 

@@ -165,7 +165,7 @@ fn said(args: &Args, name: &str, doubts: &[Doubt], written: &mut Vec<Value>) -> 
         let found: Vec<Value> = doubts.iter().map(Doubt::json).collect();
         written.push(json!({ "check": name, "status": status, "found": found }));
     } else {
-        output::line(&format!("{name:<16}{status}"));
+        output::line(&format!("{name:<16} {status}"));
         for line in doubts.iter().flat_map(|doubt| lines(&doubt.text())) {
             output::line(&format!("    {line}"));
         }
@@ -188,7 +188,7 @@ fn told(args: &Args, finding: &Finding, written: &mut Vec<Value>) -> Done {
         let (check, status) = (finding.check, finding.status.name());
         written.push(json!({ "check": check, "status": status, "found": found }));
     } else {
-        output::line(&format!("{:<16}{}", finding.check, finding.status.name()));
+        output::line(&format!("{:<16} {}", finding.check, finding.status.name()));
         for fault in finding.detail.lines() {
             output::line(&format!("    {fault}"));
         }

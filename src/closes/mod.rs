@@ -6,6 +6,7 @@
 //! cycles go on from what they say.
 
 mod attributes;
+mod capped;
 mod changes;
 pub mod events;
 pub mod kept;
@@ -13,6 +14,7 @@ mod known;
 mod mapping;
 mod outcomes;
 mod paid;
+pub mod rates;
 mod table;
 
 pub use changes::{Change, SettledFile};
@@ -21,7 +23,7 @@ pub use known::Known;
 pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
 
-use crate::earnings::FrozenAddition;
+use crate::earnings::{FrozenAddition, SettledFirst};
 use crate::eligibility::Frozen;
 use crate::error::Result;
 use crate::schema::{EARNINGS, SETTLED_EARNINGS};
@@ -108,6 +110,14 @@ impl Closed {
     #[must_use]
     pub fn is_closed(&self, cycle: Period) -> bool {
         self.last.is_some_and(|last| cycle <= last)
+    }
+
+    /// Which closed cycle settled an earning of a capped lever first.
+    ///
+    /// # Errors
+    /// If a settled file can't be read.
+    pub fn settled_first(&self, store: &Store, programs: &[Program]) -> Result<SettledFirst> {
+        capped::read(store, programs, &self.settled, &self.changes)
     }
 
     /// How an account's balance moved in closed cycles, and what it forfeited.

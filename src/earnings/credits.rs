@@ -2,41 +2,28 @@
 //! what every scope earns; only scopes that can reach their limit are looked at again, earning by
 //! earning in their order. Closure key: whoever shares a cap.
 
-use super::aggregate::Aggregates;
+mod look;
+mod scope;
+
+pub use scope::Scope;
+
+use super::PeriodFiles;
 use super::context::Context;
-use super::evaluate::{Evaluated, Outcome, Verdict};
-use super::facts::day;
+use super::evaluate::Outcome;
 use super::measures::Measures;
 use super::rows::Line;
-use super::segments::Segments;
-use super::unit::{self, Original, RefundLine, Taker};
-use super::{PeriodFiles, largest_first};
+use super::settled_first::SettledFirst;
 use crate::error::Result;
-use chrono::NaiveDate;
-use earnest_core::calendar::Period;
 use earnest_core::caps::Cap;
-use earnest_core::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, exact, power_of_ten, rescale, sum,
-};
+use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale};
 use earnest_core::earning::{Amounts, Terms};
-use earnest_core::id;
-use earnest_core::program::Grain;
+use earnest_core::program::Program;
 use earnest_core::program::cap::{CapOn, ProgramCap};
+use look::{item_key, look};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use scope::ScopeKey;
+use std::collections::{HashMap, HashSet};
 
-/// Whose room a cap's is: program, cap, whom it is per, first month of the window.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Scope {
-    pub program: usize,
-    pub cap: usize,
-    pub participant: Option<i32>,
-    pub customer: Option<String>,
-    pub window: Period,
-}
-
-/// A scope, by digest.
-type ScopeKey = u128;
 /// An earning of a line, a sum of lines or a measure under a lever, by digest.
 type ItemKey = u128;
 type Keyed<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -54,6 +41,8 @@ pub struct Balance {
 pub struct Credits {
     /// Where what is credited isn't all.
     by_item: Keyed<ItemKey, Credit>,
+    /// Whether a cap limits it on some day, by program and lever.
+    capped: Vec<Vec<bool>>,
     /// In order of their scopes.
     pub balances: Vec<Balance>,
 }
@@ -70,7 +59,7 @@ impl Credits {
         terms: &Terms,
         gross: &Amounts,
     ) -> Result<Amounts> {
-        if self.by_item.is_empty() {
+        if self.by_item.is_empty() || !self.capped[outcome.program][outcome.lever] {
             return Ok(*gross);
         }
         let Some(found) = self.by_item.get(&item_key((line, aggregate), outcome)) else {
@@ -87,29 +76,16 @@ struct Credit {
     on: CapOn,
 }
 
-/// What a scope earns, before it is known what of it is credited.
-#[derive(Clone)]
-struct Sum {
-    scope: Scope,
-    positive: i128,
-    net: i128,
-    /// A negative line that takes back nothing that came before it could lead below zero.
-    loose: bool,
-}
-
-/// An earning in its place among those of its scope: by date and transaction id, or aggregate key.
-struct Item {
-    scope: ScopeKey,
-    order: (i32, String, i32, Option<String>, usize, i32, i32),
-    key: ItemKey,
-    gross: i128,
-}
-
 /// Finds what caps credit; nothing is read if no program has one.
 ///
 /// # Errors
 /// If a file can't be read, or on overflow.
-pub fn credit(context: &Context, periods: &[PeriodFiles], measures: &Measures) -> Result<Credits> {
+pub fn credit(
+    context: &Context,
+    periods: &[PeriodFiles],
+    measures: &Measures,
+    settled_first: &SettledFirst,
+) -> Result<Credits> {
     if context.programs.iter().all(|program| program.caps.is_empty()) {
         return Ok(Credits::default());
     }
@@ -120,10 +96,14 @@ pub fn credit(context: &Context, periods: &[PeriodFiles], measures: &Measures) -
             reached.insert(*key);
         }
     }
-    let mut credits = Credits::default();
+    let capped = |program: &Program| {
+        (0..program.levers.len()).map(|lever| program.is_capped(lever)).collect()
+    };
+    let mut credits =
+        Credits { capped: context.programs.iter().map(capped).collect(), ..Credits::default() };
     let mut used: Keyed<ScopeKey, i128> = HashMap::default();
     if !reached.is_empty() {
-        let (_, mut items) = look(context, (periods, measures), Some(&reached))?;
+        let (_, mut items) = look(context, (periods, measures), Some((&reached, settled_first)))?;
         items.par_sort_unstable_by(|a, b| (a.scope, &a.order).cmp(&(b.scope, &b.order)));
         for items in items.chunk_by(|a, b| a.scope == b.scope) {
             let Some(scope) = items.first().and_then(|item| sums.get(&item.scope)) else {
@@ -175,300 +155,4 @@ fn money(context: &Context, scope: &Scope, amount: i128) -> Result<i128> {
     let minor = context.facts[scope.program].minor_units;
     let rounded = rescale(amount, AMOUNT_SCALE, minor, Rounding::default())?;
     Ok(rounded * power_of_ten(MONEY_SCALE - minor))
-}
-
-type Sums = Keyed<ScopeKey, Sum>;
-
-/// One look at all lines: sums of scopes, or the items of those asked for.
-fn look(
-    context: &Context,
-    (periods, measures): (&[PeriodFiles], &Measures),
-    asked: Option<&HashSet<ScopeKey>>,
-) -> Result<(Sums, Vec<Item>)> {
-    let units: Vec<_> = largest_first(periods)
-        .into_iter()
-        .par_bridge()
-        .map(|(period, files)| {
-            let mut look = Look::new(context, *period, asked);
-            let aside = unit::read_lines(context, *period, files, &mut look)?;
-            look.aggregates()?;
-            Ok((*period, look.sums, look.items, aside))
-        })
-        .collect::<Result<_>>()?;
-    let mut originals = HashMap::new();
-    let mut refunds: BTreeMap<Period, Vec<RefundLine>> = BTreeMap::new();
-    let (mut sums, mut items) = (Sums::default(), Vec::new());
-    for (period, unit_sums, unit_items, aside) in units {
-        items.extend(unit_items);
-        originals.extend(aside.originals);
-        refunds.insert(period, aside.refunds);
-        for (key, part) in unit_sums {
-            add_sum(&mut sums, key, part)?;
-        }
-    }
-    for (period, refunds) in refunds {
-        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
-        for refund in &refunds {
-            look.pieces(refund, &originals)?;
-        }
-        Look { sums, items, .. } = look;
-    }
-    for &period in measures.by_period.keys() {
-        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
-        look.measured(measures)?;
-        Look { sums, items, .. } = look;
-    }
-    Ok((sums, items))
-}
-
-fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
-    match sums.get_mut(&key) {
-        None => {
-            sums.insert(key, part);
-        }
-        Some(known) => {
-            known.positive = sum([known.positive, part.positive])?;
-            known.net = sum([known.net, part.net])?;
-            known.loose |= part.loose;
-        }
-    }
-    Ok(())
-}
-
-struct Look<'a> {
-    context: &'a Context<'a>,
-    period: Period,
-    segments: Segments,
-    asked: Option<&'a HashSet<ScopeKey>>,
-    aggregates: Aggregates,
-    sums: Sums,
-    items: Vec<Item>,
-}
-
-impl Taker for Look<'_> {
-    /// Aggregates matter too: a refund that is netted within one isn't linked.
-    fn asks_for(&self, program: usize, lever: usize) -> bool {
-        let rules = &self.context.programs[program];
-        rules.is_capped(lever) || rules.levers[lever].grain == Grain::CustomerProductGroupPeriod
-    }
-
-    fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
-        for outcome in &evaluated.outcomes {
-            match &outcome.verdict {
-                Verdict::Earned(terms, amounts) => {
-                    let ruled = (day(line.transaction_on), self.period, line.customer_id);
-                    let item = Gross { line, aggregate: None, outcome, terms, amounts };
-                    self.take(&item, ruled, false)?;
-                }
-                Verdict::Aggregated(..)
-                    if self.context.programs[outcome.program].is_capped(outcome.lever) =>
-                {
-                    let outcome = std::slice::from_ref(outcome);
-                    self.aggregates.collect(&self.segments, line, outcome);
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What is earned, before caps.
-struct Gross<'a> {
-    line: &'a Line<'a>,
-    /// Of a sum or a measure: its key.
-    aggregate: Option<&'a str>,
-    outcome: &'a Outcome,
-    terms: &'a Terms,
-    amounts: &'a Amounts,
-}
-
-impl<'a> Look<'a> {
-    fn new(
-        context: &'a Context<'a>,
-        period: Period,
-        asked: Option<&'a HashSet<ScopeKey>>,
-    ) -> Look<'a> {
-        Look {
-            context,
-            period,
-            segments: Segments::of(context.programs, period),
-            asked,
-            aggregates: Aggregates::default(),
-            sums: HashMap::default(),
-            items: Vec::new(),
-        }
-    }
-
-    /// Takes the aggregates that the period's lines add up to.
-    fn aggregates(&mut self) -> Result<()> {
-        let (context, period) = (self.context, self.period);
-        let aggregates = std::mem::take(&mut self.aggregates);
-        aggregates.earned(&context.names, period, |summed| {
-            let ruled = (day(summed.line.transaction_on), period, summed.line.customer_id);
-            let item = Gross {
-                line: &summed.line,
-                aggregate: Some(&summed.key),
-                outcome: &summed.outcome,
-                terms: &summed.terms,
-                amounts: &summed.amounts,
-            };
-            self.take(&item, ruled, false)
-        })
-    }
-
-    /// Takes what measures earn in the period; after their window they count in its last month.
-    fn measured(&mut self, measures: &Measures) -> Result<()> {
-        let (context, period) = (self.context, self.period);
-        for solved in measures.by_period.get(&period).into_iter().flat_map(HashMap::values) {
-            let lever = &context.programs[solved.subject.program].levers[solved.subject.lever];
-            let (Some(earned), Some(measured)) = (&solved.earned, &lever.measured) else {
-                continue;
-            };
-            let on = measured.rules_day(solved.window, period);
-            let ruled = (on, Period::of(on), solved.subject.customer.as_deref());
-            let item = Gross {
-                line: &solved.line(context, earned, period),
-                aggregate: Some(&solved.key(context, period)),
-                outcome: &solved.outcome(context, earned),
-                terms: &earned.terms,
-                amounts: &Amounts::of_earned(earned.amount(), &earned.terms)?,
-            };
-            self.take(&item, ruled, false)?;
-        }
-        Ok(())
-    }
-
-    /// Takes what is earned, by the cap on `on` in the window of `period`; of a refund's piece they
-    /// are those of its original, whose room it gives back. `follows`: it takes back what came before
-    /// it in order.
-    fn take(
-        &mut self,
-        item: &Gross,
-        (on, period, customer): (NaiveDate, Period, Option<&str>),
-        follows: bool,
-    ) -> Result<()> {
-        let Gross { line, aggregate, outcome, terms, amounts } = item;
-        let program = &self.context.programs[outcome.program];
-        let Some((position, cap)) = program.cap_on(outcome.lever, on) else { return Ok(()) };
-        let scope = Scope {
-            program: outcome.program,
-            cap: position,
-            participant: cap.per.has_participant().then_some(outcome.subject.participant),
-            customer: customer.filter(|_| cap.per.has_customer()).map(str::to_owned),
-            window: cap.window.first(period, program.fiscal_year_start),
-        };
-        let key = scope_key(&scope);
-        if self.asked.is_some_and(|asked| !asked.contains(&key)) {
-            return Ok(());
-        }
-        let gross = match cap.on {
-            CapOn::Payout => amounts.program_earned,
-            CapOn::Base => {
-                let base = exact(line.base, terms.exchange_rate)?;
-                rescale(base, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?
-            }
-        };
-        if self.asked.is_none() {
-            let (positive, loose) = (gross.max(0), gross < 0 && !follows);
-            return add_sum(&mut self.sums, key, Sum { scope, positive, net: gross, loose });
-        }
-        let (source, id) = place(line, *aggregate);
-        self.items.push(Item {
-            scope: key,
-            order: (
-                line.transaction_on,
-                id.to_owned(),
-                source,
-                line.original_transaction_id.map(str::to_owned),
-                outcome.lever,
-                outcome.subject.role,
-                outcome.subject.participant,
-            ),
-            key: item_key((line, *aggregate), outcome),
-            gross,
-        });
-        Ok(())
-    }
-
-    fn pieces(
-        &mut self,
-        refund: &RefundLine,
-        originals: &HashMap<(i32, String), Original>,
-    ) -> Result<()> {
-        let (names, links) = (&self.context.names, &self.context.links);
-        let key = (names.sources.text(refund.source).to_owned(), refund.transaction_id.clone());
-        for reversal in links.refunds.get(&key).into_iter().flatten() {
-            let (source, id) = &reversal.original;
-            let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
-            let Some(original) = originals.get(&original_key).filter(|_| reversal.excess == 0)
-            else {
-                continue;
-            };
-            let whole = links.originals.get(&reversal.original).copied().unwrap_or(1);
-            let line = Line {
-                source: refund.source,
-                transaction_id: Some(&refund.transaction_id),
-                original_transaction_id: Some(id),
-                customer_id: None,
-                transaction_on: refund.transaction_on,
-                period: 0,
-                currency: refund.currency,
-                base: reversal.before - reversal.cumulated,
-                quantity: 0,
-            };
-            for outcome in &original.evaluated.outcomes {
-                let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
-                let reversed = amounts.reversed(
-                    reversal.before,
-                    reversal.cumulated,
-                    whole,
-                    terms.minor_units,
-                    terms.program_minor_units,
-                )?;
-                let customer = original.customer_id.as_deref();
-                let ruled = (day(original.transaction_on), original.period, customer);
-                let follows = (original.transaction_on, id)
-                    <= (refund.transaction_on, &refund.transaction_id);
-                let amounts = &reversed;
-                let item = Gross { line: &line, aggregate: None, outcome, terms, amounts };
-                self.take(&item, ruled, follows)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn scope_key(scope: &Scope) -> ScopeKey {
-    let month = scope.window.year() * 12 + scope.window.month().cast_signed();
-    id::digest([
-        &(scope.program as u64).to_le_bytes()[..],
-        &(scope.cap as u64).to_le_bytes(),
-        &scope.participant.unwrap_or(-1).to_le_bytes(),
-        &month.to_le_bytes(),
-        &[u8::from(scope.customer.is_some())],
-        scope.customer.as_deref().unwrap_or_default().as_bytes(),
-    ])
-}
-
-/// Source and id by which earnings stand in order: aggregates have no source.
-fn place<'a>(line: &'a Line, aggregate: Option<&'a str>) -> (i32, &'a str) {
-    match aggregate {
-        Some(key) => (-1, key),
-        None => (line.source, line.transaction_id.unwrap_or_default()),
-    }
-}
-
-fn item_key((line, aggregate): (&Line, Option<&str>), outcome: &Outcome) -> ItemKey {
-    let (source, id) = place(line, aggregate);
-    let subject = &outcome.subject;
-    id::digest([
-        &source.to_le_bytes()[..],
-        id.as_bytes(),
-        line.original_transaction_id.unwrap_or_default().as_bytes(),
-        &(outcome.program as u64).to_le_bytes(),
-        &(outcome.lever as u64).to_le_bytes(),
-        &subject.role.to_le_bytes(),
-        &subject.participant.to_le_bytes(),
-    ])
 }

@@ -96,6 +96,22 @@ pub fn partners(files: &[InForceFile]) -> Result<Vec<Partners>> {
     Ok(partners)
 }
 
+/// The currencies of transactions, sorted.
+///
+/// # Errors
+/// If the scan fails.
+pub fn currencies(files: &[InForceFile]) -> Result<Vec<String>> {
+    if files.iter().all(|file| file.all_excluded) {
+        return Ok(Vec::new());
+    }
+    let currency = col("transaction_currency");
+    let frame = collect(scan(files, &["transaction_currency"])?.group_by([currency]).agg([]))?;
+    let found = frame.column("transaction_currency")?.str()?;
+    let mut found: Vec<String> = found.iter().flatten().map(str::to_owned).collect();
+    found.sort();
+    Ok(found)
+}
+
 /// The plan of [`sold`]. Sums of decimals are wide enough for all rows there can be.
 ///
 /// # Errors

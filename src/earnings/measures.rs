@@ -71,10 +71,10 @@ pub struct Added {
 /// All earnings of measured levers, by period and window.
 #[derive(Default)]
 pub struct Measures {
-    pub by_period: HashMap<Period, HashMap<WindowKey, Solved, foldhash::fast::RandomState>>,
+    pub by_period: HashMap<Period, HashMap<WindowKey, Box<Solved>, foldhash::fast::RandomState>>,
 }
 
-pub type AddedByWindow = HashMap<WindowKey, Added, foldhash::fast::RandomState>;
+pub type AddedByWindow = HashMap<WindowKey, Box<Added>, foldhash::fast::RandomState>;
 
 /// What was sold to, or by, whom a measure is of, by first day of the window, or by day if days before
 /// pick its tier: at exact scale; `None` if a line of it has no exchange rate.
@@ -323,7 +323,8 @@ fn add(
             let (role, partner, source, parts) = (of.role, of.partner, part.source, part.measured);
             let last = Some(Part { transaction_id: id.to_owned(), ..part });
             let exact = adds;
-            added.insert(key, Added { subject, window, exact, parts, role, partner, source, last });
+            let new = Added { subject, window, exact, parts, role, partner, source, last };
+            added.insert(key, Box::new(new));
         }
     }
     Ok(())

@@ -24,6 +24,7 @@ mod rows;
 mod rules;
 mod seen;
 mod segments;
+mod settled_first;
 mod shares;
 mod sink;
 mod tier_detail;
@@ -49,6 +50,7 @@ use ineligible::Ineligible;
 use names::Names;
 use rayon::prelude::*;
 use rules::ProductGroups;
+pub use settled_first::{Settled, SettledFirst};
 use shares::Shares;
 use sink::Written;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -69,6 +71,8 @@ pub struct Request<'a> {
     pub memberships: &'a RecordBatch,
     /// Customers that were added for good.
     pub added: &'a [FrozenAddition],
+    /// What closed cycles settled under caps.
+    pub settled_first: &'a SettledFirst,
     /// In how many portions ordered work is done; the result doesn't depend on it.
     pub buckets: usize,
 }
@@ -135,7 +139,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let mut context = context(request, *first, *last)?;
     context.additions = Some(additions::find(&context, &periods, request.added)?);
     let measures = measures::measure(&context, &periods)?;
-    let credits = credits::credit(&context, &periods, &measures)?;
+    let credits = credits::credit(&context, &periods, &measures, request.settled_first)?;
     let first_looks = (&measures, &credits);
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()

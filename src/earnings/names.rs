@@ -2,7 +2,7 @@
 
 use super::facts::Partners;
 use crate::eligibility::{Decisions, ParticipantMap};
-use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::currency;
 use earnest_core::program::{Program, Unmapped};
@@ -53,6 +53,8 @@ pub struct Names {
     pub groups: Dictionary,
     pub currencies: Dictionary,
     pub periods: Dictionary,
+    /// The period of key 0; others follow month by month.
+    first: Period,
     pub halves: Dictionary,
     pub roles: Dictionary,
     pub earning_types: Dictionary,
@@ -138,6 +140,7 @@ impl Names {
             sources: Dictionary::new(sources),
             groups: Dictionary::new(groups),
             currencies: Dictionary::new(currency::codes()),
+            first,
             periods: Dictionary::new(periods.iter().map(String::as_str)),
             halves: Dictionary::new(halves.iter().map(String::as_str)),
             roles: Dictionary::new(["direct", "provider", "reseller", "none"]),
@@ -152,6 +155,8 @@ impl Names {
 
     /// The key of a period.
     pub fn period(&self, period: Period) -> i32 {
-        self.periods.key(&period.to_string()).unwrap_or_default()
+        let key = period.months_since(self.first);
+        let known = usize::try_from(key).is_ok_and(|key| key < self.periods.values.len());
+        if known { key } else { 0 }
     }
 }

@@ -50,16 +50,17 @@ impl<'a> Shares<'a> {
         (measures, credits): (&'a Measures, &Credits),
         period: Period,
     ) -> Result<Shares<'a>> {
-        let solved = measures.by_period.get(&period).into_iter().flatten();
-        let windows = solved
-            .map(|(key, solved)| {
+        let mut windows: HashMap<_, _, foldhash::fast::RandomState> = HashMap::default();
+        if let Some(all) = measures.by_period.get(&period) {
+            windows.reserve(all.len());
+            for (key, solved) in all {
                 let earning = solved.earned.as_ref();
                 let earning = earning
                     .map(|earned| Earning::of(context, solved, (earned, credits), period))
                     .transpose()?;
-                Ok((*key, Window { solved, earning }))
-            })
-            .collect::<Result<_>>()?;
+                windows.insert(*key, Window { solved, earning });
+            }
+        }
         Ok(Shares { context, period, windows, taken: Taken::default() })
     }
 
@@ -239,13 +240,8 @@ impl Solved {
     /// `customer or company/first month/last month/month`: what tells earnings of a lever apart.
     pub fn key(&self, context: &Context, period: Period) -> String {
         let Subject { customer, company, .. } = &self.subject;
-        [
-            customer.as_deref().or(company.as_deref()).unwrap_or_default(),
-            &self.window.to_string(),
-            &self.last_month(context).to_string(),
-            &period.to_string(),
-        ]
-        .join("/")
+        let whose = customer.as_deref().or(company.as_deref()).unwrap_or_default();
+        format!("{whose}/{}/{}/{period}", self.window, self.last_month(context))
     }
 
     /// The earning of a month as a line: of its last day.

@@ -8,7 +8,9 @@ use super::evaluate::Outcome;
 use super::windows::{Earned, Solved};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, format};
+use earnest_core::measure::TierSlice;
 use earnest_core::tiers::Terms;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Of a line; `None` if it is its base × rate.
@@ -18,65 +20,93 @@ pub fn of_line(outcome: &Outcome, terms: &earnest_core::earning::Terms) -> Optio
     let mut insert = |key: &str, text: Option<String>| {
         detail.extend(text.map(|text| (key.to_owned(), json!(text))));
     };
-    let money = |value| format(value, MONEY_SCALE, terms.program_minor_units);
-    insert("amount", how.fixed.map(money));
+    insert("amount", how.fixed.map(|fixed| money(fixed, terms.program_minor_units)));
     insert("left", how.left.map(|left| format(left, AMOUNT_SCALE, 0)));
     insert("payee_share", how.payee.map(|share| format(share, RATE_SCALE, 0)));
     Some(Value::Object(detail).to_string())
 }
 
+/// How a measure came to what it earns. Fields stand in order of their names, as in every JSON text of
+/// the tables.
+#[derive(Serialize)]
+struct Detail<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<String>,
+    booked_before: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    company: Option<&'a str>,
+    counted: String,
+    measured: String,
+    tiers: Vec<Tier>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trailing: Option<String>,
+    window: [String; 2],
+    window_amount: String,
+}
+
+#[derive(Serialize)]
+struct Tier {
+    amount: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flat: Option<String>,
+    of: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<String>,
+    tier: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<String>,
+}
+
 /// Of a measure.
 pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
-    let window = solved.window;
     let step = &earned.step;
     let minor = earned.terms.minor_units;
-    let quantity = |value| format(value, AMOUNT_SCALE, 0);
-    let money = |value| format(value, MONEY_SCALE, minor);
-    let slices: Vec<Value> = step
-        .slices
-        .iter()
-        .map(|slice| {
-            let mut tier = Map::new();
-            tier.insert("tier".to_owned(), json!(slice.tier));
-            tier.insert("of".to_owned(), json!(quantity(slice.quantity)));
-            match slice.terms {
-                Terms::Rate(rate) => {
-                    tier.insert("rate".to_owned(), json!(format(rate, RATE_SCALE, 0)));
-                }
-                Terms::UnitPrice { price, per } => {
-                    tier.insert("price".to_owned(), json!(format(price, RATE_SCALE, 0)));
-                    if let Some(per) = per {
-                        tier.insert("per".to_owned(), json!(quantity(per)));
-                    }
-                }
-                Terms::Amount(whole) => {
-                    tier.insert("whole".to_owned(), json!(format(whole, RATE_SCALE, 0)));
-                }
-                Terms::None => {}
-            }
-            if slice.flat != 0 {
-                tier.insert("flat".to_owned(), json!(format(slice.flat, EXACT_SCALE, 0)));
-            }
-            tier.insert("amount".to_owned(), json!(money(slice.amount)));
-            Value::Object(tier)
-        })
-        .collect();
-    let mut detail = json!({
-        "window": [window.to_string(), last.to_string()],
-        "measured": quantity(step.cumulated),
-        "counted": quantity(step.counted),
-        "tiers": slices,
-        "window_amount": money(step.after),
-        "booked_before": money(step.before),
-    });
-    if let Some(baseline) = earned.baseline {
-        detail["baseline"] = json!(quantity(baseline));
+    let detail = Detail {
+        baseline: earned.baseline.map(quantity),
+        booked_before: money(step.before, minor),
+        company: solved.subject.company.as_deref(),
+        counted: quantity(step.counted),
+        measured: quantity(step.cumulated),
+        tiers: step.slices.iter().map(|slice| tier(slice, minor)).collect(),
+        trailing: earned.trailing.map(quantity),
+        window: [solved.window.to_string(), last.to_string()],
+        window_amount: money(step.after, minor),
+    };
+    serde_json::to_string(&detail).unwrap_or_default()
+}
+
+fn tier(slice: &TierSlice, minor_units: u32) -> Tier {
+    let at_rate_scale = |value| Some(format(value, RATE_SCALE, 0));
+    let (mut rate, mut price, mut per, mut whole) = (None, None, None, None);
+    match slice.terms {
+        Terms::Rate(value) => rate = at_rate_scale(value),
+        Terms::UnitPrice { price: value, per: units } => {
+            price = at_rate_scale(value);
+            per = units.map(quantity);
+        }
+        Terms::Amount(value) => whole = at_rate_scale(value),
+        Terms::None => {}
     }
-    if let Some(trailing) = earned.trailing {
-        detail["trailing"] = json!(quantity(trailing));
+    Tier {
+        amount: money(slice.amount, minor_units),
+        flat: (slice.flat != 0).then(|| format(slice.flat, EXACT_SCALE, 0)),
+        of: quantity(slice.quantity),
+        per,
+        price,
+        rate,
+        tier: slice.tier,
+        whole,
     }
-    if let Some(company) = &solved.subject.company {
-        detail["company"] = json!(company);
-    }
-    detail.to_string()
+}
+
+fn quantity(value: i128) -> String {
+    format(value, AMOUNT_SCALE, 0)
+}
+
+fn money(value: i128, minor_units: u32) -> String {
+    format(value, MONEY_SCALE, minor_units)
 }

@@ -58,8 +58,11 @@ impl Earned {
 /// What a subject's lines add to a window, in order of months.
 struct Window {
     key: WindowKey,
-    months: Vec<(Period, Added)>,
+    months: Vec<(Period, Box<Added>)>,
 }
+
+/// What a window earns in a month.
+type SolvedMonth = (Period, WindowKey, Box<Solved>);
 
 /// Earns every window, month by month.
 ///
@@ -78,16 +81,22 @@ pub fn solve(
             window.months.push((period, added));
         }
     }
-    let mut whole: HashMap<(u128, Period), Vec<Window>, foldhash::fast::RandomState> =
-        HashMap::default();
+    // Only a company's window is of several subjects.
+    let mut of_companies: BTreeMap<(u128, Period), Vec<Window>> = BTreeMap::new();
+    let mut whole = Vec::with_capacity(windows.len());
     for window in windows.into_values() {
         let Some((_, added)) = window.months.first() else { continue };
-        let of = (series(&added.subject), added.window);
-        whole.entry(of).or_default().push(window);
+        if added.subject.company.is_some() {
+            let of = (series(&added.subject), added.window);
+            of_companies.entry(of).or_default().push(window);
+        } else {
+            whole.push(vec![window]);
+        }
     }
-    let solved: Vec<Vec<(Period, WindowKey, Solved)>> = whole
+    whole.extend(of_companies.into_values());
+    let solved: Vec<Vec<SolvedMonth>> = whole
         .into_par_iter()
-        .map(|(_, windows)| solve_whole(context, windows, revenue))
+        .map(|windows| solve_whole(context, windows, revenue))
         .collect::<Result<_>>()?;
     let mut measures = Measures::default();
     for (period, key, solved) in solved.into_iter().flatten() {
@@ -129,7 +138,7 @@ fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
                     };
                     let window = measured.window.first(period, program.fiscal_year_start);
                     let key = window_key(&subject, window);
-                    let nothing = || nothing(program, subject, window);
+                    let nothing = || Box::new(nothing(program, subject, window));
                     added.entry(period).or_default().entry(key).or_insert_with(nothing);
                 }
             }
@@ -155,7 +164,7 @@ fn solve_whole(
     context: &Context,
     mut windows: Vec<Window>,
     revenue: &Revenue,
-) -> Result<Vec<(Period, WindowKey, Solved)>> {
+) -> Result<Vec<SolvedMonth>> {
     windows.sort_by_key(|window| window.months.first().map(|(_, added)| added.subject.participant));
     let Some((_, any)) = windows.first().and_then(|window| window.months.first()) else {
         return Ok(Vec::new());
@@ -255,16 +264,16 @@ impl Whole<'_> {
     }
 
     /// What is known of windows that don't earn for want of an exchange rate.
-    fn held(&self, windows: Vec<Window>) -> Vec<(Period, WindowKey, Solved)> {
+    fn held(&self, windows: Vec<Window>) -> Vec<SolvedMonth> {
         let solved = |added: Added| {
             let Added { subject, window, role, partner, source, parts, last, .. } = added;
-            Solved { subject, window, earned: None, role, partner, source, parts, last }
+            Box::new(Solved { subject, window, earned: None, role, partner, source, parts, last })
         };
         let months = windows.into_iter().flat_map(|window| {
             window.months.into_iter().map(move |(period, added)| (period, window.key, added))
         });
         let with_lines = months.filter(|(_, _, added)| added.last.is_some());
-        with_lines.map(|(period, key, added)| (period, key, solved(added))).collect()
+        with_lines.map(|(period, key, added)| (period, key, solved(*added))).collect()
     }
 
     /// Each subject's part of each step. Months in which a subject adds and earns nothing are left out.
@@ -273,9 +282,9 @@ impl Whole<'_> {
         windows: Vec<Window>,
         steps: Vec<Step>,
         compared: (i128, Option<i128>),
-    ) -> Result<Vec<(Period, WindowKey, Solved)>> {
+    ) -> Result<Vec<SolvedMonth>> {
         let mut parts: Vec<Location> = windows.into_iter().map(Location::new).collect();
-        let mut solved = Vec::new();
+        let mut solved = Vec::with_capacity(steps.len() * parts.len());
         for step in steps {
             for part in &mut parts {
                 part.add(step.period, self)?;
@@ -293,7 +302,8 @@ impl Whole<'_> {
                 let own = (before, after, measured);
                 let earned = self.earned(step, own, compared);
                 let key = part.key;
-                solved.push((earned.step.period, key, part.solved(added, self, earned)));
+                let period = earned.step.period;
+                solved.push((period, key, Box::new(part.solved(added, self, earned))));
             }
         }
         Ok(solved)
@@ -348,7 +358,7 @@ impl Whole<'_> {
 /// A subject's part of a measure, month by month.
 struct Location {
     key: WindowKey,
-    months: std::iter::Peekable<std::vec::IntoIter<(Period, Added)>>,
+    months: std::iter::Peekable<std::vec::IntoIter<(Period, Box<Added>)>>,
     /// What it adds in the month at hand.
     now: Option<Added>,
     /// Sums of what it added, at exact scale, and as they count, at amount scale.
@@ -379,7 +389,7 @@ impl Location {
     }
 
     fn add(&mut self, period: Period, whole: &Whole) -> Result<()> {
-        self.now = self.months.next_if(|(month, _)| *month == period).map(|(_, added)| added);
+        self.now = self.months.next_if(|(month, _)| *month == period).map(|(_, added)| *added);
         self.exact = sum([self.exact, self.now.as_ref().map_or(0, |added| added.exact)])?;
         self.cumulated_before = self.cumulated;
         self.cumulated = rounded(whole.measured.of, self.exact, whole.minor_units())?;

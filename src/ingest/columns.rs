@@ -1,5 +1,6 @@
 //! Columns that grow row by row. In: checked values of one row after the other. Out: arrow arrays. A row
-//! that turns out to be faulty is taken back by truncating.
+//! that turns out to be faulty is taken back by truncating. A column is used for block after block, so
+//! that the texts which come in all of them are numbered once.
 
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Int32Array,
@@ -12,14 +13,37 @@ use std::sync::Arc;
 /// Key of a null.
 pub(super) const NULL_KEY: i32 = -1;
 
+/// Distinct texts that are kept from block to block: whoever gets a block may read them all.
+const MOST_KEPT: usize = 1_024;
+
 /// Distinct texts, numbered in the order in which they came.
 #[derive(Default)]
 pub(super) struct Interner {
-    /// Number of the text plus one, or 0; the length is a power of two.
-    slots: Vec<u32>,
+    /// The length is a power of two.
+    slots: Vec<Slot>,
     hashes: Vec<u64>,
     ends: Vec<u32>,
     text: String,
+}
+
+/// Where a text is sought by its hash.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    /// The hash's upper half.
+    tag: u32,
+    /// Number of the text plus one; 0: free.
+    number: u32,
+}
+
+impl Slot {
+    fn new(hash: u64, number: usize) -> Slot {
+        Slot { tag: tag(hash), number: u32::try_from(number + 1).unwrap_or(u32::MAX) }
+    }
+}
+
+/// The upper half of a hash; the lower one tells the slot.
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 impl Interner {
@@ -27,10 +51,27 @@ impl Interner {
         self.ends.len()
     }
 
+    /// True if there are so many texts that the next block begins better without them.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() > MOST_KEPT
+    }
+
+    /// Forgets all texts.
+    pub(super) fn clear(&mut self) {
+        self.slots.fill(Slot::default());
+        self.hashes.clear();
+        self.ends.clear();
+        self.text.clear();
+    }
+
     #[inline]
-    pub(super) fn get(&self, number: usize) -> &str {
+    fn range(&self, number: usize) -> std::ops::Range<usize> {
         let start = if number == 0 { 0 } else { self.ends[number - 1] as usize };
-        &self.text[start..self.ends[number] as usize]
+        start..self.ends[number] as usize
+    }
+
+    pub(super) fn get(&self, number: usize) -> &str {
+        &self.text[self.range(number)]
     }
 
     /// The number of a text.
@@ -40,39 +81,47 @@ impl Interner {
         }
         let hash = quick_hash(text.as_bytes());
         let mask = self.slots.len() - 1;
-        let mut slot = hash as usize & mask;
+        let mut place = hash as usize & mask;
         loop {
-            let number = self.slots[slot];
-            if number == 0 {
-                break;
+            let slot = self.slots[place];
+            if slot.number == 0 {
+                return self.add(place, hash, text);
             }
-            let known = (number - 1) as usize;
-            if self.hashes[known] == hash && same(self.get(known).as_bytes(), text.as_bytes()) {
-                return number - 1;
+            let known = (slot.number - 1) as usize;
+            if slot.tag == tag(hash)
+                && same(&self.text.as_bytes()[self.range(known)], text.as_bytes())
+            {
+                return slot.number - 1;
             }
-            slot = (slot + 1) & mask;
+            place = (place + 1) & mask;
         }
+    }
+
+    /// Takes a new text into a free slot.
+    #[cold]
+    fn add(&mut self, place: usize, hash: u64, text: &str) -> u32 {
+        let slot = Slot::new(hash, self.len());
+        self.slots[place] = slot;
         self.text.push_str(text);
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
         self.hashes.push(hash);
-        let number = u32::try_from(self.len()).unwrap_or(u32::MAX);
-        self.slots[slot] = number;
-        number - 1
+        slot.number - 1
     }
 
+    #[cold]
     fn grow(&mut self) {
         let length = (self.slots.len() * 2).max(64);
-        self.slots = vec![0; length];
+        self.slots = vec![Slot::default(); length];
         for (number, hash) in self.hashes.iter().enumerate() {
-            let mut slot = *hash as usize & (length - 1);
-            while self.slots[slot] != 0 {
-                slot = (slot + 1) & (length - 1);
+            let mut place = *hash as usize & (length - 1);
+            while self.slots[place].number != 0 {
+                place = (place + 1) & (length - 1);
             }
-            self.slots[slot] = u32::try_from(number + 1).unwrap_or(u32::MAX);
+            self.slots[place] = Slot::new(*hash, number);
         }
     }
 
-    pub(super) fn array(&self) -> StringArray {
+    fn array(&self) -> StringArray {
         let offsets = std::iter::once(0).chain(self.ends.iter().map(|&end| end.cast_signed()));
         StringArray::new(
             OffsetBuffer::new(offsets.collect::<ScalarBuffer<i32>>()),
@@ -82,40 +131,46 @@ impl Interner {
     }
 }
 
-/// Whether two texts of equal hash are equal, word by word: most are short, and a call costs more.
+/// Whether two texts are equal, word by word, the last of which may overlap: most are short, and a call
+/// costs more.
 #[inline]
 fn same(left: &[u8], right: &[u8]) -> bool {
     if left.len() != right.len() {
         return false;
     }
-    let (words, rest) = left.as_chunks::<8>();
-    let (other_words, other_rest) = right.as_chunks::<8>();
-    words.iter().zip(other_words).all(|(left, right)| left == right)
-        && rest.iter().zip(other_rest).all(|(left, right)| left == right)
+    if left.len() >= 8 {
+        let (words, _) = left.as_chunks::<8>();
+        let (other_words, _) = right.as_chunks::<8>();
+        return left.last_chunk::<8>() == right.last_chunk()
+            && words.iter().zip(other_words).all(|(left, right)| left == right);
+    }
+    if left.len() >= 4 {
+        return left.first_chunk::<4>() == right.first_chunk()
+            && left.last_chunk::<4>() == right.last_chunk();
+    }
+    left.iter().zip(right).all(|(left, right)| left == right)
 }
 
 /// A hash of a text's begin, middle, end and length: most texts of a column differ there. Those that
 /// don't only make the search longer.
 #[inline]
 fn quick_hash(text: &[u8]) -> u64 {
-    const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
-    let word = |from: usize| {
-        let bytes = text.get(from..from + 8).and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, u64::from_le_bytes)
-    };
-    let length = text.len();
-    let mut hash = (length as u64).wrapping_mul(MULTIPLIER);
-    if length >= 8 {
-        for from in [0, length / 2 - 4, length - 8] {
-            hash = (hash ^ word(from)).wrapping_mul(MULTIPLIER);
-            hash ^= hash >> 32;
-        }
+    const MULTIPLIERS: [u64; 3] =
+        [0x9E37_79B9_7F4A_7C15, 0xC2B2_AE3D_27D4_EB4F, 0xD6E8_FEB8_6659_FD93];
+    let middle = text.get((text.len() / 2).saturating_sub(4)..).unwrap_or_default();
+    let words = [text.first_chunk::<8>(), middle.first_chunk(), text.last_chunk()];
+    let mixed = if let [Some(first), Some(middle), Some(last)] = words {
+        let of = |word: &[u8; 8], place: usize| {
+            u64::from_le_bytes(*word).wrapping_mul(MULTIPLIERS[place])
+        };
+        of(first, 0) ^ of(middle, 1).rotate_left(21) ^ of(last, 2).rotate_left(42)
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
     } else {
-        let packed = text.iter().fold(0, |packed, byte| packed << 8 | u64::from(*byte));
-        hash = (hash ^ packed).wrapping_mul(MULTIPLIER);
-        hash ^= hash >> 32;
-    }
-    hash
+        text.iter().fold(0, |packed, byte| packed << 8 | u64::from(*byte))
+    };
+    let hash = (mixed ^ mixed >> 32 ^ text.len() as u64).wrapping_mul(MULTIPLIERS[0]);
+    hash ^ hash >> 29
 }
 
 /// A text column as numbers of distinct texts; as plain texts once most of them turn out to differ.
@@ -123,6 +178,10 @@ fn quick_hash(text: &[u8]) -> u64 {
 pub(super) struct DictColumn {
     pub keys: Vec<i32>,
     pub texts: Interner,
+    /// The texts as of the last block: while none is added, blocks share their dictionary.
+    array: Option<ArrayRef>,
+    /// Texts when this block began.
+    known: usize,
     plain: Option<PlainTexts>,
 }
 
@@ -134,14 +193,18 @@ struct PlainTexts {
     nulls: Vec<usize>,
 }
 
-/// Rows after which a column decides how to go on, and distinct texts from which on it is plain.
+/// Rows after which a column decides how to go on, and new texts from which on it is plain.
 const SAMPLE: usize = 256;
-const MOSTLY_DISTINCT: usize = SAMPLE / 2;
+const MOSTLY_DISTINCT: usize = SAMPLE / 4 * 3;
 
 impl DictColumn {
-    /// A column of about so many rows.
-    pub(super) fn new(expected: usize) -> DictColumn {
-        DictColumn { keys: Vec::with_capacity(expected), ..DictColumn::default() }
+    /// Begins a block of about so many rows.
+    pub(super) fn begin(&mut self, expected: usize) {
+        match &mut self.plain {
+            Some(plain) => plain.ends.reserve(expected),
+            None => self.keys.reserve(expected),
+        }
+        self.known = self.texts.len();
     }
 
     #[inline]
@@ -159,7 +222,7 @@ impl DictColumn {
             self.keys.push(NULL_KEY);
         } else {
             self.push(text);
-            if self.keys.len() == SAMPLE && self.texts.len() > MOSTLY_DISTINCT {
+            if self.keys.len() == SAMPLE && self.texts.len() - self.known > MOSTLY_DISTINCT {
                 self.plain = Some(self.expand());
             }
         }
@@ -191,11 +254,19 @@ impl DictColumn {
         }
     }
 
-    pub(super) fn finish(self) -> ArrayRef {
-        match self.plain {
-            Some(plain) => plain.finish(),
-            None => dictionary(self.keys, Arc::new(self.texts.array())),
+    /// Ends a block.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        if let Some(plain) = &mut self.plain {
+            return plain.finish();
         }
+        let known = self.array.take().filter(|array| array.len() == self.texts.len());
+        let texts = known.unwrap_or_else(|| Arc::new(self.texts.array()));
+        if self.texts.is_full() {
+            self.texts.clear();
+        } else {
+            self.array = Some(Arc::clone(&texts));
+        }
+        dictionary(std::mem::take(&mut self.keys), texts)
     }
 }
 
@@ -216,14 +287,13 @@ impl PlainTexts {
         self.nulls.retain(|row| *row < rows);
     }
 
-    fn finish(self) -> ArrayRef {
+    /// The texts so far; the next ones will be about as long.
+    fn finish(&mut self) -> ArrayRef {
         let mut valid = vec![true; self.ends.len()];
-        for row in self.nulls {
+        for row in self.nulls.drain(..) {
             valid[row] = false;
         }
-        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(self.ends).collect();
-        let nulls = nulls(valid.iter().copied());
-        Arc::new(StringArray::new(OffsetBuffer::new(offsets), self.text.into(), nulls))
+        strings(&mut self.text, &mut self.ends, nulls(valid.iter().copied()))
     }
 }
 
@@ -257,10 +327,19 @@ impl TextColumn {
         self.ends.push(i32::try_from(self.text.len()).unwrap_or(i32::MAX));
     }
 
-    pub(super) fn finish(self) -> ArrayRef {
-        let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(self.ends).collect();
-        Arc::new(StringArray::new(OffsetBuffer::new(offsets), self.text.into(), None))
+    /// The texts so far; the next ones will be about as long.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        strings(&mut self.text, &mut self.ends, None)
     }
+}
+
+/// Texts one after the other as an array; leaves room for as many.
+fn strings(text: &mut Vec<u8>, ends: &mut Vec<i32>, nulls: Option<NullBuffer>) -> ArrayRef {
+    let offsets: ScalarBuffer<i32> = std::iter::once(0).chain(ends.iter().copied()).collect();
+    ends.clear();
+    let room = Vec::with_capacity(text.len() + text.len() / 8);
+    let text = std::mem::replace(text, room);
+    Arc::new(StringArray::new(OffsetBuffer::new(offsets), text.into(), nulls))
 }
 
 /// Dates as days since 1970-01-01; `i32::MIN` is null.

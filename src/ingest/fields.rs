@@ -5,6 +5,7 @@ use super::date::DatePatterns;
 use super::number::Marks;
 use super::splitter::Span;
 use earnest_core::reason::RejectReason;
+use std::sync::Arc;
 
 /// The fields of one record.
 #[derive(Clone, Copy)]
@@ -66,8 +67,8 @@ pub(super) struct Layout {
 }
 
 /// Trimmed fields of the current record, by the format's columns.
-pub(super) struct Texts<'a> {
-    layout: &'a Layout,
+pub(super) struct Texts {
+    layout: Arc<Layout>,
     /// Whether a file's records have exactly the format's columns in their order.
     as_declared: bool,
     /// Whether a field of the current record has blanks around it.
@@ -76,13 +77,13 @@ pub(super) struct Texts<'a> {
     trimmed: Vec<Span>,
 }
 
-impl<'a> Texts<'a> {
-    pub(super) fn new(layout: &'a Layout) -> Texts<'a> {
+impl Texts {
+    pub(super) fn new(layout: Arc<Layout>) -> Texts {
         let in_order =
             layout.positions.iter().enumerate().all(|(place, position)| *position == place);
         Texts {
-            layout,
             as_declared: in_order && layout.fields == layout.positions.len(),
+            layout,
             trims: false,
             trimmed: Vec::new(),
         }

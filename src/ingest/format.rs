@@ -9,7 +9,6 @@ mod raw;
 use crate::ingest::date::DatePatterns;
 use crate::ingest::number::Marks;
 use crate::schema::Table;
-use std::collections::HashSet;
 
 /// One export format, checked.
 pub struct Format {
@@ -35,7 +34,7 @@ pub struct Format {
     /// Position in `columns` of the source's own line id.
     pub line_id: Option<usize>,
     /// Partner ids that mean "nobody".
-    pub absent: HashSet<String>,
+    pub absent: Vec<String>,
     /// Positions in `columns` that link a refund to its original when there is no reference.
     pub link: Vec<usize>,
     /// How the vendor computes columns.

@@ -42,24 +42,31 @@ pub(super) struct Identified {
 }
 
 impl<'a> Ids<'a> {
-    /// `expected` is about how many rows will come.
-    pub(super) fn new(format: &'a Format, expected: usize) -> Ids<'a> {
+    pub(super) fn new(format: &'a Format) -> Ids<'a> {
         Ids {
             format,
             has_digest_ids: format.has_digest_ids(),
             by_key: matches!(format.identity, Identity::Key(_)),
-            digests: Vec::with_capacity(expected),
+            digests: Vec::new(),
             ids: TextColumn::default(),
-            slices: DictColumn::new(expected),
+            slices: DictColumn::default(),
             keys: TextColumn::default(),
             key_hashes: Vec::new(),
-            links: Vec::with_capacity(expected),
-            linked: Vec::with_capacity(expected),
+            links: Vec::new(),
+            linked: Vec::new(),
             salt: id::digest([format.name.as_bytes()]),
             bytes: Vec::new(),
             joined: String::new(),
             line: String::new(),
         }
+    }
+
+    /// Begins a block of about so many rows.
+    pub(super) fn begin(&mut self, expected: usize) {
+        self.digests.reserve(expected);
+        self.slices.begin(expected);
+        self.links.reserve(expected);
+        self.linked.reserve(expected);
     }
 
     /// Takes the current record's.
@@ -107,15 +114,18 @@ impl<'a> Ids<'a> {
         self.linked.push(linked);
     }
 
-    pub(super) fn finish(self) -> Identified {
+    /// Ends a block.
+    pub(super) fn finish(&mut self) -> Identified {
         let has_ids = self.format.table.name == "transactions";
+        let linked = std::mem::take(&mut self.linked);
+        let links = std::mem::take(&mut self.links);
         Identified {
-            digests: self.digests,
-            key_hashes: self.key_hashes,
+            digests: std::mem::take(&mut self.digests),
+            key_hashes: std::mem::take(&mut self.key_hashes),
             ids: has_ids.then(|| self.ids.finish()),
             slices: (!self.by_key).then(|| self.slices.finish()),
             keys: self.by_key.then(|| self.keys.finish()),
-            links: (!self.format.link.is_empty()).then(|| integers(self.links, &self.linked)),
+            links: (!self.format.link.is_empty()).then(|| integers(links, &linked)),
         }
     }
 }

@@ -2,12 +2,13 @@
 //! staged with the reason. Blocks know nothing of each other, so that they are parsed side by side.
 
 use super::blocks::{Block, Data, Spares};
-use super::fields::{Fault, Fields};
+use super::fields::{Fault, Fields, Layout};
 use super::format::Format;
 use super::rows::{Rows, Typed};
 use super::splitter::{Found, Span, Splitter};
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use earnest_core::reason::RejectReason;
+use std::sync::{Arc, Mutex};
 
 /// What a block held.
 pub(super) struct Parsed {
@@ -27,9 +28,35 @@ pub(super) struct Rejected {
     pub raw: String,
 }
 
+/// The rows of blocks that were parsed, one for each thread: their columns know most texts already.
+pub(super) struct Idle<'a> {
+    format: &'a Format,
+    rows: Mutex<Vec<Rows<'a>>>,
+}
+
+impl<'a> Idle<'a> {
+    pub(super) fn new(format: &'a Format) -> Idle<'a> {
+        Idle { format, rows: Mutex::default() }
+    }
+
+    /// Rows of the layout, empty.
+    fn take(&self, layout: &Arc<Layout>) -> Rows<'a> {
+        let idle = self.rows.lock().ok().and_then(|mut rows| rows.pop());
+        idle.filter(|rows| Arc::ptr_eq(&rows.layout, layout))
+            .unwrap_or_else(|| Rows::new(self.format, Arc::clone(layout)))
+    }
+
+    fn give(&self, rows: Rows<'a>) {
+        if let Ok(mut idle) = self.rows.lock() {
+            idle.push(rows);
+        }
+    }
+}
+
 /// Types every record of a block.
-pub(super) fn parse(format: &Format, block: Block, spares: &Spares) -> Parsed {
-    let mut rows = Rows::new(format, &block.layout, expected_rows(&block.data));
+pub(super) fn parse(idle: &Idle, block: Block, spares: &Spares) -> Parsed {
+    let mut rows = idle.take(&block.layout);
+    rows.begin(expected_rows(&block.data));
     let mut rejects = Vec::new();
     let mut push = |record: u32, fields: Fields| rows.push(record, fields);
     let records = match &block.data {
@@ -37,6 +64,7 @@ pub(super) fn parse(format: &Format, block: Block, spares: &Spares) -> Parsed {
         Data::Rows(batch) => table_records(batch, &block, &mut push, &mut rejects),
     };
     let typed = rows.finish();
+    idle.give(rows);
     if let Data::Text(bytes) = block.data {
         spares.give(bytes);
     }

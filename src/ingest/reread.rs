@@ -9,6 +9,7 @@ use super::parse::records;
 use crate::error::Result;
 use crate::job::Source;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// Decimals and digits that 128 bits hold.
 const DIGITS: u32 = 38;
@@ -19,7 +20,7 @@ pub struct Record<'a> {
     pub file: &'a str,
     /// 1 is the first after the header.
     pub number: u64,
-    texts: &'a Texts<'a>,
+    texts: &'a Texts,
     fields: Fields<'a>,
     layout: &'a Layout,
 }
@@ -66,7 +67,7 @@ pub fn reread(source: &Source, mut each: impl FnMut(&Record)) -> Result<()> {
                 if before.0 != block.file {
                     before = (block.file, 0);
                 }
-                let mut texts = Texts::new(&block.layout);
+                let mut texts = Texts::new(Arc::clone(&block.layout));
                 before.1 += u64::from(records(&block, &mut |record, fields| {
                     if fields.spans.len() == block.layout.fields {
                         texts.set(fields);

@@ -1,12 +1,15 @@
 //! Typing. In: the fields of one record after the other. Out: columns of the staged table, or the
-//! first fault of a record. A faulty record leaves no trace in the columns.
+//! first fault of a record. A faulty record leaves no trace in the columns. The same rows are used for
+//! block after block of a file.
 
 use super::columns::{DictColumn, Interner, NULL_KEY, dates, decimals, dictionary, integers};
 use super::fields::{Fault, Fields, Layout, Texts};
 use super::format::{Convert, Decimals, Format};
 use super::identify::{Identified, Ids};
 use super::number::{Marks, decimal};
+use crate::schema::Kind;
 use arrow::array::{ArrayRef, StringArray};
+use arrow::datatypes::DataType;
 use chrono::{Datelike, NaiveDate};
 use earnest_core::currency;
 use earnest_core::reason::RejectReason;
@@ -33,9 +36,9 @@ const DAYS: std::ops::RangeInclusive<i32> = 10_957..=47_481;
 /// Rows while they grow.
 pub(super) struct Rows<'a> {
     format: &'a Format,
-    layout: &'a Layout,
+    pub(super) layout: Arc<Layout>,
     columns: Vec<Column>,
-    texts: Texts<'a>,
+    texts: Texts,
     /// Columns of the format that need a look besides their target.
     watched: Vec<usize>,
     date_ranges: Vec<(usize, usize)>,
@@ -46,7 +49,8 @@ pub(super) struct Rows<'a> {
     ids: Ids<'a>,
     /// Position in `columns` of base, transaction date and currency, for transactions.
     money: Option<(usize, usize, usize)>,
-    sums: Vec<i128>,
+    /// By key of the currency; `None` for one that no row of the block has.
+    sums: Vec<Option<i128>>,
 }
 
 /// Rows of a block, typed.
@@ -64,22 +68,15 @@ pub(super) struct Typed {
 }
 
 impl<'a> Rows<'a> {
-    /// `expected` is about how many rows will come.
-    pub(super) fn new(format: &'a Format, layout: &'a Layout, expected: usize) -> Rows<'a> {
+    pub(super) fn new(format: &'a Format, layout: Arc<Layout>) -> Rows<'a> {
         let column = |convert: &Convert| match convert {
             Convert::Text | Convert::Partner | Convert::Period | Convert::YesNo => {
-                Column::Text(DictColumn::new(expected))
+                Column::Text(DictColumn::default())
             }
-            Convert::Currency => Column::Currency(DictColumn::new(expected), Vec::new()),
-            Convert::Date { .. } => {
-                Column::Date(Vec::with_capacity(expected), Interner::default(), Vec::new())
-            }
-            Convert::Integer { scale: 0 } => {
-                Column::Integer(Vec::with_capacity(expected), Vec::with_capacity(expected))
-            }
-            Convert::Decimal { .. } | Convert::Integer { .. } => {
-                Column::Decimal(Vec::with_capacity(expected))
-            }
+            Convert::Currency => Column::Currency(DictColumn::default(), Vec::new()),
+            Convert::Date { .. } => Column::Date(Vec::new(), Interner::default(), Vec::new()),
+            Convert::Integer { scale: 0 } => Column::Integer(Vec::new(), Vec::new()),
+            Convert::Decimal { .. } | Convert::Integer { .. } => Column::Decimal(Vec::new()),
         };
         let target = |name: &str| {
             let staged = format.table.columns.iter().position(|column| column.name == name)?;
@@ -94,21 +91,38 @@ impl<'a> Rows<'a> {
         };
         Rows {
             format,
-            layout,
             columns: format.targets.iter().map(|target| column(&target.convert)).collect(),
-            texts: Texts::new(layout),
+            texts: Texts::new(Arc::clone(&layout)),
+            layout,
             watched: (0..format.columns.len()).filter(watched).collect(),
             date_ranges: [range("from_on", "until_on"), range("charge_start_on", "charge_end_on")]
                 .into_iter()
                 .flatten()
                 .collect(),
             rows: 0,
-            records: Vec::with_capacity(expected),
+            records: Vec::new(),
             minor_units: 0,
-            ids: Ids::new(format, expected),
+            ids: Ids::new(format),
             money: money(),
             sums: Vec::new(),
         }
+    }
+
+    /// Begins a block of about so many rows.
+    pub(super) fn begin(&mut self, expected: usize) {
+        for column in &mut self.columns {
+            match column {
+                Column::Text(column) | Column::Currency(column, _) => column.begin(expected),
+                Column::Date(days, ..) => days.reserve(expected),
+                Column::Decimal(values) => values.reserve(expected),
+                Column::Integer(values, valid) => {
+                    values.reserve(expected);
+                    valid.reserve(expected);
+                }
+            }
+        }
+        self.records.reserve(expected);
+        self.ids.begin(expected);
     }
 
     /// Appends a record, or says why not.
@@ -162,7 +176,7 @@ impl<'a> Rows<'a> {
             match (&mut self.columns[place], target.convert) {
                 (Column::Text(column), Convert::Text) => column.push_optional(text),
                 (Column::Text(column), Convert::Partner) => {
-                    let absent = self.format.absent.contains(text);
+                    let absent = self.format.absent.iter().any(|absent| absent == text);
                     column.push_optional(if absent { "" } else { text });
                 }
                 (Column::Text(column), Convert::Period) => {
@@ -277,36 +291,23 @@ impl<'a> Rows<'a> {
         };
         let key = currencies.keys[self.rows].cast_unsigned() as usize;
         if self.sums.len() <= key {
-            self.sums.resize(key + 1, 0);
+            self.sums.resize(key + 1, None);
         }
-        self.sums[key] += bases[self.rows];
+        *self.sums[key].get_or_insert(0) += bases[self.rows];
     }
 
-    /// The columns of all rows.
-    pub(super) fn finish(self) -> Typed {
+    /// Ends a block: the columns of its rows.
+    pub(super) fn finish(&mut self) -> Typed {
         let months = self.months();
         let sums = self.sums_by_currency();
+        self.sums.clear();
         let kinds =
-            self.format.targets.iter().map(|target| &self.format.table.columns[target.staged]);
-        let targets = self
-            .columns
-            .into_iter()
-            .zip(kinds)
-            .map(|(column, staged)| match column {
-                Column::Text(column) | Column::Currency(column, _) => column.finish(),
-                Column::Date(days, ..) => dates(days),
-                Column::Integer(values, valid) => integers(values, &valid),
-                Column::Decimal(values) => match staged.kind.data_type() {
-                    arrow::datatypes::DataType::Decimal128(precision, scale) => {
-                        decimals(values, precision, scale)
-                    }
-                    other => unreachable!("a decimal is never staged as {other}"),
-                },
-            })
-            .collect();
+            self.format.targets.iter().map(|target| self.format.table.columns[target.staged].kind);
+        let targets =
+            self.columns.iter_mut().zip(kinds).map(|(column, kind)| column.finish(kind)).collect();
         Typed {
-            rows: self.rows,
-            records: self.records,
+            rows: std::mem::take(&mut self.rows),
+            records: std::mem::take(&mut self.records),
             targets,
             identified: self.ids.finish(),
             months,
@@ -332,8 +333,40 @@ impl<'a> Rows<'a> {
     fn sums_by_currency(&self) -> Vec<(String, i128)> {
         let Some((_, _, currency)) = self.money else { return Vec::new() };
         let Column::Currency(currencies, _) = &self.columns[currency] else { return Vec::new() };
-        let code = |key: usize| currencies.texts.get(key).to_owned();
-        self.sums.iter().enumerate().map(|(key, sum)| (code(key), *sum)).collect()
+        let of = |(key, sum): (usize, &Option<i128>)| {
+            Some((currencies.texts.get(key).to_owned(), (*sum)?))
+        };
+        self.sums.iter().enumerate().filter_map(of).collect()
+    }
+}
+
+impl Column {
+    /// Ends a block: its rows as an array of the kind.
+    fn finish(&mut self, kind: Kind) -> ArrayRef {
+        match self {
+            Column::Text(column) => column.finish(),
+            Column::Currency(column, units) => {
+                let array = column.finish();
+                units.truncate(column.texts.len());
+                array
+            }
+            Column::Date(days, texts, known) => {
+                if texts.is_full() {
+                    texts.clear();
+                    known.clear();
+                }
+                dates(std::mem::take(days))
+            }
+            Column::Integer(values, valid) => {
+                integers(std::mem::take(values), &std::mem::take(valid))
+            }
+            Column::Decimal(values) => match kind.data_type() {
+                DataType::Decimal128(precision, scale) => {
+                    decimals(std::mem::take(values), precision, scale)
+                }
+                other => unreachable!("a decimal is never staged as {other}"),
+            },
+        }
     }
 }
 

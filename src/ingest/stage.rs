@@ -7,7 +7,7 @@ use super::blocks::{Blocks, Spares};
 use super::delivery::Delivery;
 use super::format::Identity;
 use super::occurrences::{Keys, Occurrences};
-use super::parse::{Parsed, parse};
+use super::parse::{Idle, Parsed, parse};
 use super::rejects::Rejects;
 use super::rows::period_text;
 use crate::error::Result;
@@ -17,7 +17,7 @@ use crate::warehouse::{DataFile, Store, TableWriter};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What staging a delivery gave.
 pub(super) struct Staged {
@@ -51,6 +51,7 @@ pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Resu
     // A thread alone takes block after block, each while it is in the core's cache.
     let group = if threads == 1 { 1 } else { threads * 4 };
     let spares = Spares::default();
+    let idle = Idle::new(&source.format);
     let mut blocks = Blocks::new(source, &delivery.files, &spares);
     let mut sink = Sink::new(store, source, delivery)?;
     let mut read = blocks.group(group)?;
@@ -61,7 +62,7 @@ pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Resu
             || {
                 rayon::join(
                     || {
-                        let parse = |block| parse(&source.format, block, &spares);
+                        let parse = |block| parse(&idle, block, &spares);
                         read.into_par_iter().map(parse).collect()
                     },
                     || blocks.group(group),
@@ -89,7 +90,7 @@ struct Sink<'a> {
     counts: Vec<Counts>,
     occurrences: Occurrences,
     keys: Keys,
-    slices: BTreeMap<String, u64>,
+    slices: HashMap<String, u64, foldhash::fast::RandomState>,
 }
 
 struct Output {
@@ -100,7 +101,7 @@ struct Output {
 impl<'a> Sink<'a> {
     fn new(store: &'a Store, source: &'a Source, delivery: &'a Delivery) -> Result<Sink<'a>> {
         let known_on = super::delivery::days_since_epoch(delivery.known_on);
-        let mut slices = BTreeMap::new();
+        let mut slices = HashMap::default();
         if source.format.identity == Identity::ReplaceBy(Vec::new()) {
             // The whole export is one slice, and an empty one is a delivery of it too.
             slices.insert(String::new(), 0);
@@ -241,7 +242,7 @@ impl<'a> Sink<'a> {
         Ok(Staged {
             files,
             counts: self.counts,
-            slices: self.slices,
+            slices: self.slices.into_iter().collect(),
             keys: self.keys,
             first_reject,
             unknown: Vec::new(),

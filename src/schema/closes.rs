@@ -1,6 +1,6 @@
 //! Tables of closed cycles: what was closed and by whom, and what closed cycles settled.
 
-use super::Kind::{Date, Instant, Integer, Money, Text, Uuid};
+use super::Kind::{Date, Instant, Integer, Money, Rate, Text, Uuid};
 use super::{Column, EARNINGS, Table, content, optional, provenance};
 
 pub const CLOSES: Table = Table {
@@ -34,6 +34,23 @@ pub const CLOSES: Table = Table {
             "Of approvals: the file that names the digest; of exports the file written",
         ),
         provenance("file_owner", Text, "Of approvals: to whom the file belongs"),
+    ],
+};
+
+pub const CLOSED_RATES: Table = Table {
+    name: "closed_rates",
+    version: 1,
+    description: "Exchange rates that closed cycles used: they stay, whatever exports say later",
+    grain: "one row per rate type × currencies × month, of the cycle that used it first",
+    key: &["rate_type", "from_currency", "to_currency", "period"],
+    partition: "",
+    columns: &[
+        content("cycle", Text, "The cycle that used it first"),
+        content("rate_type", Text, "`earning` or `payment`"),
+        content("from_currency", Text, "The foreign currency"),
+        content("to_currency", Text, "The program currency"),
+        content("period", Text, "The month, YYYY-MM"),
+        content("rate", Rate, "Program units per one foreign unit"),
     ],
 };
 

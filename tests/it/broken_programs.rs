@@ -108,7 +108,7 @@ fn program_files_are_checked_without_a_warehouse() {
     sample_job(folder.path());
     let good = check(folder.path(), &["programs"]);
     assert_eq!(good.status.code(), Some(0), "{}", text(&good.stdout));
-    assert_eq!(text(&good.stdout), "programs        ok\n");
+    assert_eq!(text(&good.stdout), "programs         ok\n");
     assert!(text(&good.stderr).contains("not asked what needs published tables"));
     let programs = folder.path().join("pipelines/programs");
     let direct = programs.join("csp-direct-bill.toml");
@@ -117,7 +117,7 @@ fn program_files_are_checked_without_a_warehouse() {
     assert_eq!(doubtful.status.code(), Some(1));
     let line = line_of(&direct, "[[term]]\nterm = \"FY21\"");
     let expected = format!(
-        "programs        1 warning\n    {}:{line}: warning: expected terms without gaps, found none on \
+        "programs         1 warning\n    {}:{line}: warning: expected terms without gaps, found none on \
          2020-09-30: lines are unearned then\n      hint: extend one of its neighbors, or add what rules \
          then; leave it if it is meant\n",
         direct.display()
@@ -195,7 +195,7 @@ fn program_files_are_checked_against_what_is_published() {
     let said = text(&doubtful.stdout);
     let at = |path: &Path, find: &str| format!("{}:{}", path.display(), line_of(path, find));
     for expected in [
-        "programs        3 warnings".to_owned(),
+        "programs         3 warnings".to_owned(),
         format!(
             "{}: warning: expected earning rates from GBP to USD, found none in 2021-03: 1 lines",
             at(&direct, "currency =")
@@ -238,7 +238,7 @@ fn exports_are_tied_and_computed_again() {
     };
     run();
     let good = check(folder.path(), &["sources"]);
-    assert_eq!(text(&good.stdout), "sources         ok\n");
+    assert_eq!(text(&good.stdout), "sources          ok\n");
     assert_eq!(good.status.code(), Some(0));
     // A line of usage is missing, and one column in each format is wrong.
     fs::remove_dir_all(folder.path().join("warehouse")).expect("removed");
@@ -276,7 +276,7 @@ fn exports_are_tied_and_computed_again() {
         assert!(said.contains(expected), "`{expected}`: {said}");
     }
     // 40.44 is what others add to; the tax of the record no longer re-adds either.
-    assert!(said.starts_with("sources         7 warnings"), "{said}");
+    assert!(said.starts_with("sources          7 warnings"), "{said}");
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -55,7 +55,7 @@ fn the_sample_story_can_be_asked() {
          join payments p using (program, participant_id) group by all order by all",
     ]);
     assert!(joined.contains("csp-direct-bill"), "{joined}");
-    assert!(ask(&["check", "--deep"]).contains("recompute       ok"));
+    assert!(ask(&["check", "--deep"]).contains("recompute        ok"));
     assert!(ask(&["check", "--list"]).contains("journal"));
     let status = ask(&["status", "--json"]);
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");

@@ -8,6 +8,7 @@ mod checks;
 mod cli;
 mod closing;
 mod coop;
+mod crowd;
 mod estimate;
 mod examples;
 mod faults;

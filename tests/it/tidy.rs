@@ -94,6 +94,23 @@ fn core_knows_nobody_and_does_no_io() {
     none(&found, "expected core to be functions of their arguments, found");
 }
 
+/// A mutation whose text is gone would say nothing about the tests.
+#[test]
+fn every_mutation_still_applies() {
+    let mut found = Vec::new();
+    for file in files_below("scripts/mutations", &[".toml"]) {
+        let mutations: toml::Table = toml::from_str(&file.text).expect("mutations");
+        for mutation in mutations["mutation"].as_array().expect("a list") {
+            let text = |key: &str| mutation[key].as_str().unwrap_or_default();
+            let times = source(&root().join(text("file"))).text.matches(text("find")).count();
+            if times != 1 {
+                found.push(format!("{}: `{}` is found {times} times", file.path, text("name")));
+            }
+        }
+    }
+    none(&found, "expected the text of every mutation once, found");
+}
+
 #[test]
 fn no_stage_imports_a_later_one() {
     let mut found = Vec::new();

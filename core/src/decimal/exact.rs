@@ -30,7 +30,8 @@ pub fn round_factors(
 /// # Errors
 /// On overflow.
 pub fn rescale(value: i128, from: u32, to: u32, rounding: Rounding) -> Result<i128, Error> {
-    let (value, from) = without_zeros((value, from));
+    // Taking zeros out is slow, and changes nothing but whether powers suffice.
+    let (value, from) = if from > to + 38 { without_zeros((value, from)) } else { (value, from) };
     let power = |exponent: u32| {
         POWERS.get(exponent as usize).copied().ok_or_else(|| overflow(&[value, exponent.into()]))
     };
@@ -157,6 +158,10 @@ mod tests {
         assert!(divide((1, 0), (0, 0), 2, half).is_err());
         assert_eq!(rescale(12_345, 3, 2, half), Ok(1_235));
         assert_eq!(rescale(12_345, 3, 5, half), Ok(1_234_500));
+        assert_eq!(rescale(-1_500, 3, 0, half), Ok(-2));
+        assert_eq!(rescale(12_000, 3, 38, half), Ok(12 * POWERS[36]));
+        assert_eq!(rescale(7_000, 41, 2, half), Ok(0));
+        assert!(rescale(7, 41, 2, half).is_err() && rescale(i128::MAX, 2, 3, half).is_err());
         assert!(round_factors(&[(i128::MAX, 0), (3, 0)], 2, half).is_err());
         assert!(sum([i128::MAX, 1]).is_err() && subtract(i128::MIN, 1).is_err());
     }

@@ -238,6 +238,7 @@ impl Texts {
         let mut index: HashMap<&[u8], u32, foldhash::fast::RandomState> = HashMap::default();
         let mut keys = Keys { keys: Vec::with_capacity(rows), ..Keys::default() };
         let mut before: Option<(&[u8], u32)> = None;
+        let mut sought = 0;
         for row in 0..rows {
             if !valid.is_none_or(|valid| valid.get_bit(row)) {
                 keys.keys.push(0);
@@ -246,11 +247,15 @@ impl Texts {
             let text = self.value(row);
             let key = match before {
                 Some((same, key)) if same == text => key,
-                _ => *index.entry(text).or_insert_with(|| keys.texts.add(text)),
+                _ => {
+                    sought += 1;
+                    *index.entry(text).or_insert_with(|| keys.texts.add(text))
+                }
             };
             before = Some((text, key));
             keys.keys.push(key);
-            if worthless(index.len(), rows) {
+            let hardly_any_found = sought == TEXTS_SAMPLE && index.len() > TEXTS_SAMPLE / 32 * 31;
+            if hardly_any_found || worthless(index.len(), rows) {
                 return None;
             }
         }
@@ -263,8 +268,12 @@ impl Texts {
         BinaryArray::try_new(ArrowDataType::LargeBinary, offsets, self.bytes.into(), valid)
     }
 
+    /// Lengths first, then the texts: they compress faster, and better, without lengths in between.
+    /// Nulls stay out of both, though bytes may lie where one is; the plain encoding passes over them.
     fn into_array(self, valid: Option<Bitmap>) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
-        Ok((self.into_binary(valid)?.boxed(), Encoding::Plain))
+        let nulls = valid.is_some();
+        let encoding = if nulls { Encoding::Plain } else { Encoding::DeltaLengthByteArray };
+        Ok((self.into_binary(valid)?.boxed(), encoding))
     }
 
     /// Adds a text; gives its position.
@@ -274,6 +283,10 @@ impl Texts {
         u32::try_from(self.offsets.len() - 1).unwrap_or(u32::MAX)
     }
 }
+
+/// Texts that were sought, runs of equal ones once, after which it shows whether they repeat. Of so many
+/// texts that a dictionary of a whole row group pays, one in twenty has come again by then.
+const TEXTS_SAMPLE: usize = 16_384;
 
 /// More distinct values than a dictionary is good for.
 fn worthless(distinct: usize, rows: usize) -> bool {

@@ -135,7 +135,8 @@ fn statistics(column: &Column) -> StatisticsOptions {
 
 /// Digests don't compress.
 fn compression(column: &Column, otherwise: CompressionOptions) -> CompressionOptions {
-    if column.kind == Kind::Uuid { CompressionOptions::Uncompressed } else { otherwise }
+    let is_digest = column.kind == Kind::Uuid || column.name == "link_key";
+    if is_digest { CompressionOptions::Uncompressed } else { otherwise }
 }
 
 /// Texts that hardly repeat: a dictionary would be sought in vain.

@@ -1,0 +1,332 @@
+//! Looks at all lines for what caps limit: sums of scopes, or the earnings of some of them one by one.
+
+use super::scope::{ScopeKey, ScopeOf, Sum};
+use super::{ItemKey, Keyed};
+use crate::earnings::aggregate::Aggregates;
+use crate::earnings::context::Context;
+use crate::earnings::evaluate::{Evaluated, Outcome, Verdict};
+use crate::earnings::facts::day;
+use crate::earnings::measures::Measures;
+use crate::earnings::rows::Line;
+use crate::earnings::segments::Segments;
+use crate::earnings::settled_first::{Settled, SettledFirst};
+use crate::earnings::unit::{self, Original, RefundLine, Taker};
+use crate::earnings::{PeriodFiles, largest_first};
+use crate::error::Result;
+use chrono::NaiveDate;
+use earnest_core::calendar::Period;
+use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale};
+use earnest_core::earning::{Amounts, Terms};
+use earnest_core::id;
+use earnest_core::program::Grain;
+use earnest_core::program::cap::CapOn;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// The scopes that are looked at again, and what closed cycles settled in them.
+pub type Asked<'a> = (&'a HashSet<ScopeKey>, &'a SettledFirst);
+
+/// An earning in its place among those of its scope: by the closed cycle that settled it, if one has,
+/// by date and by transaction id, or aggregate key.
+pub struct Item {
+    pub scope: ScopeKey,
+    pub order: (i32, i32, String, i32, Option<String>, usize, i32, i32),
+    pub key: ItemKey,
+    pub gross: i128,
+}
+
+pub type Sums = Keyed<ScopeKey, Sum>;
+
+/// One look at all lines: sums of scopes, or the items of those asked for.
+pub fn look(
+    context: &Context,
+    (periods, measures): (&[PeriodFiles], &Measures),
+    asked: Option<Asked>,
+) -> Result<(Sums, Vec<Item>)> {
+    let units: Vec<_> = largest_first(periods)
+        .into_iter()
+        .par_bridge()
+        .map(|(period, files)| {
+            let mut look = Look::new(context, *period, asked);
+            let aside = unit::read_lines(context, *period, files, &mut look)?;
+            look.aggregates()?;
+            Ok((*period, look.sums, look.items, aside))
+        })
+        .collect::<Result<_>>()?;
+    let mut originals = HashMap::new();
+    let mut refunds: BTreeMap<Period, Vec<RefundLine>> = BTreeMap::new();
+    let (mut sums, mut items) = (Sums::default(), Vec::new());
+    items.reserve(units.iter().map(|(_, _, items, _)| items.len()).sum());
+    for (period, unit_sums, unit_items, aside) in units {
+        items.extend(unit_items);
+        originals.extend(aside.originals);
+        refunds.insert(period, aside.refunds);
+        for (key, part) in unit_sums {
+            add_sum(&mut sums, key, part)?;
+        }
+    }
+    for (period, refunds) in refunds {
+        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
+        for refund in &refunds {
+            look.pieces(refund, &originals)?;
+        }
+        Look { sums, items, .. } = look;
+    }
+    for &period in measures.by_period.keys() {
+        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
+        look.measured(measures)?;
+        Look { sums, items, .. } = look;
+    }
+    Ok((sums, items))
+}
+
+fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
+    match sums.get_mut(&key) {
+        None => {
+            sums.insert(key, part);
+        }
+        Some(known) => known.add(part.positive, part.net, part.loose)?,
+    }
+    Ok(())
+}
+
+struct Look<'a> {
+    context: &'a Context<'a>,
+    period: Period,
+    segments: Segments,
+    asked: Option<Asked<'a>>,
+    aggregates: Aggregates,
+    sums: Sums,
+    items: Vec<Item>,
+}
+
+impl Taker for Look<'_> {
+    /// Aggregates matter too: a refund that is netted within one isn't linked.
+    fn asks_for(&self, program: usize, lever: usize) -> bool {
+        let rules = &self.context.programs[program];
+        rules.is_capped(lever) || rules.levers[lever].grain == Grain::CustomerProductGroupPeriod
+    }
+
+    fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
+        for outcome in &evaluated.outcomes {
+            match &outcome.verdict {
+                Verdict::Earned(terms, amounts) => {
+                    let ruled = (day(line.transaction_on), self.period, line.customer_id);
+                    let item = Gross { line, aggregate: None, outcome, terms, amounts };
+                    self.take(&item, ruled, false)?;
+                }
+                Verdict::Aggregated(..)
+                    if self.context.programs[outcome.program].is_capped(outcome.lever) =>
+                {
+                    let outcome = std::slice::from_ref(outcome);
+                    self.aggregates.collect(&self.segments, line, outcome);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is earned, before caps.
+struct Gross<'a> {
+    line: &'a Line<'a>,
+    /// Of a sum or a measure: its key.
+    aggregate: Option<&'a str>,
+    outcome: &'a Outcome,
+    terms: &'a Terms,
+    amounts: &'a Amounts,
+}
+
+impl<'a> Look<'a> {
+    fn new(context: &'a Context<'a>, period: Period, asked: Option<Asked<'a>>) -> Look<'a> {
+        Look {
+            context,
+            period,
+            segments: Segments::of(context.programs, period),
+            asked,
+            aggregates: Aggregates::default(),
+            sums: HashMap::default(),
+            items: Vec::new(),
+        }
+    }
+
+    /// Takes the aggregates that the period's lines add up to.
+    fn aggregates(&mut self) -> Result<()> {
+        let (context, period) = (self.context, self.period);
+        let aggregates = std::mem::take(&mut self.aggregates);
+        aggregates.earned(&context.names, period, |summed| {
+            let ruled = (day(summed.line.transaction_on), period, summed.line.customer_id);
+            let item = Gross {
+                line: &summed.line,
+                aggregate: Some(&summed.key),
+                outcome: &summed.outcome,
+                terms: &summed.terms,
+                amounts: &summed.amounts,
+            };
+            self.take(&item, ruled, false)
+        })
+    }
+
+    /// Takes what measures earn in the period; after their window they count in its last month.
+    fn measured(&mut self, measures: &Measures) -> Result<()> {
+        let (context, period) = (self.context, self.period);
+        for solved in measures.by_period.get(&period).into_iter().flat_map(HashMap::values) {
+            let program = &context.programs[solved.subject.program];
+            if !program.is_capped(solved.subject.lever) {
+                continue;
+            }
+            let measured = &program.levers[solved.subject.lever].measured;
+            let (Some(earned), Some(measured)) = (&solved.earned, measured) else { continue };
+            let on = measured.rules_day(solved.window, period);
+            let ruled = (on, Period::of(on), solved.subject.customer.as_deref());
+            let item = Gross {
+                line: &solved.line(context, earned, period),
+                aggregate: Some(&solved.key(context, period)),
+                outcome: &solved.outcome(context, earned),
+                terms: &earned.terms,
+                amounts: &Amounts::of_earned(earned.amount(), &earned.terms)?,
+            };
+            self.take(&item, ruled, false)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is earned, by the cap on `on` in the window of `period`; of a refund's piece they
+    /// are those of its original, whose room it gives back. `follows`: it takes back what came before
+    /// it in order.
+    fn take(
+        &mut self,
+        item: &Gross,
+        (on, period, customer): (NaiveDate, Period, Option<&str>),
+        follows: bool,
+    ) -> Result<()> {
+        let Gross { line, aggregate, outcome, terms, amounts } = item;
+        let program = &self.context.programs[outcome.program];
+        let Some((position, cap)) = program.cap_on(outcome.lever, on) else { return Ok(()) };
+        let scope = ScopeOf {
+            program: outcome.program,
+            cap: position,
+            participant: cap.per.has_participant().then_some(outcome.subject.participant),
+            customer: customer.filter(|_| cap.per.has_customer()),
+            window: cap.window.first(period, program.fiscal_year_start),
+        };
+        let key = scope.key();
+        if self.asked.is_some_and(|(asked, _)| !asked.contains(&key)) {
+            return Ok(());
+        }
+        let gross = match cap.on {
+            CapOn::Payout => amounts.program_earned,
+            CapOn::Base => {
+                let base = exact(line.base, terms.exchange_rate)?;
+                rescale(base, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?
+            }
+        };
+        let Some((_, settled_first)) = self.asked else {
+            let (positive, loose) = (gross.max(0), gross < 0 && !follows);
+            return match self.sums.get_mut(&key) {
+                Some(sum) => sum.add(positive, gross, loose),
+                None => {
+                    let scope = scope.to_owned();
+                    self.sums.insert(key, Sum { scope, positive, net: gross, loose });
+                    Ok(())
+                }
+            };
+        };
+        let (source, id) = place(line, *aggregate);
+        let names = &self.context.names;
+        let settled = settled_first.cycle(&Settled {
+            program: &program.program,
+            lever: &program.levers[outcome.lever].lever,
+            participant: names.participants.text(outcome.subject.participant),
+            source: if source < 0 { "" } else { names.sources.text(source) },
+            id,
+            original: line.original_transaction_id.unwrap_or_default(),
+        });
+        self.items.push(Item {
+            scope: key,
+            order: (
+                settled.map_or(i32::MAX, |cycle| cycle.year() * 12 + cycle.month().cast_signed()),
+                line.transaction_on,
+                id.to_owned(),
+                source,
+                line.original_transaction_id.map(str::to_owned),
+                outcome.lever,
+                outcome.subject.role,
+                outcome.subject.participant,
+            ),
+            key: item_key((line, *aggregate), outcome),
+            gross,
+        });
+        Ok(())
+    }
+
+    fn pieces(
+        &mut self,
+        refund: &RefundLine,
+        originals: &HashMap<(i32, String), Original>,
+    ) -> Result<()> {
+        let (names, links) = (&self.context.names, &self.context.links);
+        let key = (names.sources.text(refund.source).to_owned(), refund.transaction_id.clone());
+        for reversal in links.refunds.get(&key).into_iter().flatten() {
+            let (source, id) = &reversal.original;
+            let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
+            let Some(original) = originals.get(&original_key).filter(|_| reversal.excess == 0)
+            else {
+                continue;
+            };
+            let whole = links.originals.get(&reversal.original).copied().unwrap_or(1);
+            let line = Line {
+                source: refund.source,
+                transaction_id: Some(&refund.transaction_id),
+                original_transaction_id: Some(id),
+                customer_id: None,
+                transaction_on: refund.transaction_on,
+                period: 0,
+                currency: refund.currency,
+                base: reversal.before - reversal.cumulated,
+                quantity: 0,
+            };
+            for outcome in &original.evaluated.outcomes {
+                let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
+                let reversed = amounts.reversed(
+                    reversal.before,
+                    reversal.cumulated,
+                    whole,
+                    terms.minor_units,
+                    terms.program_minor_units,
+                )?;
+                let customer = original.customer_id.as_deref();
+                let ruled = (day(original.transaction_on), original.period, customer);
+                let follows = (original.transaction_on, id)
+                    <= (refund.transaction_on, &refund.transaction_id);
+                let amounts = &reversed;
+                let item = Gross { line: &line, aggregate: None, outcome, terms, amounts };
+                self.take(&item, ruled, follows)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Source and id by which earnings stand in order: aggregates have no source.
+fn place<'a>(line: &'a Line, aggregate: Option<&'a str>) -> (i32, &'a str) {
+    match aggregate {
+        Some(key) => (-1, key),
+        None => (line.source, line.transaction_id.unwrap_or_default()),
+    }
+}
+
+pub fn item_key((line, aggregate): (&Line, Option<&str>), outcome: &Outcome) -> ItemKey {
+    let (source, id) = place(line, aggregate);
+    let subject = &outcome.subject;
+    id::digest([
+        &source.to_le_bytes()[..],
+        id.as_bytes(),
+        line.original_transaction_id.unwrap_or_default().as_bytes(),
+        &(outcome.program as u64).to_le_bytes(),
+        &(outcome.lever as u64).to_le_bytes(),
+        &subject.role.to_le_bytes(),
+        &subject.participant.to_le_bytes(),
+    ])
+}

@@ -1,0 +1,66 @@
+//! Whose room a cap's is, and what is earned in it.
+
+use crate::error::Result;
+use earnest_core::calendar::Period;
+use earnest_core::decimal::sum;
+use earnest_core::id;
+
+/// Whose room a cap's is: program, cap, whom it is per, first month of the window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope {
+    pub program: usize,
+    pub cap: usize,
+    pub participant: Option<i32>,
+    pub customer: Option<String>,
+    pub window: Period,
+}
+
+/// The scope of a line that is looked at: most have been met before, so nothing is copied.
+pub struct ScopeOf<'a> {
+    pub program: usize,
+    pub cap: usize,
+    pub participant: Option<i32>,
+    pub customer: Option<&'a str>,
+    pub window: Period,
+}
+
+impl ScopeOf<'_> {
+    pub fn key(&self) -> ScopeKey {
+        let month = self.window.year() * 12 + self.window.month().cast_signed();
+        id::digest([
+            &(self.program as u64).to_le_bytes()[..],
+            &(self.cap as u64).to_le_bytes(),
+            &self.participant.unwrap_or(-1).to_le_bytes(),
+            &month.to_le_bytes(),
+            &[u8::from(self.customer.is_some())],
+            self.customer.unwrap_or_default().as_bytes(),
+        ])
+    }
+
+    pub fn to_owned(&self) -> Scope {
+        let Self { program, cap, participant, window, .. } = *self;
+        Scope { program, cap, participant, customer: self.customer.map(str::to_owned), window }
+    }
+}
+
+/// A scope, by digest.
+pub type ScopeKey = u128;
+
+/// What a scope earns, before it is known what of it is credited.
+#[derive(Clone)]
+pub struct Sum {
+    pub scope: Scope,
+    pub positive: i128,
+    pub net: i128,
+    /// A negative line that takes back nothing that came before it could lead below zero.
+    pub loose: bool,
+}
+
+impl Sum {
+    pub fn add(&mut self, positive: i128, net: i128, loose: bool) -> Result<()> {
+        self.positive = sum([self.positive, positive])?;
+        self.net = sum([self.net, net])?;
+        self.loose |= loose;
+        Ok(())
+    }
+}
