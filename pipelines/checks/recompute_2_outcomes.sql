@@ -109,8 +109,8 @@ CREATE OR REPLACE TEMP MACRO fee_of(rest, share, fee_share) AS CASE
     WHEN fee_share = 0 THEN 0
     WHEN share + fee_share = 1 THEN rest
     ELSE divided(
-        rest::HUGEINT * (fee_share * 1000000000)::HUGEINT,
-        ((1 - share) * 1000000000)::HUGEINT
+        rest::HUGEINT * (fee_share::DECIMAL(38, 9) * 1000000000)::HUGEINT,
+        ((1 - share)::DECIMAL(38, 9) * 1000000000)::HUGEINT
     ) END::BIGINT;
 
 -- What a line earns before payees divide it, in minor units: `e = round(rate × base)`; of a fixed amount,
