@@ -1,21 +1,25 @@
-//! Caps on random lines, linked refunds and shared caps in play: what is published equals a second
-//! evaluator in plain integers, written from the rules and sharing no code with the engine; and the
-//! run's own check against DuckDB passes. Seeds are printed.
+//! Caps in random programs, over random lines, with linked refunds and caps that levers share; see
+//! `random.rs`.
 
-use crate::measured::{EURO, Line, Random, date, divided, lines, money, write_job};
-use crate::support::{must_run, options, rows};
+use crate::measured::{Sums, program, window_name};
+use crate::random::{
+    Cents, Job, Line, Random, Terms, agree, by_date, divided, lines, money, sold, window,
+};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 const SEED: u64 = 20_261_126;
-const CAPS: usize = 16;
+const RUNS: u64 = 5;
+const PROGRAMS: usize = 420;
+const LINES: usize = 40;
 
-/// A lever with a rate in ten-thousandths, and its cap; every fourth shares that before it.
+/// A lever with a rate in ten-thousandths, and its cap.
 struct Capped {
     rate: i128,
     cap: usize,
 }
 
+#[derive(Clone)]
 pub struct Cap {
     /// Cents.
     pub limit: i128,
@@ -53,20 +57,19 @@ fn text_of(levers: &[Capped], caps: &[Cap]) -> String {
     text
 }
 
+/// A cap of the levers that share it, if any do.
 pub fn cap_text(cap: &Cap, number: usize, sharing: impl Iterator<Item = usize>) -> String {
     let sharing: Vec<String> = sharing.map(|lever| format!("\"lever-{lever:02}\"")).collect();
+    if sharing.is_empty() {
+        return String::new();
+    }
     let per = match (cap.participant, cap.customer) {
         (true, true) => "participant_customer",
         (true, false) => "participant",
         (false, true) => "customer",
         (false, false) => "program",
     };
-    let window = match cap.months {
-        1 => "month",
-        3 => "quarter",
-        6 => "half",
-        _ => "year",
-    };
+    let window = window_name(cap.months);
     format!(
         "[[cap]]\ncap = \"cap-{number:02}\"\nlimit = \"{}\"\non = \"{}\"\nper = \"{per}\"\n\
          window = \"{window}\"\nlevers = [{}]\n",
@@ -76,87 +79,120 @@ pub fn cap_text(cap: &Cap, number: usize, sharing: impl Iterator<Item = usize>) 
     )
 }
 
-/// Cents by lever, participant and month; and how many credits a cap changed.
-fn evaluate(
-    levers: &[Capped],
-    caps: &[Cap],
-    lines: &[Line],
-) -> (BTreeMap<(usize, usize, i32), i128>, usize) {
-    type Room = (usize, Option<usize>, Option<usize>, i32);
-    let mut order: Vec<&Line> = lines.iter().collect();
-    order.sort_by_key(|line| (line.month, line.day, line.id.clone()));
-    let mut refunded = vec![0; lines.len()];
-    let mut rooms: BTreeMap<Room, i128> = BTreeMap::new();
-    let mut earned: BTreeMap<(usize, usize, i32), i128> = BTreeMap::new();
-    let mut changed = 0;
-    for line in order {
-        let sold = line.refunds.map_or(line, |place| &lines[place]);
-        let rate = if line.euro { EURO } else { 100 };
-        let before = line.refunds.map_or(0, |place| refunded[place]);
-        let after = before - line.refunds.map_or(0, |_| line.cents);
-        if let Some(place) = line.refunds {
-            refunded[place] = after;
-        }
-        for (number, lever) in levers.iter().enumerate() {
-            let cap = &caps[lever.cap];
-            let whole = divided(divided(sold.cents * lever.rate, 10_000) * rate, 100);
-            let back = |cents| divided(whole * cents, sold.cents);
-            let earns = if line.refunds.is_some() { back(before) - back(after) } else { whole };
-            // Ten-thousandths of a dollar, or cents.
-            let (gross, limit) =
-                if cap.base { (line.cents * rate, cap.limit * 100) } else { (earns, cap.limit) };
-            let window = sold.month - (sold.month.rem_euclid(12) + 6) % 12 % cap.months;
-            let participant = cap.participant.then_some(line.participant);
-            let customer = cap.customer.then_some(line.customer);
-            let room = rooms.entry((lever.cap, participant, customer, window)).or_default();
-            let held = (*room).clamp(0, limit);
-            *room += gross;
-            let credited = (*room).clamp(0, limit) - held;
-            changed += usize::from(credited != gross);
-            let amount = match (cap.base, credited == gross) {
-                (_, true) => earns,
-                (false, _) => credited,
-                (true, _) => divided(earns * credited.abs(), gross.abs()),
-            };
-            *earned.entry((number, line.participant, line.month)).or_default() += amount;
+/// A scope of a cap in one window: cap, participant, customer, first month.
+pub type Room = (usize, Option<usize>, Option<usize>, i32);
+
+/// Running gross of every scope.
+pub type Rooms = BTreeMap<Room, i128>;
+
+impl Cap {
+    /// The room of what counts in a month.
+    pub fn room(
+        &self,
+        number: usize,
+        participant: usize,
+        customer: Option<usize>,
+        counts: i32,
+    ) -> Room {
+        let participant = self.participant.then_some(participant);
+        let customer = customer.filter(|_| self.customer);
+        (number, participant, customer, window(counts, self.months))
+    }
+
+    /// What it credits of an earning in its place, base in ten-thousandths of program currency.
+    pub fn credit(&self, gross: &mut i128, terms: &Terms, base: i128, earns: Cents) -> Cents {
+        let (adds, limit) =
+            if self.base { (base, self.limit * 100) } else { (earns.earned, self.limit) };
+        let held = (*gross).clamp(0, limit);
+        *gross += adds;
+        let credited = (*gross).clamp(0, limit) - held;
+        match (self.base, credited == adds) {
+            (_, true) => earns,
+            (false, _) => terms.split(credited),
+            (true, _) => terms.split(divided(earns.earned * credited.abs(), adds.abs())),
         }
     }
-    (earned, changed)
+}
+
+/// What lines earn one by one at a rate: in the order in which they count, with the base in ten-thousandths
+/// of program currency.
+pub fn line_earnings<'a>(
+    terms: &Terms,
+    rate: i128,
+    lines: &'a [Line],
+) -> Vec<(&'a Line, i128, Cents)> {
+    let mut refunded = vec![0; lines.len()];
+    let one = |line: &'a Line| {
+        let of = sold(lines, line);
+        let exchange = terms.rate(of.euro, of.month);
+        let whole = terms.exchanged(divided(of.cents * rate, 10_000), exchange);
+        let earns = line.refunds.map_or(whole, |place| {
+            let before = refunded[place];
+            refunded[place] -= line.cents;
+            whole.taken((before, refunded[place]), of.cents)
+        });
+        (line, line.cents * exchange, earns)
+    };
+    by_date(lines).into_iter().map(one).collect()
+}
+
+/// What is earned, and how many credits a cap changed, of sales and of refunds.
+fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (Sums, [usize; 2]) {
+    let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::new(), [0; 2]);
+    let earnings: Vec<_> =
+        levers.iter().map(|lever| line_earnings(terms, lever.rate, lines)).collect();
+    for place in 0..lines.len() {
+        for (number, lever) in levers.iter().enumerate() {
+            let (line, base, earns) = earnings[number][place];
+            let cap = &caps[lever.cap];
+            let counts = sold(lines, line).month;
+            let room = cap.room(lever.cap, line.participant, Some(line.customer), counts);
+            let credited = cap.credit(rooms.entry(room).or_default(), terms, base, earns);
+            changed[usize::from(line.refunds.is_some())] += usize::from(credited != earns);
+            *sums.entry((number, line.participant, line.month)).or_default() += credited;
+        }
+    }
+    (sums, changed)
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Credits that a cap changed, of sales and of refunds.
+    changed: [usize; 2],
+    /// Programs in which it changed any: all, those that split, those whose levers share a cap.
+    programs: [usize; 3],
 }
 
 #[test]
 fn random_caps_credit_what_a_second_evaluator_says() {
-    for seed in SEED..SEED + 3 {
-        let mut random = Random(fastrand::Rng::with_seed(seed));
-        let lines = lines(&mut random);
-        let caps: Vec<Cap> = (0..CAPS).map(|_| cap(&mut random)).collect();
-        let shares = |number: usize| if number % 4 == 3 { number - 1 } else { number };
-        let levers: Vec<Capped> = (0..CAPS)
-            .map(|number| Capped { rate: random.below(2_000), cap: shares(number) })
-            .collect();
-        let folder = tempfile::tempdir().expect("a folder");
-        write_job(folder.path(), &text_of(&levers, &caps), &lines);
-        let warehouse = tempfile::tempdir().expect("a folder");
-        let options = options(&folder.path().join("job.toml"), warehouse.path(), "2022-02-08");
-        let outcome = must_run(&options);
-        let found = rows(
-            &outcome.store,
-            &outcome.snapshot,
-            "SELECT lever, participant_id, period, sum(program_amount)::DECIMAL(18, 2)::VARCHAR
-            FROM earnings GROUP BY ALL",
-        );
-        let (earned, changed) = evaluate(&levers, &caps, &lines);
-        let mut expected: Vec<Vec<String>> = earned
-            .into_iter()
-            .map(|((lever, participant, month), cents)| {
-                let id = format!("010000{}", participant + 1);
-                let month = date((month, 1))[..7].to_owned();
-                vec![format!("lever-{lever:02}"), id, month, money(cents)]
-            })
-            .collect();
-        expected.sort();
-        let differ = expected.iter().zip(&found).find(|(expected, found)| expected != found);
-        assert!(found == expected, "seed {seed}: first difference {differ:?}");
-        assert!(changed > lines.len(), "seed {seed}: caps changed only {changed} credits");
+    let seen = agree(SEED, RUNS, |random| {
+        let lines = lines(random, LINES);
+        let mut seen = Seen::default();
+        let programs = (0..PROGRAMS).map(|_| {
+            let terms = Terms::random(random);
+            let count = random.0.usize(1..4);
+            let shares = random.yes(5);
+            let caps: Vec<Cap> = (0..count).map(|_| cap(random)).collect();
+            let levers: Vec<Capped> = (0..count)
+                .map(|number| Capped {
+                    rate: random.below(2_000),
+                    cap: if shares { number / 2 } else { number },
+                })
+                .collect();
+            let (sums, changed) = evaluate(&terms, &levers, &caps, &lines);
+            seen.changed[0] += changed[0];
+            seen.changed[1] += changed[1];
+            let any = changed[0] > 0;
+            seen.programs[0] += usize::from(any);
+            seen.programs[1] += usize::from(any && terms.rebate % 100 != 0);
+            seen.programs[2] += usize::from(any && shares && count > 1);
+            program(terms, text_of(&levers, &caps), &sums)
+        });
+        let programs = programs.collect();
+        Job::of_lines(&lines, false, programs, seen)
+    });
+    for Seen { changed, programs } in seen {
+        assert!(changed[0] > PROGRAMS * 3 && changed[1] > PROGRAMS, "{changed:?} credits changed");
+        assert!(programs.iter().all(|&often| often > PROGRAMS / 8), "in {programs:?} programs");
     }
 }

@@ -21,6 +21,7 @@ mod meeting;
 mod plans;
 mod programs;
 mod properties;
+mod random;
 mod support;
 mod tidy;
 mod write_a_program;

@@ -1,15 +1,17 @@
-//! Measures of companies, with days before, high water, flats without a line and all shapes of tables, on
-//! random terms and random lines with linked refunds: what is published equals a second evaluator in
-//! plain integers, written from the rules and sharing no code with the engine; and the run's own check
-//! against DuckDB passes. Seeds are printed.
+//! Measures of companies, with days before, high water, flats without a line and all shapes of tables, in
+//! random programs, over random lines with linked refunds; see `random.rs`.
 
-use crate::measured::{EURO, Line, Random, date, divided, lines, money, write_job};
-use crate::support::{must_run, options, rows};
+use crate::measured::{Sums, program, window_name};
+use crate::random::{
+    Job, Line, Random, Terms, agree, by_date, date, divided, lines, money, sold, window,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 const SEED: u64 = 20_261_301;
-const LEVERS: usize = 32;
+const RUNS: u64 = 5;
+const PROGRAMS: usize = 420;
+const LINES: usize = 40;
 /// What sizes are counted in: trillionths of a dollar or unit.
 const ONE: i128 = 1_000_000_000_000;
 const SHAPES: [&str; 5] = ["marginal", "whole", "interpolated", "rolling", "total"];
@@ -91,12 +93,9 @@ fn text_of(lever: &Lever, number: usize) -> String {
         }
     );
     let mut add = |line: String| writeln!(text, "{line}").expect("memory");
-    add(match (lever.trailing, lever.months) {
-        (Some(days), _) => format!("window = {{ days = {days} }}"),
-        (None, 1) => "window = \"month\"".to_owned(),
-        (None, 3) => "window = \"quarter\"".to_owned(),
-        (None, 6) => "window = \"half\"".to_owned(),
-        (None, _) => "window = \"year\"".to_owned(),
+    add(match lever.trailing {
+        Some(days) => format!("window = {{ days = {days} }}"),
+        None => format!("window = \"{}\"", window_name(lever.months)),
     });
     if lever.zero {
         add("zero = \"flat\"".to_owned());
@@ -135,10 +134,6 @@ fn text_of(lever: &Lever, number: usize) -> String {
 }
 
 impl Lever {
-    fn window(&self, month: i32) -> i32 {
-        month - (month.rem_euclid(12) + 6) % 12 % self.months
-    }
-
     fn scaled(&self, size: i128) -> i128 {
         let Some((by, rounding)) = self.scale else { return size };
         let by = by * ONE;
@@ -217,14 +212,12 @@ fn day(month: i32, day: i128) -> i64 {
     day.signed_duration_since(chrono::NaiveDate::MIN).num_days()
 }
 
-fn sold(lever: &Lever, lines: &[Line]) -> Vec<Sold> {
+fn all_sold(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<Sold> {
     let mut refunded = vec![0; lines.len()];
-    let mut order: Vec<&Line> = lines.iter().collect();
-    order.sort_by_key(|line| (line.month, line.day, line.id.clone()));
     let one = |line: &Line| {
-        let original = line.refunds.map_or(line, |place| &lines[place]);
+        let original = sold(lines, line);
         let adds = match (lever.units, line.refunds) {
-            (false, _) => line.cents * if line.euro { EURO } else { 100 } * (ONE / 10_000),
+            (false, _) => line.cents * terms.rate(original.euro, original.month) * (ONE / 10_000),
             (true, None) => line.units * ONE,
             (true, Some(place)) => {
                 let back = |cents| divided(original.units * ONE * cents, original.cents);
@@ -242,7 +235,7 @@ fn sold(lever: &Lever, lines: &[Line]) -> Vec<Sold> {
             adds,
         }
     };
-    order.into_iter().map(one).collect()
+    by_date(lines).into_iter().map(one).collect()
 }
 
 /// By largest remainder, ties by place; all to the first if none has any.
@@ -263,8 +256,8 @@ fn split(total: i128, weights: &[i128]) -> Vec<i128> {
     parts
 }
 
-/// Cents by participant and month.
-fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
+/// Cents by participant and month, one for each window.
+fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, i32, i128)> {
     type Whose = (usize, Option<usize>);
     type Parts = BTreeMap<(i32, usize), (i128, bool)>;
     let whose = |participant: usize, customer: usize| -> Whose {
@@ -279,11 +272,11 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
         let cent = ONE / 100;
         if lever.units { sum } else { divided(sum, cent) * cent }
     };
-    let all = sold(lever, lines);
+    let all = all_sold(terms, lever, lines);
     let mut added: BTreeMap<(Whose, i32), Parts> = BTreeMap::new();
     let mut whole: BTreeMap<(Whose, i32), i128> = BTreeMap::new();
     for one in &all {
-        let of = (whose(one.participant, one.customer), lever.window(one.counts));
+        let of = (whose(one.participant, one.customer), window(one.counts, lever.months));
         *whole.entry(of).or_default() += one.adds;
         let month = added.entry(of).or_default().entry((one.booked, one.participant));
         let month = month.or_default();
@@ -293,11 +286,11 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
     let last = all.iter().map(|one| one.booked).max().expect("lines");
     for month in (first..=last).filter(|_| lever.zero) {
         for participant in 0..3 {
-            let of = (whose(participant, 0), lever.window(month));
+            let of = (whose(participant, 0), window(month, lever.months));
             added.entry(of).or_default().entry((month, participant)).or_default();
         }
     }
-    let mut earned: BTreeMap<(usize, i32), i128> = BTreeMap::new();
+    let mut earned = Vec::new();
     for ((of, window), months) in &added {
         let before = whole.range((*of, i32::MIN)..(*of, *window));
         let mark = before.map(|(_, sum)| rounded(*sum)).max().unwrap_or(0).max(0);
@@ -333,7 +326,7 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
             for (place, member) in members.iter().enumerate() {
                 let step = has[place] - had[place];
                 if step != 0 || months.get(&(month, *member)).is_some_and(|added| added.1) {
-                    *earned.entry((*member, month)).or_default() += step;
+                    earned.push((*member, month, step));
                 }
             }
             had = has;
@@ -342,60 +335,65 @@ fn evaluate(lever: &Lever, lines: &[Line]) -> BTreeMap<(usize, i32), i128> {
     earned
 }
 
+/// Lines of which the third participant sells in every fourth month only; a refund is the partner's who
+/// sold.
+fn idle_lines(random: &mut Random) -> Vec<Line> {
+    let mut lines = lines(random, LINES);
+    for place in 0..lines.len() {
+        let of = sold(&lines, &lines[place]);
+        let (seller, month) = (of.participant, of.month);
+        lines[place].participant = if seller == 2 && month % 4 != 0 { 0 } else { seller };
+    }
+    lines
+}
+
+/// How often what the test is about earned anything.
+fn count(seen: &mut BTreeMap<&'static str, usize>, lever: &Lever, earned: &[(usize, i32, i128)]) {
+    let company = lever.per == Per::Company;
+    let packages = lever.tiers.iter().any(|(.., per)| per.is_some());
+    let fired = earned.iter().any(|(.., cents)| *cents != 0);
+    for (what, occurs) in [
+        ("any", true),
+        (lever.shape, true),
+        ("company", company),
+        ("payee", lever.payee),
+        ("customer", lever.per == Per::Customer),
+        ("units", lever.units),
+        ("days before", lever.trailing.is_some()),
+        ("flat without a line", lever.zero),
+        ("high water", lever.high_water),
+        ("unit scale", lever.scale.is_some()),
+        ("package", packages),
+        ("taken back", earned.iter().any(|(.., cents)| *cents < 0)),
+    ] {
+        *seen.entry(what).or_default() += usize::from(fired && occurs);
+    }
+}
+
 #[test]
 fn random_companies_days_marks_flats_and_shapes_earn_what_a_second_evaluator_says() {
-    for seed in SEED..SEED + 3 {
-        let mut random = Random(fastrand::Rng::with_seed(seed));
-        // The third participant sells in every fourth month only.
-        let lines: Vec<Line> = lines(&mut random)
-            .into_iter()
-            .map(|line| {
-                let idle = line.participant == 2 && line.month % 4 != 0;
-                Line { participant: if idle { 0 } else { line.participant }, ..line }
-            })
-            .collect();
-        // A refund is the partner's who sold.
-        let sellers: Vec<usize> = lines.iter().map(|line| line.participant).collect();
-        let lines: Vec<Line> = lines
-            .into_iter()
-            .map(|line| {
-                let seller = line.refunds.map_or(line.participant, |place| sellers[place]);
-                Line { participant: seller, ..line }
-            })
-            .collect();
-        let levers: Vec<Lever> = (0..LEVERS).map(|_| lever(&mut random)).collect();
-        let text: String =
-            levers.iter().enumerate().map(|(number, lever)| text_of(lever, number)).collect();
-        let folder = tempfile::tempdir().expect("a folder");
-        write_job(folder.path(), &text, &lines);
-        let memberships = "global_id,location_id,location_name,country,status,from,until\n\
-             G1,0100001,P1,US,Active,2019-01-01,\nG1,0100002,P2,US,Active,2019-01-01,\n\
-             G2,0100003,P3,US,Active,2019-01-01,\n";
-        let path = folder.path().join("in/memberships_2019-01-01.csv");
-        std::fs::write(path, memberships).expect("a file");
-        let warehouse = tempfile::tempdir().expect("a folder");
-        let job = folder.path().join("job.toml");
-        let outcome = must_run(&options(&job, warehouse.path(), "2022-02-08"));
-        let found = rows(
-            &outcome.store,
-            &outcome.snapshot,
-            "SELECT lever, participant_id, period, sum(program_amount)::DECIMAL(18, 2)::VARCHAR
-            FROM earnings GROUP BY ALL",
-        );
-        let mut expected: Vec<Vec<String>> = Vec::new();
-        let mut fired = 0;
-        for (number, lever) in levers.iter().enumerate() {
-            let earned = evaluate(lever, &lines);
-            fired += usize::from(earned.values().any(|&cents| cents != 0));
-            expected.extend(earned.into_iter().map(|((participant, month), cents)| {
-                let id = format!("010000{}", participant + 1);
-                let month = date((month, 1))[..7].to_owned();
-                vec![format!("lever-{number:02}"), id, month, money(cents)]
-            }));
-        }
-        expected.sort();
-        let differ = expected.iter().zip(&found).find(|(expected, found)| expected != found);
-        assert!(found == expected, "seed {seed}: first difference {differ:?}\n{text}");
-        assert!(fired > LEVERS * 3 / 4, "seed {seed}: only {fired} levers earned anything");
+    let seen = agree(SEED, RUNS, |random| {
+        let lines = idle_lines(random);
+        let mut seen = BTreeMap::new();
+        let programs = (0..PROGRAMS).map(|_| {
+            let terms = Terms::random(random);
+            let levers: Vec<Lever> = (0..1 + random.below(2)).map(|_| lever(random)).collect();
+            let (mut sums, mut rules) = (Sums::new(), String::new());
+            for (number, lever) in levers.iter().enumerate() {
+                rules.push_str(&text_of(lever, number));
+                let earned = evaluate(&terms, lever, &lines);
+                for &(participant, month, cents) in &earned {
+                    *sums.entry((number, participant, month)).or_default() += terms.split(cents);
+                }
+                count(&mut seen, lever, &earned);
+            }
+            program(terms, rules, &sums)
+        });
+        let programs = programs.collect();
+        Job::of_lines(&lines, true, programs, seen)
+    });
+    for seen in seen {
+        assert!(seen["any"] > PROGRAMS * 3 / 4, "{seen:?}");
+        assert!(seen.len() > 15 && seen.values().all(|often| *often > PROGRAMS / 50), "{seen:?}");
     }
 }
