@@ -118,18 +118,14 @@ FROM countries
 GROUP BY ALL;
 
 -- Of several rates of a lever that match, the first in the file counts; within it, the first group.
+-- Open ends are infinite here, because DuckDB joins by comparisons quickly, by anything else in a loop.
 -- On a day in no term a lever covers by product alone, whatever the dates of its rates.
 CREATE OR REPLACE TEMP TABLE covers AS
 WITH places AS (
-    SELECT NULL AS partner_place, NULL::MAP(VARCHAR, VARCHAR[]) AS places
+    SELECT DISTINCT transaction_on, NULL::VARCHAR AS partner_place, NULL::MAP(VARCHAR, VARCHAR[]) AS places
+    FROM product_days
     UNION ALL
-    SELECT DISTINCT partner_place, places FROM partner_places
-),
-rated AS (
-    SELECT *
-    FROM program_rate
-    JOIN places
-        ON len(partner_countries) = 0 OR list_has_any(partner_countries, places[program])
+    SELECT DISTINCT transaction_on, partner_place, places FROM partner_places
 ),
 matching AS (
     SELECT product_day_groups.*, program, lever, role, partner_place, term, rate, amount,
@@ -138,12 +134,14 @@ matching AS (
             + (len(partner_countries) > 0)::INTEGER * 4 + typed::INTEGER * 2 + filtered::INTEGER
             AS specificity
     FROM product_day_groups
-    JOIN rated AS program_rate USING (product_group)
+    JOIN program_rate USING (product_group)
     JOIN program_lever USING (program, lever, data_role)
+    JOIN places USING (transaction_on)
     LEFT JOIN (SELECT program, term, from_on AS term_from, until_on AS term_until FROM program_term)
         USING (program)
     WHERE passes_filter(filter_place, program, lever, filtered)
         AND (len(customer_countries) = 0 OR list_contains(customer_countries, customer_place))
+        AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[program]))
         AND coalesce(program_rate.from_on <= transaction_on, true)
         AND coalesce(transaction_on < program_rate.until_on, true)
         AND coalesce(term_from <= transaction_on, true)
@@ -159,14 +157,16 @@ out_of_term AS (
         0::DECIMAL(18, 9) AS rate, NULL::BIGINT AS amount, aggregated, measured, pays_as, lever_place,
         engagement, selects, 0 AS specificity
     FROM product_day_groups
-    JOIN rated AS program_rate USING (product_group)
+    JOIN program_rate USING (product_group)
     JOIN program_lever USING (program, lever, data_role)
+    JOIN places USING (transaction_on)
     ANTI JOIN program_term
         ON program_term.program = program_rate.program
-        AND coalesce(program_term.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_term.until_on, true)
+        AND coalesce(program_term.from_on, DATE '-infinity') <= transaction_on
+        AND transaction_on < coalesce(program_term.until_on, DATE 'infinity')
     WHERE passes_filter(filter_place, program_rate.program, lever, filtered)
         AND (len(customer_countries) = 0 OR list_contains(customer_countries, customer_place))
+        AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[program_rate.program]))
     QUALIFY row_number() OVER (
         PARTITION BY product_id, sku_id, data_role, transaction_on, program, lever, role,
             customer_place, partner_place, filter_place
@@ -185,16 +185,16 @@ FROM (
     FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
     LEFT JOIN program_split
         ON program_split.program = covering.program
-        AND coalesce(program_split.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_split.until_on, true)
+        AND coalesce(program_split.from_on, DATE '-infinity') <= transaction_on
+        AND transaction_on < coalesce(program_split.until_on, DATE 'infinity')
     LEFT JOIN program_payees
         ON program_payees.program = covering.program AND program_payees.lever = covering.lever
-        AND coalesce(program_payees.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_payees.until_on, true)
+        AND coalesce(program_payees.from_on, DATE '-infinity') <= transaction_on
+        AND transaction_on < coalesce(program_payees.until_on, DATE 'infinity')
     LEFT JOIN program_cap
         ON program_cap.program = covering.program AND program_cap.lever = covering.lever
-        AND coalesce(program_cap.from_on <= transaction_on, true)
-        AND coalesce(transaction_on < program_cap.until_on, true)
+        AND coalesce(program_cap.from_on, DATE '-infinity') <= transaction_on
+        AND transaction_on < coalesce(program_cap.until_on, DATE 'infinity')
     ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
         ON changes.program = covering.program AND changes.segment_on <= transaction_on
 );
