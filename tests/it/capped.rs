@@ -142,8 +142,8 @@ fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (
     let earnings: Vec<_> =
         levers.iter().map(|lever| line_earnings(terms, lever.rate, lines)).collect();
     for place in 0..lines.len() {
-        for (number, lever) in levers.iter().enumerate() {
-            let (line, base, earns) = earnings[number][place];
+        for (number, (lever, earnings)) in levers.iter().zip(&earnings).enumerate() {
+            let (line, base, earns) = earnings[place];
             let cap = &caps[lever.cap];
             let counts = sold(lines, line).month;
             let room = cap.room(lever.cap, line.participant, Some(line.customer), counts);
