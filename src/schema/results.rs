@@ -431,7 +431,7 @@ pub const BALANCES: Table = Table {
         optional(
             "reason",
             Text,
-            "Why nothing was ordered: `HOLD`, `CHECK`, `PROFILE`, `NORATE`, `BELOW_MINIMUM`, `NEGATIVE`",
+            "Why nothing was ordered: `HOLD`, `CHECK`, `PROFILE`, `NORATE`, `BELOW_MINIMUM`, `FORFEITED`, `NEGATIVE`",
         ),
     ],
 };
