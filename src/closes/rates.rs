@@ -26,16 +26,9 @@ type Key = (String, String, String, String);
 /// # Errors
 /// If a file of a closed cycle can't be read.
 pub fn counting(store: &Store, kept: &Snapshot, known: &RecordBatch) -> Result<RecordBatch> {
-    let mut closed = Vec::new();
-    for path in kept.paths(store, CLOSED_RATES.name) {
-        closed.extend(ingest::read_file(&path, &CLOSED_RATES)?);
-    }
+    let (closed, used) = closed(store, kept)?;
     if closed.is_empty() {
         return told(known);
-    }
-    let mut used = BTreeSet::new();
-    for rows in &closed {
-        used.extend(keys(rows)?);
     }
     let open: BooleanArray = keys(known)?.iter().map(|key| Some(!used.contains(key))).collect();
     let mut batches = vec![told(&filter_record_batch(known, &open)?)?];
@@ -43,6 +36,18 @@ pub fn counting(store: &Store, kept: &Snapshot, known: &RecordBatch) -> Result<R
         batches.push(told(rows)?);
     }
     Ok(concat_batches(&batches[0].schema(), &batches)?)
+}
+
+/// The rates that closed cycles used, and which they are.
+fn closed(store: &Store, kept: &Snapshot) -> Result<(Vec<RecordBatch>, BTreeSet<Key>)> {
+    let (mut closed, mut used) = (Vec::new(), BTreeSet::new());
+    for path in kept.paths(store, CLOSED_RATES.name) {
+        for rows in ingest::read_file(&path, &CLOSED_RATES)? {
+            used.extend(keys(&rows)?);
+            closed.push(rows);
+        }
+    }
+    Ok((closed, used))
 }
 
 /// What a row says, without where it came from.
@@ -79,24 +84,20 @@ pub fn close(
     as_of: NaiveDate,
 ) -> Result<Vec<DataFile>> {
     let known = ingest::read_table(store, newest, &EXCHANGE_RATES, as_of)?;
-    let known = counting(store, newest, &known)?;
-    let mut before = BTreeSet::new();
-    for path in newest.paths(store, CLOSED_RATES.name) {
-        for rows in ingest::read_file(&path, &CLOSED_RATES)? {
-            before.extend(keys(&rows)?);
-        }
-    }
+    let [earning, payment] = ["earning", "payment"].map(|kind| ExchangeRates::read(&known, kind));
+    let (earning, payment) = (earning?, payment?);
+    let (_, before) = closed(store, newest)?;
     let asked = sold(store, newest, programs, cycle, as_of)?
         .into_iter()
-        .map(|(from, to, period)| ("earning", from, to, period))
+        .map(|(from, to, period)| ("earning", &earning, from, to, period))
         .chain(
             ordered(store, newest, cycle)?
                 .into_iter()
-                .map(|(from, to)| ("payment", from, to, cycle)),
+                .map(|(from, to)| ("payment", &payment, from, to, cycle)),
         );
     let mut used: Vec<(Key, i128)> = Vec::new();
-    for (kind, from, to, period) in asked.filter(|(_, from, to, _)| from != to) {
-        let rate = ExchangeRates::read(&known, kind)?.rate(&from, &to, period);
+    for (kind, rates, from, to, period) in asked.filter(|(_, _, from, to, _)| from != to) {
+        let rate = rates.rate(&from, &to, period);
         let key = (kind.to_owned(), from, to, period.to_string());
         used.extend(rate.filter(|_| !before.contains(&key)).map(|rate| (key, rate)));
     }
