@@ -12,7 +12,7 @@ mod jobs;
 use std::fmt::Write as _;
 use std::ops::AddAssign;
 
-pub use jobs::{Job, Program, agree, agree_with_refusals};
+pub use jobs::{Job, Program, agree, agree_on, agree_with_refusals, name};
 
 pub const FIRST_MONTH: i32 = 2020 * 12;
 pub const MONTHS: i32 = 24;
@@ -168,6 +168,11 @@ impl Cents {
 pub fn exchange(euro: bool, month: i32) -> i128 {
     let month = i128::from(month - FIRST_MONTH);
     if euro { 110 + month % 7 } else { 90 - month % 5 }
+}
+
+/// So, of payments.
+pub fn payment_exchange(euro: bool, month: i32) -> i128 {
+    exchange(euro, month) + 3
 }
 
 impl Terms {

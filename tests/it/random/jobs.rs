@@ -1,6 +1,9 @@
 //! Jobs of many random programs over the same lines, run and compared.
 
-use super::{FIRST_MONTH, Line, MONTHS, Random, Terms, date, exchange, money, month, participant};
+use super::{
+    FIRST_MONTH, Line, MONTHS, Random, Terms, date, exchange, money, month, participant,
+    payment_exchange,
+};
 use crate::support::{options, project, rows, side_by_side};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,6 +29,8 @@ pub struct Job<T> {
     pub memberships: String,
     /// The export of lines.
     pub lines: String,
+    /// Rows of the claims export; without any there is none.
+    pub claims: String,
     /// What the second evaluator saw, by which a test tells whether what it is about occurred.
     pub seen: T,
 }
@@ -58,7 +63,8 @@ impl<T> Job<T> {
             )
             .expect("memory");
         }
-        Job { programs, pays: "\"direct\"", partners, memberships, lines: text, seen }
+        let claims = String::new();
+        Job { programs, pays: "\"direct\"", partners, memberships, lines: text, claims, seen }
     }
 
     fn write(&self, folder: &Path) {
@@ -69,6 +75,8 @@ impl<T> Job<T> {
         let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("a file");
         let job = fs::read_to_string(template.join("job.toml")).expect("a job");
         let pipelines = project().join("pipelines").display().to_string();
+        let claims = "\n[sources.claims]\nformat = \"claims\"\npath = \"in/claims_*.csv\"\nrequired = true\n";
+        let job = job + if self.claims.is_empty() { "" } else { claims };
         let job = job
             .replace("program.toml", "programs/*.toml")
             // Nobody reads reports here.
@@ -109,7 +117,9 @@ impl<T> Job<T> {
         );
         let rates = (FIRST_MONTH..FIRST_MONTH + MONTHS).flat_map(|at| {
             [(true, "EUR,USD"), (false, "USD,EUR")].map(|(euro, pair)| {
-                format!("earning,{pair},{},{}\n", month(at), money(exchange(euro, at)))
+                let [earning, payment] = [exchange, payment_exchange].map(|of| money(of(euro, at)));
+                let at = month(at);
+                format!("earning,{pair},{at},{earning}\npayment,{pair},{at},{payment}\n")
             })
         });
         export(
@@ -118,6 +128,14 @@ impl<T> Job<T> {
             &rates.collect::<String>(),
         );
         write("in/lines_2022-02-08.csv", self.lines.clone());
+        if !self.claims.is_empty() {
+            export(
+                "claims",
+                "claim_id,program,location_id,fund_half,activity,activity_month,submitted_on,status,\
+                 status_on,asked_amount,currency,decided_amount",
+                &self.claims,
+            );
+        }
     }
 }
 
@@ -133,7 +151,8 @@ impl Program {
     }
 }
 
-fn name(number: usize) -> String {
+/// The name of a program.
+pub fn name(number: usize) -> String {
     format!("p{number:03}")
 }
 
@@ -145,7 +164,7 @@ const REFUSED: &str = "SELECT program, lever, participant_id, reason, period, co
 
 /// Makes so many runs, some side by side, and compares what they earn; gives what was seen.
 pub fn agree<T: Send>(seed: u64, runs: u64, job: impl Fn(&mut Random) -> Job<T> + Sync) -> Vec<T> {
-    run_all(seed, runs, EARNED, job)
+    agree_on(seed, runs, EARNED, job)
 }
 
 /// So, but compares what isn't earned too.
@@ -154,10 +173,11 @@ pub fn agree_with_refusals<T: Send>(
     runs: u64,
     job: impl Fn(&mut Random) -> Job<T> + Sync,
 ) -> Vec<T> {
-    run_all(seed, runs, &format!("{EARNED} UNION ALL {REFUSED}"), job)
+    agree_on(seed, runs, &format!("{EARNED} UNION ALL {REFUSED}"), job)
 }
 
-fn run_all<T: Send>(
+/// So, but compares what a query gives: program, and five columns.
+pub fn agree_on<T: Send>(
     seed: u64,
     runs: u64,
     sql: &str,

@@ -114,22 +114,38 @@ where
             state.held = Some(ClaimReason::NoRate);
             return Ok(());
         };
-        let mut allowed = row.asked;
+        state.allowed = row.asked;
         let fund = self.ledger.fund(half).claimable();
         let limits =
             [(ClaimReason::SubLimit, self.limit(half, row)?), (ClaimReason::Fund, Some(fund))];
         for (reason, limit) in limits {
             let Some(limit) = limit else { continue };
-            if in_program(self.rules.program, allowed, rate)? > limit {
-                let less = within(limit, rate, &row.currency)?;
-                state.refused.push((reason, allowed - less));
-                allowed = less;
-            }
+            self.reduce(state, row, (reason, limit), rate)?;
         }
-        state.allowed = allowed;
-        state.granted = (allowed, state.refused.clone());
-        let amount = in_program(self.rules.program, allowed, rate)?;
+        state.granted = (state.allowed, state.refused.clone());
+        let amount = in_program(self.rules.program, state.allowed, rate)?;
         self.set_reserve(state, amount);
+        Ok(())
+    }
+
+    /// Allows no more than a limit in program currency; the rest is refused, once per reason.
+    fn reduce(
+        &self,
+        state: &mut State,
+        row: &ClaimRow,
+        (reason, limit): (ClaimReason, i128),
+        rate: i128,
+    ) -> Result<(), Error> {
+        if in_program(self.rules.program, state.allowed, rate)? <= limit {
+            return Ok(());
+        }
+        let allowed = within(limit, rate, &row.currency)?;
+        let less = state.allowed - allowed;
+        state.allowed = allowed;
+        match state.refused.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, refused)) => *refused += less,
+            None => state.refused.push((reason, less)),
+        }
         Ok(())
     }
 
@@ -298,11 +314,7 @@ where
         };
         (state.allowed, state.refused) = state.granted.clone();
         let most = self.ledger.fund(half).claimable();
-        if in_program(self.rules.program, state.allowed, rate)? > most {
-            let less = within(most, rate, &tested.currency)?;
-            state.refused.push((ClaimReason::Fund, state.allowed - less));
-            state.allowed = less;
-        }
+        self.reduce(state, tested, (ClaimReason::Fund, most), rate)?;
         let amount = in_program(self.rules.program, state.allowed, rate)?;
         self.set_reserve(state, amount);
         Ok(())
