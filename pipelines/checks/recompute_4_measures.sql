@@ -31,7 +31,7 @@ FROM (
         added(quantity_of, base, exchange_rate, quantity) AS adds
     FROM outcomes_of('plain_lines') AS outcomes
     JOIN program_measure USING (program, lever)
-    WHERE participant_id IS NOT NULL AND reason IS NULL
+    WHERE measured AND participant_id IS NOT NULL AND reason IS NULL
     UNION ALL
     SELECT originals.program, originals.lever, participant_id, role, pieces.period,
         pieces.transaction_currency, pieces.source, refund, pieces.original, pieces.base, per,
