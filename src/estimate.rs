@@ -13,6 +13,7 @@ use crate::query;
 use crate::run::{Outcome, RunOptions, run};
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::program::Program;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -210,6 +211,7 @@ fn within_term(program: &mut Table) {
     let terms = program.get("term").and_then(Value::as_array);
     let Some((from, until)) = terms.and_then(|terms| terms.first()).map(range) else { return };
     let Some(Value::Array(levers)) = program.get_mut("lever") else { return };
+    let mut gone: BTreeMap<String, Option<Value>> = BTreeMap::new();
     levers.retain_mut(|lever| {
         let mut left = false;
         for key in ["rate", "tiers"] {
@@ -220,8 +222,20 @@ fn within_term(program: &mut Table) {
             });
             left |= !dated.is_empty();
         }
+        if let (false, Some(name)) = (left, lever.get("lever").and_then(Value::as_str)) {
+            gone.insert(format!("after {name}"), lever.get("on").cloned());
+        }
         left
     });
+    // What comes after a lever that earns nothing in the term comes after what that one came after.
+    for lever in levers.iter_mut().filter_map(Value::as_table_mut) {
+        while let Some(on) = lever.get("on").and_then(Value::as_str).and_then(|on| gone.get(on)) {
+            match on.clone() {
+                Some(on) => lever.insert("on".to_owned(), on),
+                None => lever.remove("on"),
+            };
+        }
+    }
 }
 
 /// Caps and engagements name only levers that are left; those that have none go.

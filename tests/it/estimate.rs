@@ -223,7 +223,7 @@ fn earned(program: &str, products: &str, lines: &str, wanted: &[&str]) -> Vec<St
     self::lines(&output.stdout, wanted)
 }
 
-/// One line of 1,000.00 per published rate.
+/// One line of 1,000.00 per published rate, each of a new customer.
 #[test]
 fn the_reseller_s_rates_are_those_of_their_days() {
     let products = "azure,AZ,,,\noffice-365,OF,,,\nmodern-work-security,OF,,,\n\
@@ -256,10 +256,14 @@ fn the_reseller_s_rates_are_those_of_their_days() {
         "a2,core-azure,0.040000000,rebate,40.00",
         "b1,core-modern-work,0.080000000,rebate,80.00",
         "b2,core-modern-work,0.060000000,rebate,60.00",
+        "b2,customer-add,0.020000000,rebate,20.00",
         "b3,core-modern-work,0.080000000,rebate,80.00",
+        "b3,customer-add,0.020000000,rebate,20.00",
         "b4,core-modern-work,0.040000000,rebate,40.00",
         "b5,core-modern-work,0.037500000,coop,15.00",
         "b5,core-modern-work,0.037500000,rebate,22.50",
+        "b5,customer-add-first-year,0.150000000,coop,60.00",
+        "b5,customer-add-first-year,0.150000000,rebate,90.00",
         "c1,strategic,0.050000000,rebate,50.00",
         "c2,strategic,0.020000000,rebate,20.00",
         "c3,strategic-tier-1,0.050000000,coop,20.00",
@@ -376,5 +380,47 @@ fn every_template_estimates() {
         let told =
             told.iter().find(|(of, _)| *of == name).is_none_or(|(_, how)| table.contains(how));
         assert!(told, "{table}");
+    }
+}
+
+/// A lever whose rates lie in other terms is not there; what comes after it comes after what it came after.
+#[test]
+fn levers_of_other_terms_leave_their_place_to_those_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let lever = |name: &str, rest: &str| {
+        format!(
+            "[[lever]]\nlever = \"{name}\"\nname = \"L\"\ndraws = \"billing\"\n\
+             product_groups = [\"*\"]\n{rest}\n"
+        )
+    };
+    let program = [
+        "program = \"p\"\nname = \"P\"\ncurrency = \"USD\"\npays = [\"direct\"]\n",
+        "[[term]]\nterm = \"T1\"\nuntil = \"2020-12-31\"\n",
+        "[[term]]\nterm = \"T2\"\nfrom = \"2021-01-01\"\n",
+        &lever("core", "[[lever.rate]]\nrate = \"0.10\""),
+        &lever(
+            "gone",
+            "on = \"after core\"\n[[lever.rate]]\nuntil = \"2020-12-31\"\nrate = \"0.05\"",
+        ),
+        &lever("last", "on = \"after gone\"\n[[lever.rate]]\nrate = \"0.02\""),
+        "[payment]\nminimum = \"0\"\n",
+    ];
+    let program = write("program.toml", &program.concat());
+    let sales = write(
+        "sales_2021-05-08.csv",
+        "LineId,OriginalLineId,TransactionDate,BilledPartnerId,ResellerPartnerId,CustomerId,\
+         ProductId,Amount,Currency\nL1,,2021-04-12,0100001,,C1,AZ,1000.00,USD\n",
+    );
+    let columns = ["lever", "program_amount"];
+    for term in [&[][..], &["--term", "T2"]] {
+        let arguments = ["--program", &program, "--transactions", &sales, "-o", "csv"];
+        let output = estimate(&[&arguments[..], term].concat());
+        let found = lines(&output.stdout, &columns);
+        assert_eq!(found, ["core,100.00", "last,18.00"], "{}", text(&output.stderr));
     }
 }
