@@ -28,26 +28,16 @@ pub const TEXTS: [&str; 16] = [
 ];
 
 /// All columns that are read of an earning.
-pub const NAMES: &[&str] = &[
-    "earning_id",
-    "program",
-    "program_currency",
-    "term",
-    "lever",
-    "earning_type",
-    "participant_id",
-    "earning_participant_id",
-    "role",
-    "source",
-    "transaction_id",
-    "original_transaction_id",
-    "aggregate_key",
-    "customer_id",
-    "product_group",
-    "transaction_currency",
-    "fund_half",
-    "transaction_on",
-];
+pub const NAMES: [&str; TEXTS.len() + 2] = {
+    let mut names = ["earning_id"; TEXTS.len() + 2];
+    let mut place = 0;
+    while place < TEXTS.len() {
+        names[place + 1] = TEXTS[place];
+        place += 1;
+    }
+    names[TEXTS.len() + 1] = "transaction_on";
+    names
+};
 
 /// The columns by which earnings are compared.
 pub const MEASURED: &[&str] = &["earning_id", "program", "program_amount"];

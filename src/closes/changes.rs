@@ -201,7 +201,7 @@ impl<'a> Unit<'a> {
         let mut changes = Vec::with_capacity(found.len());
         let files = self.now.iter().filter(|_| !found.is_empty());
         for file in files {
-            self.read(file, attributes::NAMES, |rows| {
+            self.read(file, &attributes::NAMES, |rows| {
                 let ids = attributes::ids(rows)?;
                 for row in 0..rows.num_rows() {
                     let id = attributes::id(ids, row);
@@ -230,7 +230,7 @@ impl<'a> Unit<'a> {
             if settled.is_empty() {
                 break;
             }
-            self.read(&file.file, attributes::NAMES, |rows| {
+            self.read(&file.file, &attributes::NAMES, |rows| {
                 let ids = attributes::ids(rows)?;
                 for row in 0..rows.num_rows() {
                     let id = attributes::id(ids, row);
