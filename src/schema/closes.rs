@@ -68,7 +68,7 @@ pub const SETTLED_EARNINGS: Table = Table {
 
 pub const SETTLEMENT_CHANGES: Table = Table {
     name: "settlement_changes",
-    version: 1,
+    version: 2,
     description: "What changed in earnings whose cycle was closed: it enters the oldest open cycle. Also of \
                   co-op, which enters its fund",
     grain: "one row per earning × period × cycle",
@@ -95,9 +95,9 @@ const SETTLEMENT_CHANGE_COLUMNS: &[Column] = &[
     content("participant_id", Text, "The location that is paid"),
     content("period", Text, "The month the earning belongs to"),
     content("transaction_on", Date, "The transaction date"),
-    content("earning_participant_id", Text, "The partner id on the transaction"),
+    optional("earning_participant_id", Text, "The partner id on the transaction, if any"),
     content("role", Text, "`direct`, `provider` or `reseller`"),
-    content("source", Text, "The source of the transaction"),
+    optional("source", Text, "The source of the transaction, if any"),
     optional("transaction_id", Text, "The transaction; null for aggregates"),
     optional("original_transaction_id", Text, "For a linked refund: the transaction it reverses"),
     optional("aggregate_key", Text, "For aggregates: their key"),
