@@ -311,29 +311,32 @@ impl Seen {
     }
 }
 
+/// A job of so many random programs over the same lines.
+fn job(random: &mut Random, programs: usize) -> Job<Seen> {
+    let lines = lines(random, LINES);
+    let mut seen = Seen::default();
+    let programs = (0..programs).map(|_| {
+        let terms = Terms::random(random);
+        let levers: Vec<Lever> = (0..1 + random.below(2)).map(|_| lever(random)).collect();
+        let (mut sums, mut rules) = (Sums::new(), String::new());
+        for (number, lever) in levers.iter().enumerate() {
+            rules.push_str(&text_of(lever, &format!("lever-{number:02}")));
+            let earned = evaluate(&terms, lever, &lines);
+            for &((participant, ..), month, cents) in &earned {
+                let sum = sums.entry((number, participant, month)).or_default();
+                *sum += terms.split(cents);
+            }
+            seen.of(&terms, lever, &earned);
+        }
+        program(terms, rules, &sums)
+    });
+    let programs = programs.collect();
+    Job::of_lines(&lines, false, programs, seen)
+}
+
 #[test]
 fn random_measured_levers_earn_what_a_second_evaluator_says() {
-    let seen = agree(SEED, RUNS, |random| {
-        let lines = lines(random, LINES);
-        let mut seen = Seen::default();
-        let programs = (0..PROGRAMS).map(|_| {
-            let terms = Terms::random(random);
-            let levers: Vec<Lever> = (0..1 + random.below(2)).map(|_| lever(random)).collect();
-            let (mut sums, mut rules) = (Sums::new(), String::new());
-            for (number, lever) in levers.iter().enumerate() {
-                rules.push_str(&text_of(lever, &format!("lever-{number:02}")));
-                let earned = evaluate(&terms, lever, &lines);
-                for &((participant, ..), month, cents) in &earned {
-                    let sum = sums.entry((number, participant, month)).or_default();
-                    *sum += terms.split(cents);
-                }
-                seen.of(&terms, lever, &earned);
-            }
-            program(terms, rules, &sums)
-        });
-        let programs = programs.collect();
-        Job::of_lines(&lines, false, programs, seen)
-    });
+    let seen = agree(SEED, RUNS, |random| job(random, PROGRAMS));
     let few = PROGRAMS / 50;
     for seen in &seen {
         let Seen { fired, split, taken_back, below_minimum, by_baseline, changed_tables } = seen;
@@ -344,4 +347,10 @@ fn random_measured_levers_earn_what_a_second_evaluator_says() {
             assert!(*often > few, "something hardly occurs");
         }
     }
+}
+
+/// Months that were closed before all their lines were known earn the same in the end.
+#[test]
+fn measured_levers_earn_the_same_across_closes() {
+    agree(SEED, 2, |random| job(random, PROGRAMS / 4).across_closes());
 }

@@ -370,30 +370,39 @@ fn count(seen: &mut BTreeMap<&'static str, usize>, lever: &Lever, earned: &[(usi
     }
 }
 
+/// A job of so many random programs over the same lines.
+fn job(random: &mut Random, programs: usize) -> Job<BTreeMap<&'static str, usize>> {
+    let lines = idle_lines(random);
+    let mut seen = BTreeMap::new();
+    let programs = (0..programs).map(|_| {
+        let terms = Terms::random(random);
+        let levers: Vec<Lever> = (0..1 + random.below(2)).map(|_| lever(random)).collect();
+        let (mut sums, mut rules) = (Sums::new(), String::new());
+        for (number, lever) in levers.iter().enumerate() {
+            rules.push_str(&text_of(lever, number));
+            let earned = evaluate(&terms, lever, &lines);
+            for &(participant, month, cents) in &earned {
+                *sums.entry((number, participant, month)).or_default() += terms.split(cents);
+            }
+            count(&mut seen, lever, &earned);
+        }
+        program(terms, rules, &sums)
+    });
+    let programs = programs.collect();
+    Job::of_lines(&lines, true, programs, seen)
+}
+
 #[test]
 fn random_companies_days_marks_flats_and_shapes_earn_what_a_second_evaluator_says() {
-    let seen = agree(SEED, RUNS, |random| {
-        let lines = idle_lines(random);
-        let mut seen = BTreeMap::new();
-        let programs = (0..PROGRAMS).map(|_| {
-            let terms = Terms::random(random);
-            let levers: Vec<Lever> = (0..1 + random.below(2)).map(|_| lever(random)).collect();
-            let (mut sums, mut rules) = (Sums::new(), String::new());
-            for (number, lever) in levers.iter().enumerate() {
-                rules.push_str(&text_of(lever, number));
-                let earned = evaluate(&terms, lever, &lines);
-                for &(participant, month, cents) in &earned {
-                    *sums.entry((number, participant, month)).or_default() += terms.split(cents);
-                }
-                count(&mut seen, lever, &earned);
-            }
-            program(terms, rules, &sums)
-        });
-        let programs = programs.collect();
-        Job::of_lines(&lines, true, programs, seen)
-    });
+    let seen = agree(SEED, RUNS, |random| job(random, PROGRAMS));
     for seen in seen {
         assert!(seen["any"] > PROGRAMS * 3 / 4, "{seen:?}");
         assert!(seen.len() > 15 && seen.values().all(|often| *often > PROGRAMS / 50), "{seen:?}");
     }
+}
+
+/// Months that were closed before all their lines were known earn the same in the end.
+#[test]
+fn companies_and_shapes_earn_the_same_across_closes() {
+    agree(SEED, 2, |random| job(random, PROGRAMS / 4).across_closes());
 }

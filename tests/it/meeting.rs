@@ -411,6 +411,7 @@ fn random_levers_that_meet_earn_what_a_second_evaluator_says() {
             partners: partners().map(str::to_owned).collect(),
             memberships: memberships(),
             lines: lines_text(&lines),
+            before: String::new(),
             claims: String::new(),
             seen,
         }

@@ -4,11 +4,17 @@ use super::{
     FIRST_MONTH, Line, MONTHS, Random, Terms, date, exchange, money, month, participant,
     payment_exchange,
 };
-use crate::support::{options, project, rows, side_by_side};
+use crate::support::{closing, options, project, rows, side_by_side};
+use earnest::close::Act;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+
+/// Months before it are closed, by a day on which they are due.
+const BEFORE: &str = "2020-07-01";
+const CLOSED_ON: &str = "2020-08-17";
+const CLOSED: [&str; 6] = ["2020-03", "2020-04", "2020-05", "2020-06", "2020-07", "2020-08"];
 
 /// A random program file and what it must publish.
 pub struct Program {
@@ -29,6 +35,9 @@ pub struct Job<T> {
     pub memberships: String,
     /// The export of lines.
     pub lines: String,
+    /// An export of lines that was delivered before, part of them and otherwise, and of which months are
+    /// closed; without any, all is known at once.
+    pub before: String,
     /// Rows of the claims export; without any there is none.
     pub claims: String,
     /// What the second evaluator saw, by which a test tells whether what it is about occurred.
@@ -63,8 +72,32 @@ impl<T> Job<T> {
             )
             .expect("memory");
         }
-        let claims = String::new();
-        Job { programs, pays: "\"direct\"", partners, memberships, lines: text, claims, seen }
+        let (before, claims) = (String::new(), String::new());
+        Job {
+            programs,
+            pays: "\"direct\"",
+            partners,
+            memberships,
+            lines: text,
+            before,
+            claims,
+            seen,
+        }
+    }
+
+    /// Closes the first months with a third of their lines unknown, and others at another amount.
+    pub fn across_closes(mut self) -> Job<T> {
+        let early = |row: &&str| row.split(',').nth(2).is_some_and(|day| day < BEFORE);
+        let mut rows = self.lines.lines();
+        self.before = format!("{}\n", rows.next().unwrap_or_default());
+        for (number, row) in rows.filter(early).enumerate().filter(|(number, _)| number % 3 != 0) {
+            let mut fields: Vec<&str> = row.split(',').collect();
+            if number % 5 == 0 && !fields[8].starts_with('-') {
+                fields[8] = "99.99";
+            }
+            writeln!(self.before, "{}", fields.join(",")).expect("memory");
+        }
+        self
     }
 
     fn write(&self, folder: &Path) {
@@ -128,6 +161,9 @@ impl<T> Job<T> {
             &rates.collect::<String>(),
         );
         write("in/lines_2022-02-08.csv", self.lines.clone());
+        if !self.before.is_empty() {
+            write("in/lines_2020-08-08.csv", self.before.clone());
+        }
         if !self.claims.is_empty() {
             export(
                 "claims",
@@ -188,13 +224,26 @@ pub fn agree_on<T: Send>(
         let job = job(&mut Random(fastrand::Rng::with_seed(seed)));
         let folder = tempfile::tempdir().expect("a folder");
         job.write(folder.path());
-        let options = options(
-            &folder.path().join("job.toml"),
-            &folder.path().join("warehouse"),
-            "2022-02-08",
-        );
-        let outcome =
-            earnest::run::run(&options).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        let (pipeline, warehouse) =
+            (folder.path().join("job.toml"), folder.path().join("warehouse"));
+        let run = |as_of: &str| {
+            earnest::run::run(&options(&pipeline, &warehouse, as_of))
+                .unwrap_or_else(|error| panic!("seed {seed}: {error}"))
+        };
+        if !job.before.is_empty() {
+            run(CLOSED_ON);
+            let mut any = false;
+            for cycle in CLOSED {
+                match closing(&pipeline, &warehouse, cycle, Act::Close, CLOSED_ON) {
+                    Ok(_) => any = true,
+                    // Nothing is due in the first ones.
+                    Err(error) if !any && error.to_string().contains("the oldest open cycle") => {}
+                    Err(error) => panic!("seed {seed}: {error}"),
+                }
+            }
+            assert!(any, "seed {seed}: no cycle was closed");
+        }
+        let outcome = run("2022-02-08");
         let mut found: BTreeMap<String, Vec<Vec<String>>> = BTreeMap::new();
         for mut row in rows(&outcome.store, &outcome.snapshot, sql) {
             found.entry(row.remove(0)).or_default().push(row);
