@@ -25,6 +25,7 @@ pub mod package;
 pub mod periods;
 pub mod price;
 pub mod program;
+pub mod purses;
 pub mod reason;
 pub mod refund;
 pub mod reversal;

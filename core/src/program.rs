@@ -349,9 +349,17 @@ pub enum PaymentFx {
     /// Gross in program currency ÷ the cycle's payment rate.
     #[default]
     ThroughProgram,
+    /// What was earned is paid in the currency in which it was earned, an order per currency.
+    TransactionCurrency,
 }
 
 impl Program {
+    /// True if what was earned is paid in the currency in which it was earned.
+    #[must_use]
+    pub fn pays_as_earned(&self) -> bool {
+        self.payment.fx == PaymentFx::TransactionCurrency
+    }
+
     /// The term on a day.
     #[must_use]
     pub fn term_on(&self, day: NaiveDate) -> Option<&Term> {

@@ -16,6 +16,13 @@ pub const CHECKS: &[Check] = &[
         how: How::Sql(include_str!("../../pipelines/checks/taxes.sql")),
     },
     Check {
+        name: "as_earned",
+        description: "DuckDB's own recomputation of orders in transaction currency, from earnings, = ours",
+        global: true,
+        tables: &["payments"],
+        how: How::Sql(include_str!("../../pipelines/checks/as_earned.sql")),
+    },
+    Check {
         name: "payment_statuses",
         description: "every status that the bank or the ERP gives can be; of a return without original, \
                       payments of its participant are held",

@@ -214,6 +214,7 @@ impl Closed {
                 kind: EntryKind::Regular,
                 entered: None,
                 amount: -posting.amount,
+                own_amount: -posting.own_amount,
                 earnings: went - came,
                 ..posting.clone()
             });
@@ -236,7 +237,13 @@ fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
     let of = &change.attributes;
     let program = outcomes::position(programs, of.text("program"))?;
     let half = of.get("fund_half");
-    let start = programs[program].fiscal_year_start;
+    let rules = &programs[program];
+    let start = rules.fiscal_year_start;
+    // What a program that paid in its own currency left out counts as what is earned now.
+    let (currency, own_amount) = match rules.pays_as_earned() {
+        true => (of.text("transaction_currency"), change.own_amount.unwrap_or_default()),
+        false => (rules.currency.as_str(), change.amount()),
+    };
     Ok(Posting {
         program,
         lever: Arc::from(of.text("lever")),
@@ -249,6 +256,8 @@ fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
         kind: change.kind,
         entered: Some(change.cycle),
         amount: change.amount(),
+        currency: Arc::from(currency),
+        own_amount,
         earnings: 1,
     })
 }

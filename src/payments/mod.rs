@@ -7,6 +7,9 @@
 //! close every posting enters its due cycle as `regular`.
 
 mod adjustments;
+mod as_earned;
+#[cfg(test)]
+mod as_earned_tests;
 mod claim_tables;
 #[cfg(test)]
 mod claim_tests;
@@ -151,7 +154,7 @@ fn accounts<'a>(
     found.into_iter().map(account).collect()
 }
 
-/// One posting per account, lever, term, period and fund half, in the order of the tables' keys.
+/// One posting per account, lever, term, period, fund half and currency, in the order of the tables' keys.
 fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Posting>> {
     if let Some(posting) = postings.iter().find(|posting| posting.program >= programs.len()) {
         let (found, count) = (posting.program, programs.len());
@@ -178,9 +181,11 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
             && next.term == kept.term
             && next.fund_half == kept.fund_half
             && next.kind == kept.kind
-            && next.entered == kept.entered;
+            && next.entered == kept.entered
+            && next.currency == kept.currency;
         if same {
             kept.amount += next.amount;
+            kept.own_amount += next.own_amount;
             kept.earnings += next.earnings;
         }
         same
@@ -203,6 +208,7 @@ fn sort(programs: &[Program], postings: &mut [Posting]) {
             .then_with(|| a.term.cmp(&b.term))
             .then_with(|| a.fund_half.cmp(&b.fund_half))
             .then_with(|| (a.kind, a.entered).cmp(&(b.kind, b.entered)))
+            .then_with(|| a.currency.cmp(&b.currency))
     });
 }
 

@@ -68,7 +68,7 @@ pub const SETTLED_EARNINGS: Table = Table {
 
 pub const SETTLEMENT_CHANGES: Table = Table {
     name: "settlement_changes",
-    version: 1,
+    version: 2,
     description: "What changed in earnings whose cycle was closed: it enters the oldest open cycle. Also of \
                   co-op, which enters its fund",
     grain: "one row per earning × period × cycle",
@@ -108,6 +108,11 @@ const SETTLEMENT_CHANGE_COLUMNS: &[Column] = &[
     optional("settled_before", Money, "What was settled before; null: it never was"),
     optional("earned_now", Money, "What the earning is now; null: it is gone"),
     content("program_amount", Money, "earned_now − settled_before: what enters the cycle"),
+    optional(
+        "earning_amount",
+        Money,
+        "The same in transaction currency, of programs that pay in it; null: others",
+    ),
 ];
 
 /// A view over [`SETTLED_EARNINGS`] and [`SETTLEMENT_CHANGES`]; see `query/settlements.rs`.

@@ -323,7 +323,7 @@ pub const PAYMENTS: Table = Table {
         content(
             "payment_currency",
             Text,
-            "From the enrollment in force on the closing day; of claims the claim's",
+            "From the enrollment in force on the closing day; of claims the claim's; where the program pays in transaction currency that of the earnings",
         ),
         content("cycle", Text, "The payment month"),
         content("order_kind", Text, "`cycle`, `claim` or `reissue`"),
@@ -340,15 +340,15 @@ pub const PAYMENTS: Table = Table {
         ),
         content("program_currency", Text, "Currency of gross_program_amount"),
         content("gross_program_amount", Money, "What the order releases, in program currency"),
-        content(
+        optional(
             "exchange_rate",
             Rate,
-            "Program units per payment unit, of the cycle's month; of claims of the activity's",
+            "Program units per payment unit, of the cycle's month; of claims of the activity's; null: the program pays in transaction currency, and each earning was converted at its own rate",
         ),
         content(
             "gross_amount",
             Money,
-            "gross_program_amount ÷ exchange_rate, rounded once; of claims what was allowed, and gross_program_amount is that × exchange_rate",
+            "gross_program_amount ÷ exchange_rate, rounded once; of claims what was allowed, and gross_program_amount is that × exchange_rate; without exchange rate what was earned in payment currency",
         ),
         content("withheld_tax", Money, "Withheld, in payment currency"),
         content("sales_tax", Money, "Added, in payment currency"),
@@ -389,7 +389,11 @@ pub const PAYMENT_ITEMS: Table = Table {
         content("program_currency", Text, "Currency of program_amount"),
         content("program_amount", Money, "In program currency"),
         content("payment_currency", Text, "Currency of payment_amount"),
-        content("payment_amount", Money, "Its part of the payment's gross, by largest remainder"),
+        content(
+            "payment_amount",
+            Money,
+            "Its part of the payment's gross, by largest remainder; of payments without exchange rate what was earned",
+        ),
         content("earnings", Integer, "Earnings that it sums"),
         content("withheld_tax", Money, "Its part of the payment's, by largest remainder"),
         content("sales_tax", Money, "Its part of the payment's, by largest remainder"),
@@ -431,7 +435,7 @@ pub const BALANCES: Table = Table {
         optional(
             "reason",
             Text,
-            "Why nothing was ordered: `HOLD`, `CHECK`, `PROFILE`, `NORATE`, `BELOW_MINIMUM`, `FORFEITED`, `NEGATIVE`",
+            "Why closing was not ordered: `HOLD`, `CHECK`, `PROFILE`, `NORATE`, `BELOW_MINIMUM`, `FORFEITED`, `NEGATIVE`",
         ),
     ],
 };

@@ -11,7 +11,8 @@ const STATUSES: &str = "
     FROM payment_history LEFT JOIN reasons ON code = reason AND kind = 'status'
     WHERE payment_id = ? ORDER BY step";
 
-/// Payments that came back since the order before, into the item's cycle.
+/// Payments that came back since the order before, into the item's cycle; of one currency if they are
+/// paid as earned.
 const RETURNED: &str = "
     SELECT payments.payment_id, payments.cycle, order_kind, came_back, status_on::VARCHAR,
         gross_program_amount::VARCHAR, program_currency, withheld_tax::VARCHAR, payment_currency,
@@ -20,7 +21,7 @@ const RETURNED: &str = "
     JOIN (SELECT payment_id, status AS came_back, status_on, returns_in, reference, note
         FROM payment_history WHERE accepted AND returns_in IS NOT NULL) USING (payment_id)
     WHERE payments.program = ? AND payments.participant_id = ? AND payments.earning_type = ?
-        AND payments.cycle = ? AND returns_in BETWEEN ? AND ?
+        AND payments.cycle = ? AND returns_in BETWEEN ? AND ? AND payment_currency LIKE ?
     ORDER BY payment_id";
 
 const ADJUSTED: &str = "
@@ -75,7 +76,9 @@ pub fn item(
             "reference",
             "note",
         ];
-        let key = [&account[..], &[period], &cycles].concat();
+        let currencies =
+            if super::payment::is_as_earned(payment) { of("payment_currency") } else { "%" };
+        let key = [&account[..], &[period], &cycles, &[currencies]].concat();
         let title = format!("{name}: the payment that came back");
         let mut section = Section::of(connection, &name, &title, &names, RETURNED, &key)?;
         section.add("is what came back", &section.total("gross"), amount, currency);
