@@ -21,6 +21,7 @@ pub mod invoice;
 pub mod lots;
 pub mod measure;
 pub mod minimum;
+pub mod offset;
 pub mod package;
 pub mod periods;
 pub mod price;

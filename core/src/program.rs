@@ -321,6 +321,8 @@ pub struct Payment {
     /// Days besides Saturdays and Sundays on which nothing is paid, sorted.
     pub holidays: Vec<NaiveDate>,
     pub fx: PaymentFx,
+    /// Negative balances of programs that name the same group are offset against their positive ones.
+    pub offset_group: Option<String>,
 }
 
 /// What happens to a term's earnings that stay below the minimum, when its last month is due.

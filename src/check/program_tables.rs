@@ -101,7 +101,8 @@ impl Tables {
         let key = literal(&program.program);
         let itself = program.unmapped == Unmapped::Itself;
         let (currency, as_earned) = (literal(&program.currency), program.pays_as_earned());
-        self.programs.push(format!("({key}, {currency}, {itself}, {as_earned})"));
+        let group = program.payment.offset_group.as_deref().map_or("NULL".to_owned(), literal);
+        self.programs.push(format!("({key}, {currency}, {itself}, {as_earned}, {group})"));
         let mut names: Vec<&String> = vec![&program.program, &program.name];
         names.extend(program.aliases.iter().map(|alias| &alias.name));
         names.sort();
@@ -321,7 +322,8 @@ impl Tables {
         [
             (
                 "program",
-                "program TEXT, currency TEXT, unmapped_itself BOOLEAN, pays_as_earned BOOLEAN",
+                "program TEXT, currency TEXT, unmapped_itself BOOLEAN, pays_as_earned BOOLEAN, \
+                 offset_group TEXT",
                 self.programs,
             ),
             (

@@ -12,6 +12,7 @@ pub mod events;
 pub mod kept;
 mod known;
 mod mapping;
+mod offsets;
 mod outcomes;
 mod paid;
 pub mod rates;
@@ -20,6 +21,7 @@ mod table;
 pub use changes::{Change, SettledFile};
 pub use events::{By, Event, State};
 pub use known::Known;
+pub use offsets::Offset;
 pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
 
@@ -46,6 +48,7 @@ pub struct Closed {
     changes: Vec<Change>,
     outcomes: HashMap<(usize, EarningType, String), BTreeMap<Period, Outcome>>,
     payments: HashMap<(usize, EarningType, String), Vec<Paid>>,
+    offsets: HashMap<(usize, EarningType, String), Vec<Offset>>,
     /// Manual adjustments that closed cycles posted, by id and program: cycle and amount.
     adjusted: HashMap<(String, String), (Period, i128)>,
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
@@ -103,6 +106,7 @@ impl Closed {
         };
         outcomes::read(store, kept, programs, &mut closed)?;
         paid::read(store, kept, programs, &mut closed)?;
+        offsets::read(store, kept, programs, &mut closed)?;
         Ok(closed)
     }
 
@@ -144,6 +148,21 @@ impl Closed {
         }
         let key = (program, earning_type, participant.to_owned());
         self.payments.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// What closed cycles offset of an account, sorted by cycle and counterpart.
+    #[must_use]
+    pub fn offsets(
+        &self,
+        program: usize,
+        earning_type: EarningType,
+        participant: &str,
+    ) -> &[Offset] {
+        if self.offsets.is_empty() {
+            return &[];
+        }
+        let key = (program, earning_type, participant.to_owned());
+        self.offsets.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// The closed cycle that posted a manual adjustment, and its amount there.

@@ -11,7 +11,7 @@ use super::orders::{Item, Ordering, Payment};
 use super::payees::{Method, Payees};
 use super::statuses::Statuses;
 use super::year_end::{self, Forfeiture};
-use crate::closes::Closed;
+use crate::closes::{Closed, Offset};
 use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
@@ -44,6 +44,17 @@ pub struct Account<'a> {
     pub forfeitures: Vec<Forfeiture<'a>>,
     /// What became of adjustments that entered a cycle.
     pub adjusted: Vec<(&'a Adjustment, Period, Option<PostingReason>)>,
+    /// What other balances of its offset group gave or took.
+    pub offsets: Vec<Offset>,
+}
+
+/// An account on its way through its cycles.
+pub struct Walk<'a> {
+    open: Open<'a>,
+    /// The next one.
+    pub cycle: Period,
+    /// Its opening balance.
+    opening: i128,
 }
 
 /// What decides besides the account itself.
@@ -93,6 +104,7 @@ impl<'a> Account<'a> {
             payments: Vec::new(),
             forfeitures: Vec::new(),
             adjusted: Vec::new(),
+            offsets: Vec::new(),
         }
     }
 
@@ -136,18 +148,17 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Settles every open cycle that is due, going on from what closed ones recorded. An order releases
-    /// all that entered since the order before it.
-    pub fn settle(&mut self, world: &World<'_, 'a>) -> Result<()> {
+    /// Its way through every cycle that is due, going on from what closed ones recorded; `None`: nothing
+    /// ever enters. An order releases all that entered since the order before it.
+    pub fn start(&mut self, world: &World<'_, 'a>) -> Option<Walk<'a>> {
         let program = self.program;
         let adjusted = self.adjustments.iter().filter_map(|adjustment| adjustment.cycle);
         let earned = self.postings.first().map(|posting| posting.cycle(program));
-        let closed = world.closed;
-        let records = closed.outcomes(self.position, self.earning_type, self.participant);
+        let records = world.closed.outcomes(self.position, self.earning_type, self.participant);
         let recorded = records.and_then(|records| records.keys().next().copied());
-        let Some(mut cycle) = adjusted.chain(earned).chain(recorded).min() else { return Ok(()) };
+        let cycle = adjusted.chain(earned).chain(recorded).min()?;
         self.closed_payments(world, records);
-        let mut open = Open {
+        let open = Open {
             entered: 0,
             released: 0,
             named: 0,
@@ -157,18 +168,58 @@ impl<'a> Account<'a> {
             terms: year_end::Terms::new(program, &self.home),
             lots: Lots::default(),
         };
-        let mut opening = 0;
-        while program.due_day(cycle) <= world.as_of
-            && (opening != 0 || self.is_awaited(&open, cycle) || closed.is_closed(cycle))
-        {
-            opening = if closed.is_closed(cycle) {
-                let record = records.and_then(|records| records.get(&cycle));
-                self.follow(world, &mut open, (cycle, opening), record)?
-            } else {
-                self.cycle(world, &mut open, cycle, opening)?
-            };
-            cycle = cycle.plus(1);
+        Some(Walk { open, cycle, opening: 0 })
+    }
+
+    /// Whether its next cycle is due, and something is or comes there.
+    pub fn goes_on(&self, world: &World, walk: &Walk) -> bool {
+        self.program.due_day(walk.cycle) <= world.as_of
+            && (walk.opening != 0
+                || self.is_awaited(&walk.open, walk.cycle)
+                || world.closed.is_closed(walk.cycle))
+    }
+
+    /// Settles the next cycle, in which `movements` entered.
+    pub fn advance(
+        &mut self,
+        world: &World<'_, 'a>,
+        walk: &mut Walk<'a>,
+        movements: Movements,
+    ) -> Result<()> {
+        let (open, cycle) = (&mut walk.open, walk.cycle);
+        walk.opening = if world.closed.is_closed(cycle) {
+            let records = world.closed.outcomes(self.position, self.earning_type, self.participant);
+            let record = records.and_then(|records| records.get(&cycle));
+            self.follow(world, open, (cycle, &movements), record)?
+        } else {
+            self.cycle(world, open, cycle, movements)?
+        };
+        walk.cycle = cycle.plus(1);
+        Ok(())
+    }
+
+    /// Posts what another balance of its offset group gives or takes.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn offset(
+        &mut self,
+        walk: &mut Walk<'a>,
+        movements: &mut Movements,
+        offset: Offset,
+    ) -> Result<()> {
+        let open = &mut walk.open;
+        if offset.amount > 0 {
+            movements.transferred_in += offset.amount;
+            open.lots.enter(offset.cycle, offset.amount);
+        } else {
+            movements.transferred_out -= offset.amount;
+            open.lots.take(-offset.amount);
+            // A term can't lose what another balance took.
+            open.terms.lapse(-offset.amount)?;
         }
+        open.items.push(Item::of_offset(&offset, &self.home));
+        self.offsets.push(offset);
         Ok(())
     }
 
@@ -186,11 +237,9 @@ impl<'a> Account<'a> {
         world: &World<'_, 'a>,
         open: &mut Open<'a>,
         cycle: Period,
-        opening: i128,
+        movements: Movements,
     ) -> Result<i128> {
-        let movements = self.enter(open, (cycle, opening), false);
-        let moved = Movements { opening, ..Movements::default() } != movements;
-        if opening == 0 && !moved {
+        if movements == Movements::default() {
             return Ok(0);
         }
         let due_on = self.program.due_day(cycle);
@@ -292,14 +341,11 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    /// What enters in a cycle: postings, payments that came back, adjustments.
+    /// What enters in the next cycle: postings, payments that came back, adjustments.
     /// In closed cycles adjustments were tested before.
-    fn enter(
-        &mut self,
-        open: &mut Open<'a>,
-        (cycle, opening): (Period, i128),
-        recorded: bool,
-    ) -> Movements {
+    pub fn enter(&mut self, world: &World, walk: &mut Walk<'a>) -> Movements {
+        let (cycle, opening) = (walk.cycle, walk.opening);
+        let (recorded, open) = (world.closed.is_closed(cycle), &mut walk.open);
         let (program, postings) = (self.program, self.postings);
         let due =
             postings[open.entered..].partition_point(|posting| posting.cycle(program) <= cycle);

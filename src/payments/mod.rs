@@ -21,6 +21,9 @@ mod journal;
 mod life_tables;
 #[cfg(test)]
 mod life_tests;
+#[cfg(test)]
+mod offset_tests;
+mod offsets;
 mod orders;
 mod payees;
 mod payment_journal;
@@ -34,6 +37,7 @@ mod year_end;
 use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
 pub use fund::LEVER as CLAIM;
+pub use offsets::LEVER as OFFSET;
 pub use orders::RETURN;
 pub use rollover::LEVER as ROLLOVER;
 pub use year_end::{LAPSE, LEVER as FORFEITURE};
@@ -62,6 +66,7 @@ pub struct Payments {
     pub balances: RecordBatch,
     pub balance_lots: RecordBatch,
     pub adjustments: RecordBatch,
+    pub offsets: RecordBatch,
     pub coop_fund: RecordBatch,
     pub claim_items: RecordBatch,
     pub journal: RecordBatch,
@@ -112,7 +117,8 @@ pub fn pay(
         let mut accounts = accounts(programs, &postings, &adjustments);
         // Co-op stays in its fund.
         let payable = |account: &&mut Account| account.earning_type != EarningType::Coop;
-        accounts.par_iter_mut().filter(payable).try_for_each(|account| account.settle(&world))?;
+        let mut groups = offsets::groups(accounts.iter_mut().filter(payable));
+        groups.par_iter_mut().try_for_each(|group| offsets::settle(group, &world))?;
         Ok(accounts)
     };
     let mut settled = settle(&payees, &mut funds)?;

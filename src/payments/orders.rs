@@ -4,9 +4,10 @@
 
 use super::Posting;
 use super::adjustments::Adjustment;
+use super::offsets::LEVER as OFFSET;
 use super::payees::Method;
 use super::year_end::Forfeiture;
-use crate::closes::Paid;
+use crate::closes::{Offset, Paid};
 use crate::error::{Error, Result};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -125,6 +126,15 @@ impl<'a> Item<'a> {
             key: adjustment.adjustment_id.clone(),
             taxable: adjustment.taxable,
             ..Item::new(adjustment.kind.name(), adjustment.period, adjustment.amount, home)
+        }
+    }
+
+    /// What another balance gave or took, in program currency.
+    pub fn of_offset(offset: &Offset, home: &Arc<str>) -> Item<'a> {
+        let (program, kind) = &offset.counterpart;
+        Item {
+            key: format!("{program}/{}", kind.name()),
+            ..Item::new(OFFSET, offset.cycle, offset.amount, home)
         }
     }
 

@@ -44,6 +44,7 @@ pub fn build(
         balances: balances(accounts)?,
         balance_lots: life_tables::balance_lots(accounts)?,
         adjustments: life_tables::adjustments(accounts, closed, &adjustments.waiting)?,
+        offsets: life_tables::offsets(accounts, closed)?,
         coop_fund: claim_tables::coop_fund(funds)?,
         claim_items: RecordBatch::new_empty(CLAIM_ITEMS.arrow()),
         journal: journal(accounts, funds, closed)?,

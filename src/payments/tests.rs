@@ -7,7 +7,7 @@ use crate::schema::{
     MEMBERSHIPS, PAYMENT_ITEMS, PAYMENT_STATUSES, PAYMENTS,
 };
 use earnest_core::calendar::FiscalHalf;
-use earnest_core::decimal::{MONEY_SCALE, parse};
+use earnest_core::decimal::{MONEY_SCALE, format, parse};
 use earnest_core::earning::EntryKind;
 use std::collections::HashMap;
 
@@ -471,12 +471,8 @@ fn nothing_is_lost_and_nothing_is_made() {
             let (kind, lever) =
                 (["rebate", "fee"][random.usize(0..2)], ["a", "b"][random.usize(0..2)]);
             let cents = random.i64(-20_000..30_000) * 10;
-            let text = format!("{kind} {lever} 2021-0{} 0", random.u32(1..7));
-            world.postings.push(Posting {
-                amount: cents.into(),
-                own_amount: cents.into(),
-                ..posting(&text)
-            });
+            let (month, amount) = (random.u32(1..7), format(cents.into(), MONEY_SCALE, 2));
+            world.postings.push(posting(&format!("{kind} {lever} 2021-0{month} {amount}")));
         }
         let paid = world.pay();
         let sum = |table: &crate::schema::Table, batch: &RecordBatch, name: &str| -> i128 {

@@ -378,7 +378,7 @@ pub const PAYMENT_ITEMS: Table = Table {
         content(
             "lever",
             Text,
-            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `lapse` what waited too long for a profile, `coop_claim` a claim, `return` a payment that came back; of manual adjustments their kind",
+            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `lapse` what waited too long for a profile, `coop_claim` a claim, `return` a payment that came back, `offset` what balances of its offset group gave or took; of manual adjustments their kind",
         ),
         content("earning_type", Text, "`rebate`, `fee`, or `coop` for claims"),
         content(
@@ -417,14 +417,22 @@ pub const BALANCES: Table = Table {
         content("earned", Money, "Entered in this cycle"),
         content("adjusted", Money, "Adjustments of settled amounts"),
         content("returned", Money, "Returned payments"),
-        content("transferred_in", Money, "From a predecessor program"),
+        content(
+            "transferred_in",
+            Money,
+            "From a predecessor program, or from balances of its offset group",
+        ),
         content("converted_in", Money, "Co-op converted to rebate"),
         content("ordered", Money, "Released by payment orders"),
         content("forfeited", Money, "Forfeited"),
         content("escheated", Money, "Escheated"),
         content("written_off", Money, "Written off"),
         content("recovered_outside", Money, "Recovered outside"),
-        content("transferred_out", Money, "To a successor program"),
+        content(
+            "transferred_out",
+            Money,
+            "To a successor program, or to balances of its offset group",
+        ),
         content(
             "closing",
             Money,
@@ -456,12 +464,12 @@ pub const JOURNAL: Table = Table {
         content(
             "event",
             Text,
-            "`accrual`, `conversion`, `forfeiture`, `order`, `withholding`, `sales tax`, `return`, `claim` (paid), `expiry`, `late` and `adjustment` (of earnings of closed cycles), `manual adjustment`, `write-off`, `escheat`, `recovery`, `transfer`; `… reversed`",
+            "`accrual`, `conversion`, `forfeiture`, `order`, `withholding`, `sales tax`, `return`, `claim` (paid), `expiry`, `late` and `adjustment` (of earnings of closed cycles), `manual adjustment`, `write-off`, `escheat`, `recovery`, `transfer`, `offset` (between balances of an offset group); `… reversed`",
         ),
         content(
             "accounting_on",
             Date,
-            "Accruals: the period's last day; orders: the due day; returns, claims and expiry: the day it happened; adjustments: the day of the approval",
+            "Accruals: the period's last day; orders and offsets: the due day; returns, claims and expiry: the day it happened; adjustments: the day of the approval",
         ),
         optional("cycle", Text, "Payment month; null for co-op accruals"),
         content("period", Text, "The month that earned; for orders the cycle"),

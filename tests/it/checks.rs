@@ -57,6 +57,13 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "SELECT * REPLACE (NULL::DECIMAL(18, 9) AS exchange_rate) FROM published",
     ),
     (
+        "offsets",
+        "offsets",
+        "FROM published UNION ALL BY NAME SELECT * EXCLUDE (cycle), '2021-09' AS cycle, 'x' AS
+            other_program, 'fee' AS other_earning_type, 1::DECIMAL(18, 3) AS amount
+            FROM (SELECT program, participant_id, earning_type, cycle FROM balances LIMIT 1)",
+    ),
+    (
         "payment_statuses",
         "payment_history",
         "SELECT * REPLACE ('UNKNOWN_PAYMENT' AS reason, false AS accepted) FROM published",

@@ -3,7 +3,7 @@
 
 use super::page::Section;
 use crate::error::Result;
-use crate::payments::{LAPSE, RETURN};
+use crate::payments::{LAPSE, OFFSET, RETURN};
 use duckdb::Connection;
 
 const STATUSES: &str = "
@@ -31,6 +31,11 @@ const ADJUSTED: &str = "
     WHERE state = 'posted' AND program = ? AND participant_id = ? AND earning_type = ?
         AND period = ? AND kind = ? AND cycle BETWEEN ? AND ?
     ORDER BY adjustment_id";
+
+const OFFSETS: &str = "
+    SELECT cycle, other_program, other_earning_type, amount::VARCHAR, program_currency
+    FROM offsets WHERE program = ? AND participant_id = ? AND earning_type = ? AND cycle = ?
+    ORDER BY ALL";
 
 const LAPSED: &str = "
     SELECT cycle, forfeited::VARCHAR, program_currency
@@ -100,6 +105,14 @@ pub fn item(
         let key = [&account[..], &[period, lever], &cycles].concat();
         let title = format!("{name}: manual adjustments");
         let mut section = Section::of(connection, &name, &title, &names, ADJUSTED, &key)?;
+        section.add("is the item", &section.total("amount"), amount, currency);
+        return Ok(Some(section));
+    }
+    if lever == OFFSET {
+        let key = [&account[..], &[period]].concat();
+        let names = ["cycle", "other_program", "other_earning_type", "*amount", "program_currency"];
+        let title = format!("{name}: from (+) and to (−) other balances of the offset group");
+        let mut section = Section::of(connection, &name, &title, &names, OFFSETS, &key)?;
         section.add("is the item", &section.total("amount"), amount, currency);
         return Ok(Some(section));
     }

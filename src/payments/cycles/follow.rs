@@ -51,20 +51,20 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// A closed cycle: what it ordered and forfeited is what was recorded. Gives its closing balance.
+    /// A closed cycle, in which `found` entered: what it ordered and forfeited is what was recorded. Gives its
+    /// closing balance.
     pub(super) fn follow(
         &mut self,
         world: &World<'_, 'a>,
         open: &mut Open<'a>,
-        (cycle, opening): (Period, i128),
+        (cycle, found): (Period, &Movements),
         record: Option<&Outcome>,
     ) -> Result<i128> {
-        let found = self.enter(open, (cycle, opening), true);
         let recorded = record.cloned().unwrap_or_default();
         let of = recorded.movements;
         let entered = Movements { ordered: 0, forfeited: 0, ..of };
-        if entered != found {
-            return Err(self.differs(cycle, &entered, &found));
+        if entered != *found {
+            return Err(self.differs(cycle, &entered, found));
         }
         let due_on = self.program.due_day(cycle);
         open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
