@@ -258,8 +258,9 @@ fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
     let half = of.get("fund_half");
     let rules = &programs[program];
     let start = rules.fiscal_year_start;
-    // What a program that paid in its own currency left out counts as what is earned now.
-    let (currency, own_amount) = match rules.pays_as_earned() {
+    let earning_type = of.earning_type()?;
+    // Of changes that were closed while the program paid otherwise, it isn't known.
+    let (currency, own_amount) = match rules.pays_as_earned() && earning_type != EarningType::Coop {
         true => (of.text("transaction_currency"), change.own_amount.unwrap_or_default()),
         false => (rules.currency.as_str(), change.amount()),
     };
@@ -267,7 +268,7 @@ fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
         program,
         lever: Arc::from(of.text("lever")),
         term: Arc::from(of.text("term")),
-        earning_type: of.earning_type()?,
+        earning_type,
         participant: Arc::from(of.text("participant_id")),
         period: change.period,
         fund_half: half.map(|half| FiscalHalf::named(half, start)).transpose()?,

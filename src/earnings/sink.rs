@@ -211,7 +211,9 @@ impl<'a> Sink<'a> {
             };
             self.earnings.rows.push(line, subject, origin, &figures);
             let fund_period = if coop { origin.fund_period } else { self.period };
-            let (currency, own_amount) = match context.programs[outcome.program].pays_as_earned() {
+            // Co-op is kept in program currency.
+            let as_earned = !coop && context.programs[outcome.program].pays_as_earned();
+            let (currency, own_amount) = match as_earned {
                 true => (line.currency, earning_amount),
                 false => (figures.program_currency, program_amount),
             };
