@@ -137,7 +137,8 @@ impl<'a> Account<'a> {
             let each = of
                 .iter()
                 .map(|(currency, own)| format!("{currency} {}", format(*own, MONEY_SCALE, 2)));
-            each.collect::<Vec<_>>().join(", ")
+            let each: Vec<_> = each.collect();
+            if each.is_empty() { "nothing".to_owned() } else { each.join(", ") }
         };
         let (program, participant) = (&self.program.program, self.participant);
         let (expected, found) = (text(&paid), text(&earned));
