@@ -15,7 +15,7 @@ use crate::{check, closes, earnings, payments, query, report};
 use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::calendar::Period;
-use earnest_core::program::Program;
+use earnest_core::program::{Payment, Program};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -161,6 +161,7 @@ pub fn load_programs(job: &Job) -> Result<Vec<Program>> {
         }
         programs.push(program);
     }
+    check_offset_groups(&job.programs, &programs)?;
     for (path, program) in job.programs.iter().zip(&programs) {
         let Some(successor) = &program.successor else { continue };
         if programs.iter().all(|other| other.program != *successor) {
@@ -186,6 +187,35 @@ pub fn load_programs(job: &Job) -> Result<Vec<Program>> {
         }
     }
     Ok(programs)
+}
+
+/// Programs of an offset group have the same currency and close on the same days.
+fn check_offset_groups(paths: &[PathBuf], programs: &[Program]) -> Result<()> {
+    for (place, program) in programs.iter().enumerate() {
+        let payment = &program.payment;
+        let Some(group) = &payment.offset_group else { continue };
+        let before = programs[..place].iter();
+        let before = before.filter(|other| other.payment.offset_group.as_ref() == Some(group));
+        for other in before {
+            let path = paths[place].display();
+            if other.currency != program.currency {
+                return Err(Error::usage(format!(
+                    "{path}: expected {} as `currency`, as `{}` of the same `offset_group`, found {}",
+                    other.currency, other.program, program.currency
+                )));
+            }
+            let days = |of: &Payment| (of.day, of.business_day, of.holidays.clone());
+            if days(&other.payment) != days(payment) {
+                return Err(Error::usage(format!(
+                    "{path}: expected `day`, `business_day` and `holidays` as `{}` of the same \
+                     `offset_group` has them, found others",
+                    other.program
+                ))
+                .hint("balances are offset on the day on which their cycle is due"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A name by which exports would mean both programs on the same day.
@@ -314,6 +344,7 @@ pub(crate) fn calculate(
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;
         put(store, next, &schema::PAYMENT_HISTORY, [Ok(paid.payment_history)])?;
         put(store, next, &schema::ADJUSTMENTS, [Ok(paid.adjustments)])?;
+        put(store, next, &schema::OFFSETS, [Ok(paid.offsets)])?;
         put(store, next, &schema::BALANCES, [Ok(paid.balances)])?;
         put(store, next, &schema::BALANCE_LOTS, [Ok(paid.balance_lots)])?;
         put(store, next, &schema::COOP_FUND, [Ok(paid.coop_fund)])?;

@@ -165,6 +165,7 @@ pub const TABLES: &[&Table] = &[
     &PAYMENT_ITEMS,
     &PAYMENT_HISTORY,
     &ADJUSTMENTS,
+    &OFFSETS,
     &BALANCES,
     &BALANCE_LOTS,
     &COOP_FUND,

@@ -57,6 +57,10 @@ pub struct Posting {
     pub entered: Option<Period>,
     /// In program currency, at money scale.
     pub amount: i128,
+    /// The currency in which it is paid by a program that pays in transaction currency, and what it is
+    /// in it, at money scale; with other programs the program's currency, and `amount`.
+    pub currency: Arc<str>,
+    pub own_amount: i128,
     /// How many earnings it sums.
     pub earnings: i64,
 }

@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::caps::credit_once;
 use crate::decimal::{MONEY_SCALE, RATE_SCALE, exact, power_of_ten, subtract, sum};
-use crate::waterfall::{BelowMinimum, Movements, Settled, Terms, settle, year_is_lost};
+use crate::waterfall::{BelowMinimum, Movements, Pays, Settled, Terms, settle, year_is_lost};
 
 /// A rate with its limits; `None`: no such limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,8 +75,10 @@ impl CycleTerms {
             below_minimum: self.below_minimum,
             uncounted: 0,
             hold: None,
-            rate: Some(power_of_ten(RATE_SCALE)),
-            minor_units: MONEY_SCALE,
+            pays: Pays::Converted {
+                rate: Some(power_of_ten(RATE_SCALE)),
+                minor_units: MONEY_SCALE,
+            },
         };
         let year = sum(earned.iter().copied())?;
         let year_lost = self.year_end_forfeits && year_is_lost(year, self.minimum);

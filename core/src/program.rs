@@ -321,6 +321,8 @@ pub struct Payment {
     /// Days besides Saturdays and Sundays on which nothing is paid, sorted.
     pub holidays: Vec<NaiveDate>,
     pub fx: PaymentFx,
+    /// Negative balances of programs that name the same group are offset against their positive ones.
+    pub offset_group: Option<String>,
 }
 
 /// What happens to a term's earnings that stay below the minimum, when its last month is due.
@@ -349,9 +351,17 @@ pub enum PaymentFx {
     /// Gross in program currency ÷ the cycle's payment rate.
     #[default]
     ThroughProgram,
+    /// What was earned is paid in the currency in which it was earned, an order per currency.
+    TransactionCurrency,
 }
 
 impl Program {
+    /// True if what was earned is paid in the currency in which it was earned.
+    #[must_use]
+    pub fn pays_as_earned(&self) -> bool {
+        self.payment.fx == PaymentFx::TransactionCurrency
+    }
+
     /// The term on a day.
     #[must_use]
     pub fn term_on(&self, day: NaiveDate) -> Option<&Term> {

@@ -123,10 +123,24 @@ pub struct Terms {
     pub uncounted: i128,
     /// `Hold` or `Profile`: why all of the balance is held, whatever it is.
     pub hold: Option<CarryReason>,
-    /// Program units per payment unit, at rate scale; `None`: unknown.
-    pub rate: Option<i128>,
-    /// Of the payment currency.
-    pub minor_units: u32,
+    pub pays: Pays,
+}
+
+/// In which currency a balance is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pays {
+    /// All of it in one, converted once.
+    Converted {
+        /// Program units per payment unit, at rate scale; `None`: unknown.
+        rate: Option<i128>,
+        /// Of the payment currency.
+        minor_units: u32,
+    },
+    /// Each part in the currency in which it was earned.
+    AsEarned {
+        /// What of the balance is positive in its currency, in program currency; not negative.
+        payable: i128,
+    },
 }
 
 /// What an order releases.
@@ -134,9 +148,10 @@ pub struct Terms {
 pub struct Order {
     /// In program currency.
     pub gross_program: i128,
-    /// Program units per payment unit, at rate scale.
-    pub rate: i128,
-    /// In payment currency, at money scale: converted and rounded once.
+    /// Program units per payment unit, at rate scale; `None`: it is paid as it was earned.
+    pub rate: Option<i128>,
+    /// In payment currency, at money scale: converted and rounded once, or what its items were
+    /// earned as.
     pub gross: i128,
 }
 
@@ -148,8 +163,9 @@ pub struct Settled {
     pub closing: i128,
     pub held: i128,
     pub below_minimum: i128,
-    pub order: Option<Order>,
-    /// Why nothing was ordered; `None` if something was, or if there is nothing.
+    /// What is ordered, in program currency.
+    pub released: Option<i128>,
+    /// Why what is left wasn't ordered; `None` if all of it was, or if there is nothing.
     pub reason: Option<CarryReason>,
 }
 
@@ -186,7 +202,8 @@ pub fn converted(amount: i128, rate: i128, minor_units: u32) -> Result<i128, Err
 
 /// The waterfall of one cycle: closing balance → minus held → not positive: carry → below the
 /// minimum: carry or forfeit → gross, converted once. A missing rate holds what would be ordered; what is less
-/// than the payment currency's smallest unit waits as if it were below the minimum.
+/// than the payment currency's smallest unit waits as if it were below the minimum. What is paid as it was
+/// earned is decided the same way, and leaves what no order can pay: that is carried.
 ///
 /// # Errors
 /// On overflow.
@@ -194,7 +211,7 @@ pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
     let balance = movements.closing();
     let counted = balance - terms.uncounted;
     let (mut held, mut below_minimum, mut forfeited) = (0, 0, 0);
-    let mut order = None;
+    let mut released = None;
     let reason = if balance <= 0 {
         (balance < 0).then_some(CarryReason::Negative)
     } else if let Some(hold) = terms.hold {
@@ -206,25 +223,41 @@ pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
     } else if counted < terms.minimum {
         below_minimum = balance;
         Some(CarryReason::BelowMinimum)
-    } else if let Some(rate) = terms.rate {
-        let gross = converted(balance, rate, terms.minor_units)?;
-        if gross == 0 {
-            below_minimum = balance;
-            Some(CarryReason::BelowMinimum)
-        } else {
-            order = Some(Order { gross_program: balance, rate, gross });
-            None
-        }
     } else {
-        held = balance;
-        Some(CarryReason::NoRate)
+        match payable(balance, terms.pays)? {
+            None => {
+                held = balance;
+                Some(CarryReason::NoRate)
+            }
+            Some(payable) => {
+                released = Some(payable).filter(|payable| *payable != 0);
+                below_minimum = (balance - payable).max(0);
+                match balance - payable {
+                    0 => None,
+                    left if left < 0 => Some(CarryReason::Negative),
+                    _ => Some(CarryReason::BelowMinimum),
+                }
+            }
+        }
     };
-    let ordered = movements.ordered + order.map_or(0, |order| order.gross_program);
+    let ordered = movements.ordered + released.unwrap_or_default();
     let forfeited = movements.forfeited + forfeited;
     let movements = Movements { ordered, forfeited, ..movements };
     let closing = movements.closing();
     movements.verify(closing, held, below_minimum)?;
-    Ok(Settled { movements, closing, held, below_minimum, order, reason })
+    Ok(Settled { movements, closing, held, below_minimum, released, reason })
+}
+
+/// What an order of a balance releases, in program currency; `None`: its rate is missing.
+fn payable(balance: i128, pays: Pays) -> Result<Option<i128>, Error> {
+    Ok(match pays {
+        Pays::Converted { rate: None, .. } => None,
+        Pays::Converted { rate: Some(rate), minor_units } => {
+            let gross = converted(balance, rate, minor_units)?;
+            Some(if gross == 0 { 0 } else { balance })
+        }
+        Pays::AsEarned { payable } => Some(payable),
+    })
 }
 
 #[cfg(test)]
@@ -236,9 +269,22 @@ mod tests {
         below_minimum: BelowMinimum::Carry,
         uncounted: 0,
         hold: None,
-        rate: Some(1_000_000_000),
-        minor_units: 2,
+        pays: pays(1_000_000_000, 2),
     };
+
+    const fn pays(rate: i128, minor_units: u32) -> Pays {
+        Pays::Converted { rate: Some(rate), minor_units }
+    }
+
+    /// What a release comes to in payment currency.
+    fn gross(terms: &Terms, released: i128) -> i128 {
+        match terms.pays {
+            Pays::Converted { rate: Some(rate), minor_units } => {
+                converted(released, rate, minor_units).expect("it fits")
+            }
+            _ => released,
+        }
+    }
 
     /// Runs cycles of what was earned; gives what was ordered and what was carried.
     fn run(terms: &Terms, earned: &[i128]) -> Vec<(i128, i128, Option<CarryReason>)> {
@@ -249,7 +295,7 @@ mod tests {
                 let movements = Movements { opening, earned, ..Movements::default() };
                 let settled = settle(movements, terms).expect("it settles");
                 opening = settled.closing;
-                let gross = settled.order.map_or(0, |order| order.gross);
+                let gross = settled.released.map_or(0, |released| gross(terms, released));
                 (gross, settled.closing, settled.reason)
             })
             .collect()
@@ -313,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_missing_rate_holds_the_order_only() {
-        let terms = Terms { rate: None, ..USD };
+        let terms = Terms { pays: Pays::Converted { rate: None, minor_units: 2 }, ..USD };
         assert_eq!(
             run(&terms, &[199_990, 10]),
             [
@@ -325,12 +371,28 @@ mod tests {
 
     #[test]
     fn orders_are_converted_and_rounded_once() {
-        let eur = Terms { rate: Some(1_200_000_000), ..USD };
+        let eur = Terms { pays: pays(1_200_000_000, 2), ..USD };
         assert_eq!(run(&eur, &[2_640_000]), [(2_200_000, 0, None)]);
-        let jpy = Terms { rate: Some(9_100_000), minor_units: 0, ..USD };
+        let jpy = Terms { pays: pays(9_100_000, 0), ..USD };
         assert_eq!(run(&jpy, &[200_000]), [(21_978_000, 0, None)]);
-        let none = Terms { rate: Some(60_000_000_000_000), minimum: 0, ..USD };
+        let none = Terms { pays: pays(60_000_000_000_000, 2), minimum: 0, ..USD };
         assert_eq!(run(&none, &[10]), [(0, 10, Some(CarryReason::BelowMinimum))]);
+    }
+
+    #[test]
+    fn what_is_paid_as_earned_is_decided_whole_and_ordered_in_part() {
+        let settled = |earned, payable| {
+            let terms = Terms { pays: Pays::AsEarned { payable }, ..USD };
+            let movements = Movements { earned, ..Movements::default() };
+            let settled = settle(movements, &terms).expect("it settles");
+            (settled.released, settled.closing, settled.below_minimum, settled.reason)
+        };
+        let (below, negative) = (Some(CarryReason::BelowMinimum), Some(CarryReason::Negative));
+        assert_eq!(settled(326_000, 326_000), (Some(326_000), 0, 0, None));
+        assert_eq!(settled(326_000, 450_000), (Some(450_000), -124_000, 0, negative));
+        assert_eq!(settled(326_000, 300_000), (Some(300_000), 26_000, 26_000, below));
+        assert_eq!(settled(326_000, 0), (None, 326_000, 326_000, below));
+        assert_eq!(settled(199_990, 450_000), (None, 199_990, 199_990, below), "as a whole");
     }
 
     #[test]

@@ -11,6 +11,7 @@ WITH moved AS (
             WHEN 'late' THEN 'accrual'
             WHEN 'manual adjustment' THEN 'adjustment'
             WHEN 'expiry reversed' THEN 'expiry'
+            WHEN 'offset' THEN 'transfer'
             ELSE event
         END AS event,
         credit - debit AS amount

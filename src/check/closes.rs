@@ -30,7 +30,7 @@ const CLOSED_CYCLES: &str = "
         WHERE table_name = 'settled_earnings'
             OR starts_with(unit, 'closed-') AND table_name IN ('payments', 'payment_items',
                 'balances', 'journal', 'determinations', 'settlement_changes', 'adjustments',
-                'closed_rates')
+                'offsets', 'closed_rates')
     ),
     digests AS (
         SELECT cycle, sha256(coalesce(string_agg(line, chr(10) ORDER BY line), '')) AS digest
@@ -47,11 +47,13 @@ const CLOSED_CYCLES: &str = "
         SELECT 'balances', cycle, count(*) FROM balances GROUP BY ALL
         UNION ALL
         SELECT 'settlement_changes', cycle, count(*) FROM settlement_changes GROUP BY ALL
+        UNION ALL
+        SELECT 'offsets', cycle, count(*) FROM offsets GROUP BY ALL
     ),
     kept_rows AS (
         SELECT table_name, unit.replace('closed-', '') AS cycle, sum(rows) AS expected
         FROM snapshot_files WHERE starts_with(unit, 'closed-')
-        AND table_name IN ('payments', 'payment_items', 'balances', 'settlement_changes')
+        AND table_name IN ('payments', 'payment_items', 'balances', 'settlement_changes', 'offsets')
         GROUP BY ALL
     )
     SELECT concat('cycle ', cycle, ': expected digest ', orders_digest, ' of its close, found ', digest)

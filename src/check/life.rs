@@ -16,6 +16,21 @@ pub const CHECKS: &[Check] = &[
         how: How::Sql(include_str!("../../pipelines/checks/taxes.sql")),
     },
     Check {
+        name: "as_earned",
+        description: "DuckDB's own recomputation of orders in transaction currency, from earnings, = ours",
+        global: true,
+        tables: &["payments"],
+        how: How::Sql(include_str!("../../pipelines/checks/as_earned.sql")),
+    },
+    Check {
+        name: "offsets",
+        description: "DuckDB's own recomputation of what balances of an offset group give each other, from \
+                      what they were before, = ours",
+        global: true,
+        tables: &["balances"],
+        how: How::Sql(include_str!("../../pipelines/checks/offsets.sql")),
+    },
+    Check {
         name: "payment_statuses",
         description: "every status that the bank or the ERP gives can be; of a return without original, \
                       payments of its participant are held",
@@ -36,8 +51,8 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "adjustments",
-        description: "what adjustments move in a balance is what was approved for its cycle; others move \
-                      nothing",
+        description: "what adjustments and offsets move in a balance is what was approved or taken for \
+                      its cycle; others move nothing",
         global: true,
         tables: &["balances"],
         how: How::Sql(ADJUSTMENTS),
@@ -96,7 +111,12 @@ const ADJUSTMENTS: &str = "
             coalesce(sum(-amount) FILTER (kind = 'escheat'), 0) AS escheated,
             coalesce(sum(-amount) FILTER (kind = 'recovery'), 0) AS recovered,
             coalesce(sum(amount) FILTER (kind = 'transfer'), 0) AS transferred
-        FROM adjustments WHERE state = 'posted' GROUP BY ALL
+        FROM (
+            SELECT program, participant_id, earning_type, cycle, kind, amount
+            FROM adjustments WHERE state = 'posted'
+            UNION ALL
+            SELECT program, participant_id, earning_type, cycle, 'transfer', amount FROM offsets
+        ) GROUP BY ALL
     ),
     moved AS (
         SELECT program, participant_id, earning_type, cycle, written_off, escheated,

@@ -111,6 +111,7 @@ const MONEY: &[(&str, &str, &[&str])] = &[
     ),
     ("balance_lots", "program_currency", &["amount_left"]),
     ("adjustments", "currency", &["amount"]),
+    ("offsets", "program_currency", &["amount"]),
     (
         "coop_fund",
         "program_currency",

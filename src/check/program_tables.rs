@@ -100,7 +100,9 @@ impl Tables {
     fn add(&mut self, program: &Program) {
         let key = literal(&program.program);
         let itself = program.unmapped == Unmapped::Itself;
-        self.programs.push(format!("({key}, {}, {itself})", literal(&program.currency)));
+        let (currency, as_earned) = (literal(&program.currency), program.pays_as_earned());
+        let group = program.payment.offset_group.as_deref().map_or("NULL".to_owned(), literal);
+        self.programs.push(format!("({key}, {currency}, {itself}, {as_earned}, {group})"));
         let mut names: Vec<&String> = vec![&program.program, &program.name];
         names.extend(program.aliases.iter().map(|alias| &alias.name));
         names.sort();
@@ -318,7 +320,12 @@ impl Tables {
 
     fn named(self) -> [(&'static str, &'static str, Vec<String>); 19] {
         [
-            ("program", "program TEXT, currency TEXT, unmapped_itself BOOLEAN", self.programs),
+            (
+                "program",
+                "program TEXT, currency TEXT, unmapped_itself BOOLEAN, pays_as_earned BOOLEAN, \
+                 offset_group TEXT",
+                self.programs,
+            ),
             (
                 "program_name",
                 "program TEXT, name TEXT, named_from DATE, named_until DATE",

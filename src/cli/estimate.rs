@@ -157,6 +157,7 @@ const TABLES: &[&str] = &[
     "payments",
     "payment_items",
     "balances",
+    "offsets",
     "coop_fund",
     "rejects",
 ];

@@ -33,6 +33,8 @@ pub struct Change {
     pub settled_before: Option<i128>,
     /// `None`: it is gone.
     pub earned_now: Option<i128>,
+    /// What enters the cycle in transaction currency; `None`: the program doesn't pay in it.
+    pub own_amount: Option<i128>,
 }
 
 impl Change {
@@ -90,10 +92,31 @@ struct Unit<'a> {
     now: &'a [&'a DataFile],
 }
 
+/// How much an earning is. Of programs that don't pay in transaction currency, the latter is left out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Measured {
+    amount: i128,
+    own_amount: i128,
+    /// ISO 4217.
+    currency: [u8; 3],
+}
+
+impl Measured {
+    const NOTHING: Measured = Measured { amount: 0, own_amount: 0, currency: [0; 3] };
+
+    fn is_nothing(&self) -> bool {
+        self.amount == 0 && self.own_amount == 0
+    }
+
+    fn equals(&self, other: &Measured) -> bool {
+        (self.amount, self.own_amount) == (other.amount, other.own_amount)
+    }
+}
+
 /// How much of an earning is settled, and by which cycle first.
 #[derive(Clone, Copy)]
 struct Settled {
-    amount: i128,
+    settled: Measured,
     first: Period,
 }
 
@@ -136,25 +159,20 @@ impl<'a> Unit<'a> {
             return Ok(Vec::new());
         }
         let mut settled = self.settled()?;
-        let mut found: HashMap<u128, (Option<Settled>, i128)> = HashMap::new();
+        let mut found: HashMap<u128, (Option<Settled>, Measured)> = HashMap::new();
         for file in self.now {
-            self.read(file, MEASURED, |rows| {
-                let programs = columns::text(rows, "program")?;
-                let (ids, amounts) = (attributes::ids(rows)?, attributes::amounts(rows)?);
-                for row in 0..rows.num_rows() {
-                    if !due.contains_key(programs.value(row)) {
-                        continue;
-                    }
-                    let (id, amount) = (attributes::id(ids, row), amounts.value(row));
+            self.measure(file, |program, id, now| {
+                if due.contains_key(program) {
                     let before = settled.remove(&id);
-                    if before.map_or(0, |before| before.amount) != amount {
-                        found.insert(id, (before, amount));
+                    let settled = before.map_or(Measured::NOTHING, |before| before.settled);
+                    if !settled.equals(&now) {
+                        found.insert(id, (before, now));
                     }
                 }
                 Ok(())
             })?;
         }
-        settled.retain(|_, before| before.amount != 0);
+        settled.retain(|_, before| !before.settled.is_nothing());
         let mut changes = self.changed(&found)?;
         changes.extend(self.gone(settled)?);
         changes.sort_by_key(|change| change.earning_id);
@@ -165,39 +183,67 @@ impl<'a> Unit<'a> {
     fn settled(&self) -> Result<HashMap<u128, Settled>> {
         let mut settled: HashMap<u128, Settled> = HashMap::new();
         for file in &self.settled {
-            self.read(&file.file, MEASURED, |rows| {
-                let programs = columns::text(rows, "program")?;
-                let (ids, amounts) = (attributes::ids(rows)?, attributes::amounts(rows)?);
-                for row in 0..rows.num_rows() {
-                    if self.due_of(programs.value(row))? == file.cycle {
-                        let amount = amounts.value(row);
-                        let one = Settled { amount, first: file.cycle };
-                        settled.insert(attributes::id(ids, row), one);
-                    }
+            self.measure(&file.file, |program, id, amount| {
+                if self.program(program)?.due_cycle(self.period) == file.cycle {
+                    settled.insert(id, Settled { settled: amount, first: file.cycle });
                 }
                 Ok(())
             })?;
         }
         for change in &self.changes {
             let first = change.cycle;
-            let one = settled.entry(change.earning_id).or_insert(Settled { amount: 0, first });
+            let of = &change.attributes;
+            let mut nothing = Settled { settled: Measured::NOTHING, first };
+            if self.pays_as_earned(of.text("program")) {
+                nothing.settled.currency = code(of.text("transaction_currency"));
+            }
+            let one = &mut settled.entry(change.earning_id).or_insert(nothing).settled;
             one.amount += change.amount();
+            one.own_amount += change.own_amount.unwrap_or_default();
         }
         Ok(settled)
     }
 
-    fn due_of(&self, program: &str) -> Result<Period> {
+    /// Reads what earnings are: program, id and amounts.
+    fn measure(
+        &self,
+        file: &DataFile,
+        mut each: impl FnMut(&str, u128, Measured) -> Result<()>,
+    ) -> Result<()> {
+        self.read(file, MEASURED, |rows| {
+            let text = |name| columns::text(rows, name);
+            let (programs, currencies) = (text("program")?, text("transaction_currency")?);
+            let (ids, amounts) = (attributes::ids(rows)?, attributes::amounts(rows)?);
+            let own = columns::decimal(rows, "earning_amount")?;
+            for row in 0..rows.num_rows() {
+                let program = programs.value(row);
+                let mut measured = Measured { amount: amounts.value(row), ..Measured::NOTHING };
+                if self.pays_as_earned(program) {
+                    measured.own_amount = own.value(row);
+                    measured.currency = code(currencies.value(row));
+                }
+                each(program, attributes::id(ids, row), measured)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn pays_as_earned(&self, program: &str) -> bool {
         let mut programs = self.compared.programs.iter();
-        let program = programs.find(|ours| ours.program == program).ok_or_else(|| {
+        programs.any(|ours| ours.program == program && ours.pays_as_earned())
+    }
+
+    fn program(&self, program: &str) -> Result<&'a Program> {
+        let mut programs = self.compared.programs.iter();
+        programs.find(|ours| ours.program == program).ok_or_else(|| {
             let message =
                 format!("program `{program}`: expected it in the job, it has closed cycles");
             Error::usage(message).hint("bring its program file back; a closed cycle stays")
-        })?;
-        Ok(program.due_cycle(self.period))
+        })
     }
 
     /// Earnings that are there, with another amount than was settled.
-    fn changed(&self, found: &HashMap<u128, (Option<Settled>, i128)>) -> Result<Vec<Change>> {
+    fn changed(&self, found: &HashMap<u128, (Option<Settled>, Measured)>) -> Result<Vec<Change>> {
         let mut changes = Vec::with_capacity(found.len());
         let files = self.now.iter().filter(|_| !found.is_empty());
         for file in files {
@@ -205,9 +251,9 @@ impl<'a> Unit<'a> {
                 let ids = attributes::ids(rows)?;
                 for row in 0..rows.num_rows() {
                     let id = attributes::id(ids, row);
-                    if let Some((before, amount)) = found.get(&id) {
+                    if let Some((before, now)) = found.get(&id) {
                         let attributes = Attributes::read(rows, row)?;
-                        changes.push(self.change(id, attributes, *before, Some(*amount)));
+                        changes.push(self.change(id, attributes, *before, Some(*now))?);
                     }
                 }
                 Ok(())
@@ -223,7 +269,7 @@ impl<'a> Unit<'a> {
         for change in self.changes.iter().rev() {
             if let Some(before) = settled.remove(&change.earning_id) {
                 let attributes = change.attributes.clone();
-                changes.push(self.change(change.earning_id, attributes, Some(before), None));
+                changes.push(self.change(change.earning_id, attributes, Some(before), None)?);
             }
         }
         for file in &self.settled {
@@ -238,7 +284,7 @@ impl<'a> Unit<'a> {
                     if before.first == file.cycle {
                         settled.remove(&id);
                         let attributes = Attributes::read(rows, row)?;
-                        changes.push(self.change(id, attributes, Some(before), None));
+                        changes.push(self.change(id, attributes, Some(before), None)?);
                     }
                 }
                 Ok(())
@@ -252,13 +298,21 @@ impl<'a> Unit<'a> {
         earning_id: u128,
         attributes: Attributes,
         before: Option<Settled>,
-        now: Option<i128>,
-    ) -> Change {
+        now: Option<Measured>,
+    ) -> Result<Change> {
+        if let (Some(Settled { settled, .. }), Some(now)) = (before, now)
+            && settled.currency != now.currency
+        {
+            return Err(currency_changed(&attributes, settled));
+        }
+        let own = |measured: Option<Measured>| measured.map_or(0, |measured| measured.own_amount);
+        let settled = before.map(|before| before.settled);
+        let pays_as_earned = self.pays_as_earned(attributes.text("program"));
         let (kind, cause) = match before {
             None => (EntryKind::Late, AdjustmentReason::PreviousPeriod),
             Some(_) => (EntryKind::Adjustment, AdjustmentReason::OpsAdjustment),
         };
-        Change {
+        Ok(Change {
             earning_id,
             attributes,
             period: self.period,
@@ -266,9 +320,10 @@ impl<'a> Unit<'a> {
             kind,
             cause,
             corrects: before.map(|before| before.first),
-            settled_before: before.map(|before| before.amount),
-            earned_now: now,
-        }
+            settled_before: settled.map(|settled| settled.amount),
+            earned_now: now.map(|now| now.amount),
+            own_amount: pays_as_earned.then(|| own(now) - own(settled)),
+        })
     }
 
     fn read(
@@ -279,4 +334,20 @@ impl<'a> Unit<'a> {
     ) -> Result<()> {
         read_columns(&self.compared.store.path(&file.path), &EARNINGS, names, each)
     }
+}
+
+/// A currency as it is compared.
+fn code(currency: &str) -> [u8; 3] {
+    currency.as_bytes().try_into().unwrap_or_default()
+}
+
+/// What was settled in one currency can't be paid in another.
+fn currency_changed(attributes: &Attributes, settled: Measured) -> Error {
+    let line = attributes.get("transaction_id").or(attributes.get("aggregate_key"));
+    let (line, found) = (line.unwrap_or_default(), attributes.text("transaction_currency"));
+    let expected = String::from_utf8_lossy(&settled.currency);
+    Error::check(format!(
+        "transaction {line}: expected {expected}, in which a closed cycle settled it, found {found}"
+    ))
+    .hint("withdraw the line and send it under an id of its own; its program pays as earned")
 }

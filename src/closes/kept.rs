@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Tables whose rows of a closed cycle are kept in files of their own.
-pub const TABLES: [&Table; 7] = [
+pub const TABLES: [&Table; 8] = [
     &schema::PAYMENTS,
     &schema::PAYMENT_ITEMS,
     &schema::BALANCES,
@@ -20,6 +20,7 @@ pub const TABLES: [&Table; 7] = [
     &schema::DETERMINATIONS,
     &schema::SETTLEMENT_CHANGES,
     &schema::ADJUSTMENTS,
+    &schema::OFFSETS,
 ];
 
 /// The unit of a closed cycle's file.

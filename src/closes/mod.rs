@@ -12,6 +12,7 @@ pub mod events;
 pub mod kept;
 mod known;
 mod mapping;
+mod offsets;
 mod outcomes;
 mod paid;
 pub mod rates;
@@ -20,6 +21,7 @@ mod table;
 pub use changes::{Change, SettledFile};
 pub use events::{By, Event, State};
 pub use known::Known;
+pub use offsets::Offset;
 pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
 
@@ -46,6 +48,7 @@ pub struct Closed {
     changes: Vec<Change>,
     outcomes: HashMap<(usize, EarningType, String), BTreeMap<Period, Outcome>>,
     payments: HashMap<(usize, EarningType, String), Vec<Paid>>,
+    offsets: HashMap<(usize, EarningType, String), Vec<Offset>>,
     /// Manual adjustments that closed cycles posted, by id and program: cycle and amount.
     adjusted: HashMap<(String, String), (Period, i128)>,
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
@@ -103,6 +106,7 @@ impl Closed {
         };
         outcomes::read(store, kept, programs, &mut closed)?;
         paid::read(store, kept, programs, &mut closed)?;
+        offsets::read(store, kept, programs, &mut closed)?;
         Ok(closed)
     }
 
@@ -144,6 +148,21 @@ impl Closed {
         }
         let key = (program, earning_type, participant.to_owned());
         self.payments.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    /// What closed cycles offset of an account, sorted by cycle and counterpart.
+    #[must_use]
+    pub fn offsets(
+        &self,
+        program: usize,
+        earning_type: EarningType,
+        participant: &str,
+    ) -> &[Offset] {
+        if self.offsets.is_empty() {
+            return &[];
+        }
+        let key = (program, earning_type, participant.to_owned());
+        self.offsets.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// The closed cycle that posted a manual adjustment, and its amount there.
@@ -214,6 +233,7 @@ impl Closed {
                 kind: EntryKind::Regular,
                 entered: None,
                 amount: -posting.amount,
+                own_amount: -posting.own_amount,
                 earnings: went - came,
                 ..posting.clone()
             });
@@ -236,12 +256,19 @@ fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
     let of = &change.attributes;
     let program = outcomes::position(programs, of.text("program"))?;
     let half = of.get("fund_half");
-    let start = programs[program].fiscal_year_start;
+    let rules = &programs[program];
+    let start = rules.fiscal_year_start;
+    let earning_type = of.earning_type()?;
+    // Of changes that were closed while the program paid otherwise, it isn't known.
+    let (currency, own_amount) = match rules.pays_as_earned() && earning_type != EarningType::Coop {
+        true => (of.text("transaction_currency"), change.own_amount.unwrap_or_default()),
+        false => (rules.currency.as_str(), change.amount()),
+    };
     Ok(Posting {
         program,
         lever: Arc::from(of.text("lever")),
         term: Arc::from(of.text("term")),
-        earning_type: of.earning_type()?,
+        earning_type,
         participant: Arc::from(of.text("participant_id")),
         period: change.period,
         fund_half: half.map(|half| FiscalHalf::named(half, start)).transpose()?,
@@ -249,6 +276,8 @@ fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
         kind: change.kind,
         entered: Some(change.cycle),
         amount: change.amount(),
+        currency: Arc::from(currency),
+        own_amount,
         earnings: 1,
     })
 }

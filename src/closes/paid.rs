@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::ingest::read_file;
 use crate::schema::{ADJUSTMENTS, PAYMENTS};
 use crate::warehouse::{Snapshot, Store};
+use arrow::array::Array as _;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::program::Program;
@@ -67,7 +68,7 @@ pub fn read(
                     currency: currency.value(row).to_owned(),
                     order: Order {
                         gross_program: gross_program.value(row),
-                        rate: rate.value(row),
+                        rate: rate.is_valid(row).then(|| rate.value(row)),
                         gross: gross.value(row),
                     },
                     taxes: Taxes { withheld: withheld.value(row), sales: sales.value(row) },

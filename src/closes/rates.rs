@@ -9,7 +9,7 @@ use crate::exchange_rates::ExchangeRates;
 use crate::ingest;
 use crate::schema::{CLOSED_RATES, EXCHANGE_RATES, Kind, PAYMENTS, TRANSACTIONS};
 use crate::warehouse::{DataFile, Snapshot, Store, TableWriter};
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{Array as _, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -141,17 +141,20 @@ fn sold(
     Ok(found)
 }
 
-/// The currencies of a cycle's orders, and of their programs.
+/// The currencies of a cycle's orders that were converted, and of their programs.
 fn ordered(store: &Store, newest: &Snapshot, cycle: Period) -> Result<BTreeSet<(String, String)>> {
     let mut found = BTreeSet::new();
-    let names = ["cycle", "program_currency", "payment_currency", "order_kind"];
+    let names = ["cycle", "program_currency", "payment_currency", "order_kind", "exchange_rate"];
     for path in newest.paths(store, PAYMENTS.name) {
         ingest::read_columns(&path, &PAYMENTS, &names, |rows| {
             let text = |name| columns::text(rows, name);
             let (of, kind) = (text("cycle")?, text("order_kind")?);
             let (from, to) = (text("payment_currency")?, text("program_currency")?);
-            let ours =
-                |row: &usize| of.value(*row) == cycle.to_string() && kind.value(*row) != "claim";
+            let rate = columns::decimal(rows, "exchange_rate")?;
+            let ours = |row: &usize| {
+                let own = of.value(*row) == cycle.to_string() && kind.value(*row) != "claim";
+                own && rate.is_valid(*row)
+            };
             let pair = |row| (from.value(row).to_owned(), to.value(row).to_owned());
             found.extend((0..rows.num_rows()).filter(ours).map(pair));
             Ok(())

@@ -37,6 +37,10 @@ pub fn write(changes: &[Change]) -> Result<RecordBatch> {
                 optional_decimals(Kind::Money, amounts)?
             }
             "program_amount" => decimals(Kind::Money, each().map(Change::amount))?,
+            "earning_amount" => {
+                let amounts = each().map(|change| change.own_amount).collect();
+                optional_decimals(Kind::Money, amounts)?
+            }
             name if TEXTS.contains(&name) => {
                 let cells = each().map(|change| change.attributes.get(name));
                 Arc::new(cells.collect::<StringArray>())
@@ -61,6 +65,7 @@ pub fn read(store: &Store, snapshot: &Snapshot) -> Result<Vec<Change>> {
             let (cause, corrects) = (text("cause")?, text("corrects")?);
             let before = columns::decimal(&rows, "settled_before")?;
             let now = columns::decimal(&rows, "earned_now")?;
+            let own = columns::decimal(&rows, "earning_amount")?;
             for row in 0..rows.num_rows() {
                 let corrects = columns::filled(corrects, row).map(str::parse).transpose()?;
                 changes.push(Change {
@@ -73,6 +78,7 @@ pub fn read(store: &Store, snapshot: &Snapshot) -> Result<Vec<Change>> {
                     corrects,
                     settled_before: before.is_valid(row).then(|| before.value(row)),
                     earned_now: now.is_valid(row).then(|| now.value(row)),
+                    own_amount: own.is_valid(row).then(|| own.value(row)),
                 });
             }
         }

@@ -52,7 +52,7 @@ use rayon::prelude::*;
 use rules::ProductGroups;
 pub use settled_first::{Settled, SettledFirst};
 use shares::Shares;
-use sink::Written;
+use sink::{PostingKey, PostingSum, Written};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -211,45 +211,43 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     Ok(Context::new(request.programs, names, products, rates, decided, links, known))
 }
 
-/// Sums of earnings by program, lever, type, participant, period and fund.
+/// Sums of earnings by program, lever, type, participant, period, fund, term and currency.
 fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
-    let mut sums: BTreeMap<_, (i128, i64)> = BTreeMap::new();
+    let mut sums: BTreeMap<_, PostingSum> = BTreeMap::new();
     for unit in written {
-        for &((program, lever, participant, fund, term), by_type) in &unit.postings {
-            for (earning_type, (amount, earnings)) in EarningType::ALL.into_iter().zip(by_type) {
-                let key = (unit.period, program, lever, earning_type, participant, fund, term);
-                if earnings > 0 {
-                    let sum = sums.entry(key).or_default();
-                    sum.0 += amount;
-                    sum.1 += earnings;
+        for &(of, by_type) in &unit.postings {
+            for (earning_type, one) in EarningType::ALL.into_iter().zip(by_type) {
+                if one.earnings > 0 {
+                    let sum = sums.entry((unit.period, of, earning_type)).or_default();
+                    sum.amount += one.amount;
+                    sum.own_amount += one.own_amount;
+                    sum.earnings += one.earnings;
                 }
             }
         }
     }
-    sums.into_iter()
-        .map(
-            |(
-                (period, program, lever, earning_type, participant, fund, term),
-                (amount, earnings),
-            )| {
-                let rules = &context.programs[program];
-                Posting {
-                    program,
-                    lever: Arc::from(rules.levers[lever].lever.as_str()),
-                    term: Arc::from(context.names.terms.text(term)),
-                    earning_type,
-                    participant: Arc::from(context.names.participants.text(participant)),
-                    period,
-                    fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
-                    converted_in: None,
-                    kind: EntryKind::Regular,
-                    entered: None,
-                    amount,
-                    earnings,
-                }
-            },
-        )
-        .collect()
+    let names = &context.names;
+    let posting = |((period, of, earning_type), sum): ((_, PostingKey, _), PostingSum)| {
+        let (program, lever, participant, fund, term, currency) = of;
+        let rules = &context.programs[program];
+        Posting {
+            program,
+            lever: Arc::from(rules.levers[lever].lever.as_str()),
+            term: Arc::from(names.terms.text(term)),
+            earning_type,
+            participant: Arc::from(names.participants.text(participant)),
+            period,
+            fund_half: (earning_type == EarningType::Coop).then(|| rules.fund_half(fund)),
+            converted_in: None,
+            kind: EntryKind::Regular,
+            entered: None,
+            amount: sum.amount,
+            currency: Arc::from(names.currencies.text(currency)),
+            own_amount: sum.own_amount,
+            earnings: sum.earnings,
+        }
+    };
+    sums.into_iter().map(posting).collect()
 }
 
 fn files(written: Vec<Written>) -> Vec<(&'static str, DataFile)> {

@@ -23,11 +23,20 @@ use std::collections::HashMap;
 const BATCH_ROWS: usize = 8_192;
 
 /// What sums of earnings are kept by: program, lever, participant key, period of the fund (for co-op
-/// the original's, else the unit's), each for every earning type.
-pub type PostingKey = (usize, usize, i32, Period, i32);
+/// the original's, else the unit's), term and the currency in which it is paid as earned, each for every
+/// earning type.
+pub type PostingKey = (usize, usize, i32, Period, i32, i32);
 
-/// Sum in program currency at money scale, number of earnings.
-pub type PostingSum = (i128, i64);
+/// What earnings come to.
+#[derive(Clone, Copy, Default)]
+pub struct PostingSum {
+    /// In program currency, at money scale.
+    pub amount: i128,
+    /// In the key's currency, at money scale.
+    pub own_amount: i128,
+    /// How many they are.
+    pub earnings: i64,
+}
 
 pub struct Sink<'a> {
     context: &'a Context<'a>,
@@ -202,11 +211,18 @@ impl<'a> Sink<'a> {
             };
             self.earnings.rows.push(line, subject, origin, &figures);
             let fund_period = if coop { origin.fund_period } else { self.period };
-            let key =
-                (outcome.program, outcome.lever, subject.participant, fund_period, subject.term);
+            // Co-op is kept in program currency.
+            let as_earned = !coop && context.programs[outcome.program].pays_as_earned();
+            let (currency, own_amount) = match as_earned {
+                true => (line.currency, earning_amount),
+                false => (figures.program_currency, program_amount),
+            };
+            let (participant, term) = (subject.participant, subject.term);
+            let key = (outcome.program, outcome.lever, participant, fund_period, term, currency);
             let sum = &mut self.postings.entry(key).or_default()[earning_type as usize];
-            sum.0 += program_amount;
-            sum.1 += 1;
+            sum.amount += program_amount;
+            sum.own_amount += own_amount;
+            sum.earnings += 1;
             ids[place] = Some((earning_id, earning_type));
         }
         self.earnings.write_if_full(&context.names)?;

@@ -65,6 +65,8 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
         kind: EntryKind::Regular,
         entered: None,
         amount,
+        currency: Arc::from("USD"),
+        own_amount: amount,
         earnings: 1,
     };
     let postings = vec![

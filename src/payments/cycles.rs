@@ -2,24 +2,28 @@
 //! by the cycle that they enter, its adjustments, what the bank says of its payments, and what closed
 //! cycles made of it. Out: balances, lots, orders with their items, and the accruals of open cycles.
 
+mod follow;
+
 use super::Posting;
 use super::adjustments::Adjustment;
+use super::as_earned::{self, Parted};
 use super::orders::{Item, Ordering, Payment};
 use super::payees::{Method, Payees};
 use super::statuses::Statuses;
 use super::year_end::{self, Forfeiture};
-use crate::closes::{Closed, Outcome};
+use crate::closes::{Closed, Offset};
 use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::decimal::{MONEY_SCALE, format};
 use earnest_core::earning::{EarningType, EntryKind};
 use earnest_core::lots::{Lot, Lots};
 use earnest_core::program::Program;
+use earnest_core::purses::{Purse, Purses};
 use earnest_core::reason::{CarryReason, PostingReason};
-use earnest_core::waterfall::{Movements, Settled, Terms, settle};
-use std::collections::BTreeMap;
+use earnest_core::waterfall::{Movements, Pays, Settled, Terms, settle};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An account and what became of it.
 pub struct Account<'a> {
@@ -28,6 +32,8 @@ pub struct Account<'a> {
     pub position: usize,
     pub earning_type: EarningType,
     pub participant: &'a str,
+    /// The program's currency.
+    home: Arc<str>,
     postings: &'a [Posting],
     adjustments: &'a [Adjustment],
     pub balances: Vec<(Period, Settled)>,
@@ -38,6 +44,17 @@ pub struct Account<'a> {
     pub forfeitures: Vec<Forfeiture<'a>>,
     /// What became of adjustments that entered a cycle.
     pub adjusted: Vec<(&'a Adjustment, Period, Option<PostingReason>)>,
+    /// What other balances of its offset group gave or took.
+    pub offsets: Vec<Offset>,
+}
+
+/// An account on its way through its cycles.
+pub struct Walk<'a> {
+    open: Open<'a>,
+    /// The next one.
+    pub cycle: Period,
+    /// Its opening balance.
+    opening: i128,
 }
 
 /// What decides besides the account itself.
@@ -58,7 +75,7 @@ struct Open<'a> {
     named: usize,
     /// Adjustments that entered.
     adjusted: usize,
-    /// Returns and adjustments since the last order.
+    /// Returns and adjustments since the last order, and what that left in its currency.
     items: Vec<Item<'a>>,
     /// The part of them that doesn't count toward the minimum.
     uncounted: i128,
@@ -79,6 +96,7 @@ impl<'a> Account<'a> {
             position,
             earning_type,
             participant,
+            home: Arc::from(program.currency.as_str()),
             postings,
             adjustments,
             balances: Vec::new(),
@@ -86,6 +104,7 @@ impl<'a> Account<'a> {
             payments: Vec::new(),
             forfeitures: Vec::new(),
             adjusted: Vec::new(),
+            offsets: Vec::new(),
         }
     }
 
@@ -129,39 +148,78 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Settles every open cycle that is due, going on from what closed ones recorded. An order releases
-    /// all that entered since the order before it.
-    pub fn settle(&mut self, world: &World<'_, 'a>) -> Result<()> {
+    /// Its way through every cycle that is due, going on from what closed ones recorded; `None`: nothing
+    /// ever enters. An order releases all that entered since the order before it.
+    pub fn start(&mut self, world: &World<'_, 'a>) -> Option<Walk<'a>> {
         let program = self.program;
         let adjusted = self.adjustments.iter().filter_map(|adjustment| adjustment.cycle);
         let earned = self.postings.first().map(|posting| posting.cycle(program));
-        let closed = world.closed;
-        let records = closed.outcomes(self.position, self.earning_type, self.participant);
+        let records = world.closed.outcomes(self.position, self.earning_type, self.participant);
         let recorded = records.and_then(|records| records.keys().next().copied());
-        let Some(mut cycle) = adjusted.chain(earned).chain(recorded).min() else { return Ok(()) };
+        let cycle = adjusted.chain(earned).chain(recorded).min()?;
         self.closed_payments(world, records);
-        let mut open = Open {
+        let open = Open {
             entered: 0,
             released: 0,
             named: 0,
             adjusted: 0,
             items: Vec::new(),
             uncounted: 0,
-            terms: year_end::Terms::new(program),
+            terms: year_end::Terms::new(program, &self.home),
             lots: Lots::default(),
         };
-        let mut opening = 0;
-        while program.due_day(cycle) <= world.as_of
-            && (opening != 0 || self.is_awaited(&open, cycle) || closed.is_closed(cycle))
-        {
-            opening = if closed.is_closed(cycle) {
-                let record = records.and_then(|records| records.get(&cycle));
-                self.follow(world, &mut open, (cycle, opening), record)?
-            } else {
-                self.cycle(world, &mut open, cycle, opening)?
-            };
-            cycle = cycle.plus(1);
+        Some(Walk { open, cycle, opening: 0 })
+    }
+
+    /// Whether its next cycle is due, and something is or comes there.
+    pub fn goes_on(&self, world: &World, walk: &Walk) -> bool {
+        self.program.due_day(walk.cycle) <= world.as_of
+            && (walk.opening != 0
+                || self.is_awaited(&walk.open, walk.cycle)
+                || world.closed.is_closed(walk.cycle))
+    }
+
+    /// Settles the next cycle, in which `movements` entered.
+    pub fn advance(
+        &mut self,
+        world: &World<'_, 'a>,
+        walk: &mut Walk<'a>,
+        movements: Movements,
+    ) -> Result<()> {
+        let (open, cycle) = (&mut walk.open, walk.cycle);
+        walk.opening = if world.closed.is_closed(cycle) {
+            let records = world.closed.outcomes(self.position, self.earning_type, self.participant);
+            let record = records.and_then(|records| records.get(&cycle));
+            self.follow(world, open, (cycle, &movements), record)?
+        } else {
+            self.cycle(world, open, cycle, movements)?
+        };
+        walk.cycle = cycle.plus(1);
+        Ok(())
+    }
+
+    /// Posts what another balance of its offset group gives or takes.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn offset(
+        &mut self,
+        walk: &mut Walk<'a>,
+        movements: &mut Movements,
+        offset: Offset,
+    ) -> Result<()> {
+        let open = &mut walk.open;
+        if offset.amount > 0 {
+            movements.transferred_in += offset.amount;
+            open.lots.enter(offset.cycle, offset.amount);
+        } else {
+            movements.transferred_out -= offset.amount;
+            open.lots.take(-offset.amount);
+            // A term can't lose what another balance took.
+            open.terms.lapse(-offset.amount)?;
         }
+        open.items.push(Item::of_offset(&offset, &self.home));
+        self.offsets.push(offset);
         Ok(())
     }
 
@@ -173,149 +231,101 @@ impl<'a> Account<'a> {
             || self.payments.iter().any(returns)
     }
 
-    /// Orders of closed cycles, each with the cycle into which it came back: a closed one only if that
-    /// recorded it, else the oldest open one.
-    fn closed_payments(
-        &mut self,
-        world: &World<'_, 'a>,
-        records: Option<&BTreeMap<Period, Outcome>>,
-    ) {
-        let paid = world.closed.payments(self.position, self.earning_type, self.participant);
-        let mut returned: BTreeMap<Period, i128> = records
-            .into_iter()
-            .flatten()
-            .map(|(cycle, record)| (*cycle, record.movements.returned))
-            .collect();
-        for paid in paid {
-            let said = world.statuses.of(self.position, self.participant, &paid.payment_id);
-            self.payments.push(Payment::of_closed(paid, said));
-        }
-        let mut back: Vec<&mut Payment> =
-            self.payments.iter_mut().filter(|one| one.history.returned_on.is_some()).collect();
-        back.sort_by(|a, b| {
-            let key = |one: &Payment| (one.history.returned_on, one.payment_id.clone());
-            key(a).cmp(&key(b))
-        });
-        for payment in back {
-            let amount = payment.order.gross_program;
-            let mut into = payment.comes_back_in(self.program);
-            while let Some(cycle) = into.filter(|cycle| world.closed.is_closed(*cycle)) {
-                let left = returned.entry(cycle).or_default();
-                if *left >= amount {
-                    *left -= amount;
-                    break;
-                }
-                into = Some(cycle.plus(1));
-            }
-            payment.returns_in = into;
-        }
-    }
-
-    /// A closed cycle: what it ordered and forfeited is what was recorded. Gives its closing balance.
-    fn follow(
-        &mut self,
-        world: &World<'_, 'a>,
-        open: &mut Open<'a>,
-        (cycle, opening): (Period, i128),
-        record: Option<&Outcome>,
-    ) -> Result<i128> {
-        let found = self.enter(open, (cycle, opening), true);
-        let recorded = record.cloned().unwrap_or_default();
-        let of = recorded.movements;
-        let entered = Movements { ordered: 0, forfeited: 0, ..of };
-        if entered != found {
-            return Err(self.differs(cycle, &entered, &found));
-        }
-        let due_on = self.program.due_day(cycle);
-        open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
-        let later: i128 = recorded.forfeited.iter().map(|forfeited| forfeited.amount).sum();
-        if of.ordered != 0 || of.forfeited != later {
-            self.release(open);
-        }
-        for forfeited in &recorded.forfeited {
-            let (term, amount) = (forfeited.term.as_str(), forfeited.amount);
-            let forfeiture = match term.strip_prefix(year_end::LAPSED) {
-                Some(origin) => Some(Forfeiture::lapse(cycle, origin.parse()?, amount)),
-                None => open.terms.record(cycle, term, amount),
-            };
-            if let Some(forfeiture) = forfeiture {
-                self.take(open, forfeiture);
-            }
-            if of.closing() == 0 {
-                self.release(open);
-            }
-        }
-        self.keep_lots(open, cycle, of.closing())?;
-        Ok(of.closing())
-    }
-
-    fn differs(&self, cycle: Period, expected: &Movements, found: &Movements) -> Error {
-        let text = |of: &Movements| {
-            let money = |amount| format(amount, MONEY_SCALE, 2);
-            let known = [of.opening, of.earned, of.adjusted, of.converted_in];
-            let [opening, earned, adjusted, converted] = known.map(money);
-            let other = match of.closing() - known.iter().sum::<i128>() {
-                0 => String::new(),
-                other => format!(", other {}", money(other)),
-            };
-            format!(
-                "opening {opening}, earned {earned}, adjusted {adjusted}, converted {converted}{other}"
-            )
-        };
-        let (program, participant) = (&self.program.program, self.participant);
-        let kind = self.earning_type.name();
-        let (expected, found) = (text(expected), text(found));
-        Error::check(format!(
-            "closed cycle {cycle}, {program}/{participant}/{kind}: expected {expected} as it was \
-             closed, found {found}"
-        ))
-        .hint("a closed cycle stays; see whether `[payment]` of the program was changed")
-    }
-
     /// Settles a cycle; gives its closing balance.
     fn cycle(
         &mut self,
         world: &World<'_, 'a>,
         open: &mut Open<'a>,
         cycle: Period,
-        opening: i128,
+        movements: Movements,
     ) -> Result<i128> {
-        let movements = self.enter(open, (cycle, opening), false);
-        let moved = Movements { opening, ..Movements::default() } != movements;
-        if opening == 0 && !moved {
+        if movements == Movements::default() {
             return Ok(0);
         }
         let due_on = self.program.due_day(cycle);
         let method = world.payees.on(self.position, self.participant, due_on);
         open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
-        let mut settled = settle(movements, &self.terms(world, &method, open.uncounted, cycle))?;
-        if let (Some(order), Ok(method)) = (settled.order, &method) {
+        let as_earned = self.program.pays_as_earned();
+        let parted = as_earned.then(|| Parted::of(self.items(open), Purse::is_payable));
+        let terms = self.terms(world, &method, (parted.as_ref(), open.uncounted), cycle);
+        let mut settled = settle(movements, &terms)?;
+        if let (Some(released), Ok(method)) = (settled.released, &method) {
+            let parted = parted.unwrap_or_else(|| Parted {
+                ordered: vec![(Arc::from(method.currency), self.items(open))],
+                carried: Vec::new(),
+            });
+            let carried = parted.carried;
+            self.order(world, (method, &terms), (cycle, released), parted.ordered)?;
+            self.release(open, carried);
+            open.lots.take(released);
+        } else if settled.movements.forfeited != 0 {
+            self.release(open, Vec::new());
+            open.lots.take(settled.movements.forfeited);
+        }
+        let year_end = open.terms.test(cycle, settled.closing)?;
+        self.forfeit(open, &mut settled, year_end)?;
+        let days = self.program.payment.profile_days;
+        let lapsed = open.lots.clone().lapse(due_on, days);
+        let lapsed = lapsed.into_iter().map(|lot| self.lapse(open, cycle, lot));
+        let lapsed = lapsed.collect::<Result<_>>()?;
+        self.forfeit(open, &mut settled, lapsed)?;
+        self.keep_lots(open, cycle, settled.closing)?;
+        self.balances.push((cycle, settled));
+        Ok(settled.closing)
+    }
+
+    /// Orders what is released, currency by currency.
+    fn order(
+        &mut self,
+        world: &World<'_, 'a>,
+        (method, terms): (&Method, &Terms),
+        (cycle, released): (Period, i128),
+        ordered: Vec<(Arc<str>, Vec<Item<'a>>)>,
+    ) -> Result<()> {
+        let said = |id: &str| world.statuses.of(self.position, self.participant, id);
+        let mut found = 0;
+        for (currency, items) in ordered {
+            let method = as_earned::method(method, &currency)?;
             let ordering = Ordering {
                 program: self.program,
                 earning_type: self.earning_type,
                 participant: self.participant,
                 cycle,
-                due_on,
-                method,
-                order,
+                due_on: self.program.due_day(cycle),
+                method: &method,
+                rate: match terms.pays {
+                    Pays::Converted { rate, .. } => rate,
+                    Pays::AsEarned { .. } => None,
+                },
             };
-            let said = |id: &str| world.statuses.of(self.position, self.participant, id);
-            let orders = ordering.orders(self.items(open), said)?;
+            let orders = ordering.orders(items, said)?;
+            found += orders.iter().map(|order| order.order.gross_program).sum::<i128>();
             self.payments.extend(orders);
         }
-        if settled.order.is_some() || settled.movements.forfeited != 0 {
-            self.release(open);
+        if found != released {
+            return Err(Error::check(format!(
+                "order of {} in {cycle}: expected items that add up to {released}, found {found}",
+                self.participant
+            )));
         }
-        let year_end = open.terms.test(cycle, settled.closing);
-        self.forfeit(open, &mut settled, year_end);
-        let days = self.program.payment.profile_days;
-        let lapsed = open.lots.clone().lapse(due_on, days);
-        let lapsed =
-            lapsed.into_iter().map(|(origin, amount)| Forfeiture::lapse(cycle, origin, amount));
-        self.forfeit(open, &mut settled, lapsed.collect());
-        self.keep_lots(open, cycle, settled.closing)?;
-        self.balances.push((cycle, settled));
-        Ok(settled.closing)
+        Ok(())
+    }
+
+    /// A lot that waited too long for a profile: its origin and what is left of it, which is taken from
+    /// the currencies of what entered then.
+    fn lapse(
+        &self,
+        open: &Open<'a>,
+        cycle: Period,
+        (origin, amount): (Period, i128),
+    ) -> Result<Forfeiture<'a>> {
+        let mut purses = Purses::default();
+        let entered = self.items(open).into_iter().filter(|item| item.origin_cycle == origin);
+        for item in entered.filter(|item| !year_end::takes(item.lever, item.program_amount)) {
+            purses.add(&item.currency, item.program_amount, item.own_amount);
+        }
+        let parts = purses.take(amount, &self.home)?;
+        Ok(Forfeiture { cycle, term: "", lever: year_end::LAPSE, period: origin, amount, parts })
     }
 
     /// What is left of each cycle's entries, which is the balance.
@@ -331,14 +341,11 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    /// What enters in a cycle: postings, payments that came back, adjustments.
+    /// What enters in the next cycle: postings, payments that came back, adjustments.
     /// In closed cycles adjustments were tested before.
-    fn enter(
-        &mut self,
-        open: &mut Open<'a>,
-        (cycle, opening): (Period, i128),
-        recorded: bool,
-    ) -> Movements {
+    pub fn enter(&mut self, world: &World, walk: &mut Walk<'a>) -> Movements {
+        let (cycle, opening) = (walk.cycle, walk.opening);
+        let (recorded, open) = (world.closed.is_closed(cycle), &mut walk.open);
         let (program, postings) = (self.program, self.postings);
         let due =
             postings[open.entered..].partition_point(|posting| posting.cycle(program) <= cycle);
@@ -348,7 +355,8 @@ impl<'a> Account<'a> {
         let mut movements = Movements { opening, ..sums(entering) };
         for payment in self.payments.iter().filter(|payment| payment.returns_in == Some(cycle)) {
             movements.returned += payment.order.gross_program;
-            open.items.extend(Item::of_return(payment, cycle));
+            let as_earned = (program.pays_as_earned(), &self.home);
+            open.items.extend(Item::of_return(payment, cycle, as_earned));
         }
         let adjustments = self.adjustments;
         while let Some(adjustment) =
@@ -361,7 +369,7 @@ impl<'a> Account<'a> {
                 continue;
             }
             adjustment.kind.post(&mut movements, amount);
-            open.items.push(Item::of_adjustment(adjustment, cycle));
+            open.items.push(Item::of_adjustment(adjustment, cycle, &self.home));
             if !adjustment.counts_toward_minimum {
                 open.uncounted += amount;
             }
@@ -377,21 +385,22 @@ impl<'a> Account<'a> {
         open: &mut Open<'a>,
         settled: &mut Settled,
         forfeitures: Vec<Forfeiture<'a>>,
-    ) {
+    ) -> Result<()> {
         for forfeiture in forfeitures {
             settled.forfeit(forfeiture.amount);
-            self.take(open, forfeiture);
+            self.take(open, forfeiture)?;
             if settled.closing == 0 {
-                self.release(open);
+                self.release(open, Vec::new());
             }
         }
+        Ok(())
     }
 
     /// Takes a forfeiture from the lots, or gives it back.
-    fn take(&mut self, open: &mut Open<'a>, forfeiture: Forfeiture<'a>) {
+    fn take(&mut self, open: &mut Open<'a>, forfeiture: Forfeiture<'a>) -> Result<()> {
         let amount = forfeiture.amount;
         if forfeiture.lever == year_end::LAPSE {
-            open.terms.lapse(amount);
+            open.terms.lapse(amount)?;
         }
         if amount < 0 {
             open.lots.enter(forfeiture.cycle, -amount);
@@ -399,22 +408,27 @@ impl<'a> Account<'a> {
             open.lots.take(amount);
         }
         self.forfeitures.push(forfeiture);
+        Ok(())
     }
 
-    /// The whole balance was ordered or lost.
-    fn release(&self, open: &mut Open<'a>) {
+    /// The balance was ordered or lost, all but what is `carried` in its currency.
+    fn release(&self, open: &mut Open<'a>, carried: Vec<Item<'a>>) {
         (open.released, open.named) = (open.entered, self.forfeitures.len());
-        open.items.clear();
-        open.uncounted = 0;
-        open.terms.release();
-        open.lots = Lots::default();
+        let left: BTreeSet<Arc<str>> =
+            carried.iter().map(|item| Arc::clone(&item.currency)).collect();
+        // Adjustments, which may not count, are in program currency.
+        if !left.contains(&self.home) {
+            open.uncounted = 0;
+        }
+        open.terms.release(|currency| left.contains(currency));
+        open.items = carried;
     }
 
     /// Everything since the last order.
     fn items(&self, open: &Open<'a>) -> Vec<Item<'a>> {
         let postings: &'a [Posting] = &self.postings[open.released..open.entered];
         let postings = postings.iter().map(|posting| Item::of_posting(self.program, posting));
-        let forfeited = self.forfeitures[open.named..].iter().map(Item::of_forfeiture);
+        let forfeited = self.forfeitures[open.named..].iter().flat_map(Item::of_forfeiture);
         postings.chain(forfeited).chain(open.items.iter().cloned()).collect()
     }
 
@@ -422,21 +436,21 @@ impl<'a> Account<'a> {
         &self,
         world: &World,
         method: &Result<Method, CarryReason>,
-        uncounted: i128,
+        (parted, uncounted): (Option<&Parted>, i128),
         cycle: Period,
     ) -> Terms {
         let payment = &self.program.payment;
         let (minimum, below_minimum) = (payment.minimum, payment.below_minimum);
-        let terms =
-            Terms { minimum, below_minimum, uncounted, hold: None, rate: None, minor_units: 0 };
-        match method {
-            Ok(method) => Terms {
+        let pays = match (parted, method) {
+            (Some(parted), _) => Pays::AsEarned { payable: parted.program() },
+            (None, Ok(method)) => Pays::Converted {
                 rate: world.rates.rate(method.currency, &self.program.currency, cycle),
                 minor_units: method.minor_units,
-                ..terms
             },
-            Err(reason) => Terms { hold: Some(*reason), ..terms },
-        }
+            (None, Err(_)) => Pays::Converted { rate: None, minor_units: 0 },
+        };
+        let hold = method.as_ref().err().copied();
+        Terms { minimum, below_minimum, uncounted, hold, pays }
     }
 }
 

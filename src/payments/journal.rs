@@ -79,8 +79,28 @@ pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed) -> Vec<Line<'a>> {
             entry.transfer(&mut lines, debit, credit, currency, forfeited.abs(), &source);
         }
     }
+    offsets(account, closed, &mut lines);
     payment_journal::entries(account, closed, &mut lines);
     lines
+}
+
+/// What other balances gave or took in a cycle, through clearing, on its due day.
+fn offsets<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<'a>>) {
+    for offsets in account.offsets.chunk_by(|one, next| one.cycle == next.cycle) {
+        let cycle = offsets[0].cycle;
+        if closed.is_closed(cycle) {
+            continue;
+        }
+        let program = account.program;
+        let amount: i128 = offsets.iter().map(|offset| offset.amount).sum();
+        let payable = payable(account.earning_type);
+        let (debit, credit) =
+            if amount > 0 { (PAYMENTS_CLEARING, payable) } else { (payable, PAYMENTS_CLEARING) };
+        let kind = account.earning_type.name();
+        let source = format!("{}/{}/{cycle}/{kind}", program.program, account.participant);
+        let entry = Entry::new(account, "offset", program.due_day(cycle), Some(cycle), cycle);
+        entry.transfer(lines, debit, credit, &program.currency, amount.abs(), &source);
+    }
 }
 
 /// What was earned, and what changes earnings of closed cycles: that is dated the due day of the cycle

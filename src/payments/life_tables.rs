@@ -5,10 +5,10 @@ use super::cycles::Account;
 use super::fund::FundAccount;
 use super::statuses::Statuses;
 use super::tables::{money, text};
-use crate::closes::Closed;
+use crate::closes::{Closed, Offset};
 use crate::columns::{batch, booleans, days, integers};
 use crate::error::Result;
-use crate::schema::{ADJUSTMENTS, BALANCE_LOTS, PAYMENT_HISTORY};
+use crate::schema::{ADJUSTMENTS, BALANCE_LOTS, OFFSETS, PAYMENT_HISTORY};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -313,4 +313,25 @@ pub fn adjustments(
         optional(each().map(|row| row.0.counterpart.clone())),
     ];
     batch(&ADJUSTMENTS, columns)
+}
+
+/// What balances gave each other in open cycles.
+pub fn offsets(accounts: &[Account], closed: &Closed) -> Result<RecordBatch> {
+    let each = accounts.iter().flat_map(|account| {
+        let offsets = account.offsets.iter().filter(|one| !closed.is_closed(one.cycle));
+        offsets.map(move |offset| (account, offset))
+    });
+    let rows: Vec<(&Account, &Offset)> = each.collect();
+    let rows = rows.as_slice();
+    let columns = vec![
+        text(rows, |row| row.0.program.program.as_str()),
+        text(rows, |row| row.0.earning_type.name()),
+        text(rows, |row| row.0.participant),
+        text(rows, |row| row.1.cycle.to_string()),
+        text(rows, |row| row.1.counterpart.0.as_str()),
+        text(rows, |row| row.1.counterpart.1.name()),
+        text(rows, |row| row.0.program.currency.as_str()),
+        money(rows, |row| row.1.amount)?,
+    ];
+    batch(&OFFSETS, columns)
 }

@@ -180,7 +180,11 @@ fn nothing_is_lost_on_the_way_through_returns_and_adjustments() {
             let cents = random.i64(-15_000..30_000) * 10;
             let text = format!("rebate a 2021-0{} 0", random.u32(1..7));
             let posting = World::of(&[&text]).postings.remove(0);
-            world.postings.push(Posting { amount: cents.into(), ..posting });
+            world.postings.push(Posting {
+                amount: cents.into(),
+                own_amount: cents.into(),
+                ..posting
+            });
         }
         for number in 0..random.usize(0..4) {
             let kind = ["adjustment", "write_off", "escheat", "recovery"][random.usize(0..4)];

@@ -7,6 +7,9 @@
 //! close every posting enters its due cycle as `regular`.
 
 mod adjustments;
+mod as_earned;
+#[cfg(test)]
+mod as_earned_tests;
 mod claim_tables;
 #[cfg(test)]
 mod claim_tests;
@@ -18,6 +21,9 @@ mod journal;
 mod life_tables;
 #[cfg(test)]
 mod life_tests;
+#[cfg(test)]
+mod offset_tests;
+mod offsets;
 mod orders;
 mod payees;
 mod payment_journal;
@@ -31,6 +37,7 @@ mod year_end;
 use crate::exchange_rates::ExchangeRates;
 pub use earnest_core::earning::Posting;
 pub use fund::LEVER as CLAIM;
+pub use offsets::LEVER as OFFSET;
 pub use orders::RETURN;
 pub use rollover::LEVER as ROLLOVER;
 pub use year_end::{LAPSE, LEVER as FORFEITURE};
@@ -59,6 +66,7 @@ pub struct Payments {
     pub balances: RecordBatch,
     pub balance_lots: RecordBatch,
     pub adjustments: RecordBatch,
+    pub offsets: RecordBatch,
     pub coop_fund: RecordBatch,
     pub claim_items: RecordBatch,
     pub journal: RecordBatch,
@@ -109,7 +117,8 @@ pub fn pay(
         let mut accounts = accounts(programs, &postings, &adjustments);
         // Co-op stays in its fund.
         let payable = |account: &&mut Account| account.earning_type != EarningType::Coop;
-        accounts.par_iter_mut().filter(payable).try_for_each(|account| account.settle(&world))?;
+        let mut groups = offsets::groups(accounts.iter_mut().filter(payable));
+        groups.par_iter_mut().try_for_each(|group| offsets::settle(group, &world))?;
         Ok(accounts)
     };
     let mut settled = settle(&payees, &mut funds)?;
@@ -151,7 +160,7 @@ fn accounts<'a>(
     found.into_iter().map(account).collect()
 }
 
-/// One posting per account, lever, term, period and fund half, in the order of the tables' keys.
+/// One posting per account, lever, term, period, fund half and currency, in the order of the tables' keys.
 fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Posting>> {
     if let Some(posting) = postings.iter().find(|posting| posting.program >= programs.len()) {
         let (found, count) = (posting.program, programs.len());
@@ -178,9 +187,11 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
             && next.term == kept.term
             && next.fund_half == kept.fund_half
             && next.kind == kept.kind
-            && next.entered == kept.entered;
+            && next.entered == kept.entered
+            && next.currency == kept.currency;
         if same {
             kept.amount += next.amount;
+            kept.own_amount += next.own_amount;
             kept.earnings += next.earnings;
         }
         same
@@ -203,6 +214,7 @@ fn sort(programs: &[Program], postings: &mut [Posting]) {
             .then_with(|| a.term.cmp(&b.term))
             .then_with(|| a.fund_half.cmp(&b.fund_half))
             .then_with(|| (a.kind, a.entered).cmp(&(b.kind, b.entered)))
+            .then_with(|| a.currency.cmp(&b.currency))
     });
 }
 

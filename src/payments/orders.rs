@@ -4,9 +4,10 @@
 
 use super::Posting;
 use super::adjustments::Adjustment;
+use super::offsets::LEVER as OFFSET;
 use super::payees::Method;
 use super::year_end::Forfeiture;
-use crate::closes::Paid;
+use crate::closes::{Offset, Paid};
 use crate::error::{Error, Result};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -17,6 +18,7 @@ use earnest_core::program::Program;
 use earnest_core::status::{History, StatusRow, follow};
 use earnest_core::tax::{Taxes, tax};
 use earnest_core::waterfall::{Order, converted};
+use std::sync::Arc;
 
 /// The lever under which a payment that came back stands among a payment's items.
 pub const RETURN: &str = "return";
@@ -58,7 +60,8 @@ pub struct Payment<'a> {
     pub currency: String,
     pub order: Order,
     pub taxes: Taxes,
-    /// The part of the gross that isn't taxable, in program currency.
+    /// The part of the gross that isn't taxable, in program currency. Where a payment is of another
+    /// currency because it was earned in it, all of it is taxable.
     untaxed: i128,
     pub items: Vec<Item<'a>>,
     /// What the bank or the ERP says of it.
@@ -83,6 +86,9 @@ pub struct Item<'a> {
     /// In program currency and in payment currency, at money scale.
     pub program_amount: i128,
     pub payment_amount: i128,
+    /// The currency in which it is paid as earned, and what it is in it, at money scale.
+    pub currency: Arc<str>,
+    pub own_amount: i128,
     /// In payment currency.
     pub taxes: Taxes,
     pub earnings: i64,
@@ -94,43 +100,71 @@ impl<'a> Item<'a> {
             origin_cycle: posting.cycle(program),
             kind: posting.kind.name(),
             earnings: posting.earnings,
-            ..Item::new(&posting.lever, posting.period, posting.amount)
+            own_amount: posting.own_amount,
+            ..Item::new(&posting.lever, posting.period, posting.amount, &posting.currency)
         }
     }
 
-    /// What a year's end or a missing profile took, or a year's end gave back, since the order before.
-    pub fn of_forfeiture(forfeiture: &Forfeiture) -> Item<'a> {
-        Item {
+    /// What a year's end or a missing profile took, or a year's end gave back, since the order before;
+    /// one for each currency in which it did.
+    pub fn of_forfeiture<'f>(
+        forfeiture: &'f Forfeiture,
+    ) -> impl Iterator<Item = Item<'a>> + use<'a, 'f> {
+        let (lever, period) = (forfeiture.lever, forfeiture.period);
+        forfeiture.parts.iter().map(move |part| Item {
             origin_cycle: forfeiture.cycle,
-            ..Item::new(forfeiture.lever, forfeiture.period, -forfeiture.amount)
-        }
+            own_amount: -part.own,
+            ..Item::new(lever, period, -part.program, &part.currency)
+        })
     }
 
-    pub fn of_adjustment(adjustment: &'a Adjustment, cycle: Period) -> Item<'a> {
+    /// An adjustment, which is in program currency.
+    pub fn of_adjustment(adjustment: &'a Adjustment, cycle: Period, home: &Arc<str>) -> Item<'a> {
         Item {
             origin_cycle: cycle,
             kind: "adjustment",
             key: adjustment.adjustment_id.clone(),
             taxable: adjustment.taxable,
-            ..Item::new(adjustment.kind.name(), adjustment.period, adjustment.amount)
+            ..Item::new(adjustment.kind.name(), adjustment.period, adjustment.amount, home)
         }
     }
 
-    /// A payment that came back into a cycle. Its part that isn't taxable stays so.
-    pub fn of_return(payment: &Payment, cycle: Period) -> impl Iterator<Item = Item<'a>> + use<'a> {
+    /// What another balance gave or took, in program currency.
+    pub fn of_offset(offset: &Offset, home: &Arc<str>) -> Item<'a> {
+        let (program, kind) = &offset.counterpart;
+        Item {
+            key: format!("{program}/{}", kind.name()),
+            ..Item::new(OFFSET, offset.cycle, offset.amount, home)
+        }
+    }
+
+    /// A payment that came back into a cycle, with a program that pays `as_earned` in the payment's
+    /// currency. Its part that isn't taxable stays so.
+    pub fn of_return(
+        payment: &Payment,
+        cycle: Period,
+        (as_earned, home): (bool, &Arc<str>),
+    ) -> impl Iterator<Item = Item<'a>> + use<'a> {
         let (whole, untaxed) = (payment.order.gross_program, payment.untaxed);
         let (period, id) = (payment.cycle, payment.payment_id.clone());
-        let parts = [(whole - untaxed, true), (untaxed, false)].into_iter();
-        parts.filter(|(amount, _)| *amount != 0).map(move |(amount, taxable)| Item {
+        let (currency, own) = match as_earned {
+            true => (Arc::from(payment.currency.as_str()), payment.order.gross),
+            false => (Arc::clone(home), whole),
+        };
+        let parts = [(whole - untaxed, own - untaxed, true), (untaxed, untaxed, false)];
+        let parts = parts.into_iter().filter(|(amount, ..)| *amount != 0);
+        parts.map(move |(amount, own_amount, taxable)| Item {
             origin_cycle: cycle,
             kind: RETURNED,
             key: id.clone(),
             taxable,
-            ..Item::new(RETURN, period, amount)
+            own_amount,
+            ..Item::new(RETURN, period, amount, &currency)
         })
     }
 
-    fn new(lever: &'a str, period: Period, program_amount: i128) -> Item<'a> {
+    /// An item whose amount is the same in `currency`.
+    fn new(lever: &'a str, period: Period, program_amount: i128, currency: &Arc<str>) -> Item<'a> {
         Item {
             period,
             origin_cycle: period,
@@ -140,6 +174,8 @@ impl<'a> Item<'a> {
             taxable: true,
             program_amount,
             payment_amount: 0,
+            currency: Arc::clone(currency),
+            own_amount: program_amount,
             taxes: Taxes::default(),
             earnings: 0,
         }
@@ -151,6 +187,7 @@ impl<'a> Item<'a> {
             == (self.period, self.lever, self.kind, &self.key, self.taxable);
         if same {
             self.program_amount += next.program_amount;
+            self.own_amount += next.own_amount;
             self.payment_amount += next.payment_amount;
             self.taxes.withheld += next.taxes.withheld;
             self.taxes.sales += next.taxes.sales;
@@ -196,28 +233,21 @@ pub struct Ordering<'r> {
     pub cycle: Period,
     pub due_on: NaiveDate,
     pub method: &'r Method<'r>,
-    /// The whole balance.
-    pub order: Order,
+    /// Program units per payment unit, at rate scale; `None`: items are paid as they were earned.
+    pub rate: Option<i128>,
 }
 
 impl Ordering<'_> {
-    /// Orders of the items, which add up to the balance. What is said of them is looked up by id.
+    /// Orders of the items, of one currency if they are paid as they were earned. What is said of them is
+    /// looked up by id.
     ///
     /// # Errors
-    /// On overflow, or if items don't add up.
+    /// On overflow.
     pub fn orders<'a>(
         &self,
         items: Vec<Item<'a>>,
         said: impl Fn(&str) -> &'a [StatusRow],
     ) -> Result<Vec<Payment<'a>>> {
-        let whole: i128 = items.iter().map(|item| item.program_amount).sum();
-        if whole != self.order.gross_program {
-            let (cycle, expected) = (self.cycle, self.order.gross_program);
-            return Err(Error::check(format!(
-                "order of {} in {cycle}: expected items that add up to {expected}, found {whole}",
-                self.participant
-            )));
-        }
         let groups = self.groups(items)?;
         let mut sequences = [0, 0];
         let orders = groups.into_iter().map(|(kind, items)| {
@@ -239,19 +269,26 @@ impl Ordering<'_> {
         if !rest.is_empty() {
             groups.push((OrderKind::Cycle, rest));
         }
-        let gross = |items: &[Item]| {
-            let amount = items.iter().map(|item| item.program_amount).sum();
-            converted(amount, self.order.rate, self.method.minor_units)
-        };
         while let Some((_, last)) = groups.last()
             && groups.len() > 1
-            && gross(last)? <= 0
+            && self.order(last)?.is_none()
         {
             if let (Some((_, last)), Some((_, before))) = (groups.pop(), groups.last_mut()) {
                 before.extend(last);
             }
         }
         Ok(groups)
+    }
+
+    /// What items come to; `None`: nothing that could be paid.
+    fn order(&self, items: &[Item]) -> Result<Option<Order>> {
+        let gross_program = items.iter().map(|item| item.program_amount).sum();
+        let gross = match self.rate {
+            Some(rate) => converted(gross_program, rate, self.method.minor_units)?,
+            None => items.iter().map(|item| item.own_amount).sum(),
+        };
+        let payable = gross > 0 && gross_program > 0;
+        Ok(payable.then_some(Order { gross_program, rate: self.rate, gross }))
     }
 
     fn payment<'a>(
@@ -261,13 +298,15 @@ impl Ordering<'_> {
         items: Vec<Item<'a>>,
         said: impl Fn(&str) -> &'a [StatusRow],
     ) -> Result<Payment<'a>> {
-        let gross_program = items.iter().map(|item| item.program_amount).sum();
+        let order = self.order(&items)?.ok_or_else(|| {
+            let (cycle, participant) = (self.cycle, self.participant);
+            Error::check(format!(
+                "order of {participant} in {cycle}: expected items that can be paid, found less"
+            ))
+        })?;
         let untaxed = items.iter().filter(|item| !item.taxable);
         let untaxed = untaxed.map(|item| item.program_amount).sum();
-        let (rate, minor_units) = (self.order.rate, self.method.minor_units);
-        let gross = converted(gross_program, rate, minor_units)?;
-        let order = Order { gross_program, rate, gross };
-        let (items, taxes) = self.shared(items, gross)?;
+        let (items, taxes) = self.shared(items, order.gross)?;
         let payment_id = self.payment_id(kind, sequence);
         let said = said(&payment_id);
         let history = follow(self.due_on, said);
@@ -291,7 +330,8 @@ impl Ordering<'_> {
         Ok(payment)
     }
 
-    /// Items share the gross, then its taxes, by largest remainder, ties by period and lever.
+    /// Items share the gross, unless they are paid as they were earned, then its taxes, by largest
+    /// remainder, ties by period and lever.
     fn shared<'a>(&self, mut items: Vec<Item<'a>>, gross: i128) -> Result<(Vec<Item<'a>>, Taxes)> {
         let minor_units = self.method.minor_units;
         items.sort_by(|a, b| {
@@ -300,9 +340,14 @@ impl Ordering<'_> {
         });
         // Co-op of a half may convert in several cycles, a month's earnings be of two terms.
         items.dedup_by(|next, kept| kept.absorb(next));
-        items.retain(|item| item.program_amount != 0);
-        let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
-        let parts = allocate(gross, &weights, power_of_ten(MONEY_SCALE - minor_units))?;
+        items.retain(|item| item.program_amount != 0 || item.own_amount != 0);
+        let parts = match self.rate {
+            Some(_) => {
+                let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
+                allocate(gross, &weights, power_of_ten(MONEY_SCALE - minor_units))?
+            }
+            None => items.iter().map(|item| item.own_amount).collect(),
+        };
         for (item, part) in items.iter_mut().zip(parts) {
             item.payment_amount = part;
         }

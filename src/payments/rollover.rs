@@ -108,6 +108,7 @@ impl Decision {
     pub fn postings<'a>(&'a self, program: &Program) -> impl Iterator<Item = Posting> + use<'a> {
         let last = self.half.last().last_day();
         let term: Arc<str> = program.term_on(last).map_or("", |term| term.term.as_str()).into();
+        let currency: Arc<str> = Arc::from(program.currency.as_str());
         self.conversion.converted.iter().map(move |&(cycle, amount)| Posting {
             program: self.program,
             lever: Arc::from(LEVER),
@@ -124,6 +125,8 @@ impl Decision {
             },
             entered: None,
             amount,
+            currency: Arc::clone(&currency),
+            own_amount: amount,
             earnings: self.earnings[&cycle],
         })
     }

@@ -10,7 +10,7 @@ use super::rollover::Decision;
 use super::statuses::Statuses;
 use super::{claim_tables, fund_journal, life_tables};
 use crate::closes::Closed;
-use crate::columns::{batch, days, decimals, integers, texts, uuids};
+use crate::columns::{batch, days, decimals, integers, optional_decimals, texts, uuids};
 use crate::error::Result;
 use crate::schema::{
     BALANCES, CLAIM_ITEMS, DETERMINATIONS, JOURNAL, Kind, PAYMENT_ITEMS, PAYMENTS,
@@ -44,6 +44,7 @@ pub fn build(
         balances: balances(accounts)?,
         balance_lots: life_tables::balance_lots(accounts)?,
         adjustments: life_tables::adjustments(accounts, closed, &adjustments.waiting)?,
+        offsets: life_tables::offsets(accounts, closed)?,
         coop_fund: claim_tables::coop_fund(funds)?,
         claim_items: RecordBatch::new_empty(CLAIM_ITEMS.arrow()),
         journal: journal(accounts, funds, closed)?,
@@ -149,7 +150,7 @@ fn payments(rows: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         text(rows, |_| "proposed"),
         text(rows, |row| row.0.program.currency.as_str()),
         money(rows, |row| row.1.order.gross_program)?,
-        decimals(Kind::Rate, rows.iter().map(|row| row.1.order.rate))?,
+        optional_decimals(Kind::Rate, rows.iter().map(|row| row.1.order.rate).collect())?,
         money(rows, |row| row.1.order.gross)?,
         money(rows, |row| row.1.taxes.withheld)?,
         money(rows, |row| row.1.taxes.sales)?,

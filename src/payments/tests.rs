@@ -7,7 +7,7 @@ use crate::schema::{
     MEMBERSHIPS, PAYMENT_ITEMS, PAYMENT_STATUSES, PAYMENTS,
 };
 use earnest_core::calendar::FiscalHalf;
-use earnest_core::decimal::{MONEY_SCALE, parse};
+use earnest_core::decimal::{MONEY_SCALE, format, parse};
 use earnest_core::earning::EntryKind;
 use std::collections::HashMap;
 
@@ -51,6 +51,8 @@ fn posting(text: &str) -> Posting {
         kind: EntryKind::Regular,
         entered: None,
         amount: parse(amount, MONEY_SCALE).expect("an amount"),
+        currency: "USD".into(),
+        own_amount: parse(amount, MONEY_SCALE).expect("an amount"),
         earnings: 1,
     }
 }
@@ -430,6 +432,7 @@ fn the_order_and_the_splitting_of_postings_change_nothing() {
     let expected = all(&world.pay());
     let half = |posting: &Posting, part| Posting {
         amount: if part == 0 { 33 } else { posting.amount - 33 },
+        own_amount: if part == 0 { 33 } else { posting.amount - 33 },
         earnings: part,
         ..posting.clone()
     };
@@ -468,8 +471,8 @@ fn nothing_is_lost_and_nothing_is_made() {
             let (kind, lever) =
                 (["rebate", "fee"][random.usize(0..2)], ["a", "b"][random.usize(0..2)]);
             let cents = random.i64(-20_000..30_000) * 10;
-            let text = format!("{kind} {lever} 2021-0{} 0", random.u32(1..7));
-            world.postings.push(Posting { amount: cents.into(), ..posting(&text) });
+            let (month, amount) = (random.u32(1..7), format(cents.into(), MONEY_SCALE, 2));
+            world.postings.push(posting(&format!("{kind} {lever} 2021-0{month} {amount}")));
         }
         let paid = world.pay();
         let sum = |table: &crate::schema::Table, batch: &RecordBatch, name: &str| -> i128 {

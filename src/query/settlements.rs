@@ -73,7 +73,8 @@ fn plain(store: &Store, snapshot: &Snapshot, table: &Table) -> String {
 /// What enters each cycle: what closed ones settled of the files that they name, what changed since,
 /// and what is due in open ones.
 fn entries(store: &Store, snapshot: &Snapshot) -> String {
-    let columns = "earning_id, program, term, lever, earning_type, participant_id, period";
+    let columns = "earning_id, program, term, lever, earning_type, participant_id, period, \
+                   transaction_currency, earning_amount";
     let mut cycles: BTreeMap<&str, Vec<&DataFile>> = BTreeMap::new();
     for file in snapshot.files(SETTLED_EARNINGS.name) {
         cycles.entry(&file.partition).or_default().push(file);
@@ -143,21 +144,49 @@ fn payments(store: &Store, snapshot: &Snapshot) -> String {
 }
 
 /// The first order that releases the balance pays what it consists of; a balance that is lost whole
-/// releases it too, and nothing pays it.
+/// releases it too, and nothing pays it. An order without exchange rate releases what was earned in its
+/// currency: there, `paid_in` is that currency, else it is blank.
 fn settlements() -> String {
     "CREATE VIEW settlements AS
-    SELECT entries.* EXCLUDE (closed), payment_id
-    FROM (FROM cycle_entries WHERE closed) AS entries
-    ASOF LEFT JOIN (
+    WITH as_earned AS (
+        SELECT DISTINCT program, earning_type, participant_id
+        FROM payments WHERE exchange_rate IS NULL AND order_kind <> 'claim'
+    ),
+    entries AS (
+        SELECT entry.*, CASE WHEN as_earned.program IS NULL THEN '' ELSE transaction_currency END
+            AS paid_in
+        FROM (FROM cycle_entries WHERE closed) AS entry
+        LEFT JOIN as_earned USING (program, earning_type, participant_id)
+    ),
+    released AS (
         SELECT balances.program, balances.earning_type, balances.participant_id,
-            balances.cycle AS released_in, payment_id
+            balances.cycle AS released_in, payment_id, paid_in
         FROM balances
-        LEFT JOIN (FROM payments WHERE order_kind = 'cycle') AS orders
-            USING (program, earning_type, participant_id, cycle)
+        LEFT JOIN (
+            SELECT program, earning_type, participant_id, cycle,
+                CASE WHEN exchange_rate IS NULL THEN payment_currency END AS paid_in,
+                min(payment_id) FILTER (order_kind = 'cycle') AS payment_id
+            FROM payments WHERE order_kind <> 'claim' GROUP BY ALL
+        ) AS orders USING (program, earning_type, participant_id, cycle)
         WHERE balances.ordered <> 0 OR balances.forfeited <> 0 AND balances.closing = 0
-    ) AS released
-        ON released.program = entries.program AND released.earning_type = entries.earning_type
-        AND released.participant_id = entries.participant_id
-        AND entries.cycle <= released.released_in"
+    ),
+    -- What releases all currencies, in each of them.
+    each AS (
+        SELECT released.* REPLACE ('' AS paid_in)
+        FROM released ANTI JOIN as_earned USING (program, earning_type, participant_id)
+        UNION ALL
+        SELECT released.* REPLACE (currencies.paid_in AS paid_in)
+        FROM released JOIN (
+            SELECT DISTINCT program, earning_type, participant_id, paid_in
+            FROM entries WHERE paid_in <> ''
+        ) AS currencies USING (program, earning_type, participant_id)
+        WHERE coalesce(released.paid_in, currencies.paid_in) = currencies.paid_in
+    )
+    SELECT entries.* EXCLUDE (closed, transaction_currency, earning_amount, paid_in), payment_id
+    FROM entries
+    ASOF LEFT JOIN each
+        ON each.program = entries.program AND each.earning_type = entries.earning_type
+        AND each.participant_id = entries.participant_id AND each.paid_in = entries.paid_in
+        AND entries.cycle <= each.released_in"
         .to_owned()
 }

@@ -108,6 +108,11 @@ const SETTLEMENT_CHANGE_COLUMNS: &[Column] = &[
     optional("settled_before", Money, "What was settled before; null: it never was"),
     optional("earned_now", Money, "What the earning is now; null: it is gone"),
     content("program_amount", Money, "earned_now − settled_before: what enters the cycle"),
+    optional(
+        "earning_amount",
+        Money,
+        "The same in transaction currency, of programs that pay in it; null: others",
+    ),
 ];
 
 /// A view over [`SETTLED_EARNINGS`] and [`SETTLEMENT_CHANGES`]; see `query/settlements.rs`.

@@ -86,3 +86,34 @@ pub const ADJUSTMENTS: Table = Table {
         optional("counterpart", Text, "Of transfers: the other program"),
     ],
 };
+
+pub const OFFSETS: Table = Table {
+    name: "offsets",
+    version: 1,
+    description: "What negative balances took from positive ones of the same offset group, before anything was \
+                  ordered",
+    grain: "one row per participant × cycle × balance (program × earning type) × other balance",
+    key: &[
+        "participant_id",
+        "program",
+        "earning_type",
+        "cycle",
+        "other_program",
+        "other_earning_type",
+    ],
+    partition: "",
+    columns: &[
+        content("program", Text, "The program"),
+        content("earning_type", Text, "`rebate` or `fee`"),
+        content("participant_id", Text, "The location that is paid"),
+        content("cycle", Text, "The payment month"),
+        content("other_program", Text, "The program of the other balance"),
+        content("other_earning_type", Text, "The earning type of the other balance"),
+        content("program_currency", Text, "Currency of amount"),
+        content(
+            "amount",
+            Money,
+            "What it adds to the balance; the other balance has a row with the opposite amount",
+        ),
+    ],
+};

@@ -323,7 +323,7 @@ pub const PAYMENTS: Table = Table {
         content(
             "payment_currency",
             Text,
-            "From the enrollment in force on the closing day; of claims the claim's",
+            "From the enrollment in force on the closing day; of claims the claim's; where the program pays in transaction currency that of the earnings",
         ),
         content("cycle", Text, "The payment month"),
         content("order_kind", Text, "`cycle`, `claim` or `reissue`"),
@@ -340,15 +340,15 @@ pub const PAYMENTS: Table = Table {
         ),
         content("program_currency", Text, "Currency of gross_program_amount"),
         content("gross_program_amount", Money, "What the order releases, in program currency"),
-        content(
+        optional(
             "exchange_rate",
             Rate,
-            "Program units per payment unit, of the cycle's month; of claims of the activity's",
+            "Program units per payment unit, of the cycle's month; of claims of the activity's; null: the program pays in transaction currency, and each earning was converted at its own rate",
         ),
         content(
             "gross_amount",
             Money,
-            "gross_program_amount ÷ exchange_rate, rounded once; of claims what was allowed, and gross_program_amount is that × exchange_rate",
+            "gross_program_amount ÷ exchange_rate, rounded once; of claims what was allowed, and gross_program_amount is that × exchange_rate; without exchange rate what was earned in payment currency",
         ),
         content("withheld_tax", Money, "Withheld, in payment currency"),
         content("sales_tax", Money, "Added, in payment currency"),
@@ -378,7 +378,7 @@ pub const PAYMENT_ITEMS: Table = Table {
         content(
             "lever",
             Text,
-            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `lapse` what waited too long for a profile, `coop_claim` a claim, `return` a payment that came back; of manual adjustments their kind",
+            "The lever; `coop_rollover` is converted co-op, `forfeiture` what a year lost, `lapse` what waited too long for a profile, `coop_claim` a claim, `return` a payment that came back, `offset` what balances of its offset group gave or took; of manual adjustments their kind",
         ),
         content("earning_type", Text, "`rebate`, `fee`, or `coop` for claims"),
         content(
@@ -389,7 +389,11 @@ pub const PAYMENT_ITEMS: Table = Table {
         content("program_currency", Text, "Currency of program_amount"),
         content("program_amount", Money, "In program currency"),
         content("payment_currency", Text, "Currency of payment_amount"),
-        content("payment_amount", Money, "Its part of the payment's gross, by largest remainder"),
+        content(
+            "payment_amount",
+            Money,
+            "Its part of the payment's gross, by largest remainder; of payments without exchange rate what was earned",
+        ),
         content("earnings", Integer, "Earnings that it sums"),
         content("withheld_tax", Money, "Its part of the payment's, by largest remainder"),
         content("sales_tax", Money, "Its part of the payment's, by largest remainder"),
@@ -413,14 +417,22 @@ pub const BALANCES: Table = Table {
         content("earned", Money, "Entered in this cycle"),
         content("adjusted", Money, "Adjustments of settled amounts"),
         content("returned", Money, "Returned payments"),
-        content("transferred_in", Money, "From a predecessor program"),
+        content(
+            "transferred_in",
+            Money,
+            "From a predecessor program, or from balances of its offset group",
+        ),
         content("converted_in", Money, "Co-op converted to rebate"),
         content("ordered", Money, "Released by payment orders"),
         content("forfeited", Money, "Forfeited"),
         content("escheated", Money, "Escheated"),
         content("written_off", Money, "Written off"),
         content("recovered_outside", Money, "Recovered outside"),
-        content("transferred_out", Money, "To a successor program"),
+        content(
+            "transferred_out",
+            Money,
+            "To a successor program, or to balances of its offset group",
+        ),
         content(
             "closing",
             Money,
@@ -431,7 +443,7 @@ pub const BALANCES: Table = Table {
         optional(
             "reason",
             Text,
-            "Why nothing was ordered: `HOLD`, `CHECK`, `PROFILE`, `NORATE`, `BELOW_MINIMUM`, `FORFEITED`, `NEGATIVE`",
+            "Why closing was not ordered: `HOLD`, `CHECK`, `PROFILE`, `NORATE`, `BELOW_MINIMUM`, `FORFEITED`, `NEGATIVE`",
         ),
     ],
 };
@@ -452,12 +464,12 @@ pub const JOURNAL: Table = Table {
         content(
             "event",
             Text,
-            "`accrual`, `conversion`, `forfeiture`, `order`, `withholding`, `sales tax`, `return`, `claim` (paid), `expiry`, `late` and `adjustment` (of earnings of closed cycles), `manual adjustment`, `write-off`, `escheat`, `recovery`, `transfer`; `… reversed`",
+            "`accrual`, `conversion`, `forfeiture`, `order`, `withholding`, `sales tax`, `return`, `claim` (paid), `expiry`, `late` and `adjustment` (of earnings of closed cycles), `manual adjustment`, `write-off`, `escheat`, `recovery`, `transfer`, `offset` (between balances of an offset group); `… reversed`",
         ),
         content(
             "accounting_on",
             Date,
-            "Accruals: the period's last day; orders: the due day; returns, claims and expiry: the day it happened; adjustments: the day of the approval",
+            "Accruals: the period's last day; orders and offsets: the due day; returns, claims and expiry: the day it happened; adjustments: the day of the approval",
         ),
         optional("cycle", Text, "Payment month; null for co-op accruals"),
         content("period", Text, "The month that earned; for orders the cycle"),

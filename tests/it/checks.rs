@@ -52,6 +52,18 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("taxes", "payments", "SELECT * REPLACE (0.01::DECIMAL(18, 3) AS withheld_tax) FROM published"),
     ("taxes", "payments", "SELECT * REPLACE (0.01::DECIMAL(18, 3) AS sales_tax) FROM published"),
     (
+        "as_earned",
+        "payments",
+        "SELECT * REPLACE (NULL::DECIMAL(18, 9) AS exchange_rate) FROM published",
+    ),
+    (
+        "offsets",
+        "offsets",
+        "FROM published UNION ALL BY NAME SELECT * EXCLUDE (cycle), '2021-09' AS cycle, 'x' AS
+            other_program, 'fee' AS other_earning_type, 1::DECIMAL(18, 3) AS amount
+            FROM (SELECT program, participant_id, earning_type, cycle FROM balances LIMIT 1)",
+    ),
+    (
         "payment_statuses",
         "payment_history",
         "SELECT * REPLACE ('UNKNOWN_PAYMENT' AS reason, false AS accepted) FROM published",
@@ -247,6 +259,51 @@ fn trailing_revenue_is_measured_again() {
         );
         connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
         let found = run(&connection, &programs, "recompute");
+        assert!(found.contains(expected), "`{changed}`: {found}");
+        assert_eq!(found.is_empty(), expected.is_empty(), "`{changed}`: {found}");
+    }
+}
+
+/// The golden case of orders in transaction currency, each time with one thing changed.
+#[test]
+fn orders_in_transaction_currency_are_added_up_again() {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let pipeline = project().join("tests/golden/paid-as-earned/job.toml");
+    let outcome = must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
+    let programs = earnest::run::load_programs(&Job::load(&pipeline).expect("the job"));
+    let programs = programs.expect("its programs");
+    for (table, changed, expected) in [
+        ("payments", "FROM published", ""),
+        (
+            "payments",
+            "SELECT * REPLACE ((gross_amount + 0.01)::DECIMAL(18, 3) AS gross_amount) FROM published",
+            "2021-05: expected GBP 120.000 ordered (176.000), found 120.010 (176.000)",
+        ),
+        (
+            "payments",
+            "FROM published WHERE payment_currency <> 'EUR' OR cycle > '2021-04'",
+            "2021-04: expected EUR 400.000 ordered (450.000), found 0.000 (0.000)",
+        ),
+        (
+            "adjustments",
+            "FROM published LIMIT 0",
+            "2021-05: expected USD 50.000 ordered (50.000), found 80.000 (80.000)",
+        ),
+        (
+            "payments",
+            "SELECT * REPLACE (1::DECIMAL(18, 9) AS exchange_rate) FROM published",
+            "expected an exchange rate unless its program pays in transaction currency, found 1.0",
+        ),
+    ] {
+        let connection =
+            earnest::query::connect(&outcome.store, &outcome.snapshot, &Limits::default());
+        let connection = connection.expect("a connection");
+        let sql = format!(
+            "CREATE TEMP VIEW published AS FROM memory.main.{table};
+             CREATE TEMP TABLE {table} AS {changed}"
+        );
+        connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let found = run(&connection, &programs, "as_earned");
         assert!(found.contains(expected), "`{changed}`: {found}");
         assert_eq!(found.is_empty(), expected.is_empty(), "`{changed}`: {found}");
     }

@@ -124,6 +124,37 @@ fn a_fund_and_its_claims_are_explained() {
     assert!(available.contains("300.00") && available.ends_with(",57"), "{available}");
 }
 
+/// What balances of a group gave each other, and what was paid as it was earned.
+#[test]
+fn offsets_and_currencies_of_orders_are_explained() {
+    for (case, page, found) in [
+        ("offset-group", "payment", "= -250.00 USD is the item ✓"),
+        ("offset-group", "participant", "Offset against other balances"),
+        ("paid-as-earned", "payment", "= -120.00 GBP is paid ✓"),
+        (
+            "paid-as-earned",
+            "participant",
+            "= -124.00 USD is what plain leaves in 2021-04 (rebate) ✓",
+        ),
+    ] {
+        let warehouse = tempfile::tempdir().expect("a folder");
+        let pipeline = project().join(format!("tests/golden/{case}/job.toml"));
+        let ask = |arguments: &[&str]| {
+            let output = support::earnest(&pipeline, warehouse.path(), arguments);
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+            stdout(&output)
+        };
+        ask(&["run", "--as-of", "2021-06-20"]);
+        let ids = ask(&["query", "-o", "csv", "select payment_id from payments"]);
+        let ids: Vec<&str> = match page {
+            "payment" => ids.lines().skip(1).collect(),
+            _ => vec!["0100001"],
+        };
+        let pages: String = ids.iter().map(|id| ask(&["explain", page, id])).collect();
+        assert!(pages.contains(found) && !pages.contains('✗'), "{case}, {found}: {pages}");
+    }
+}
+
 #[test]
 fn payments_participants_and_transactions_are_explained() {
     let warehouse = sample();

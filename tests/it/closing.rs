@@ -237,6 +237,49 @@ fn orders_wait_for_an_approval_that_names_their_digest() {
 }
 
 /// Later versions of program files don't reach into closed cycles: they stop the run.
+/// What closed cycles paid in a currency can't be paid in another one, nor otherwise.
+#[test]
+fn what_was_paid_as_it_was_earned_stays_in_its_currency() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let golden = project().join("tests/golden/paid-as-earned-closed");
+    let exports = folder.path().join("in");
+    fs::create_dir(&exports).expect("a folder");
+    for entry in fs::read_dir(golden.join("in")).expect("exports") {
+        let path = entry.expect("an entry").path();
+        fs::copy(&path, exports.join(path.file_name().expect("a name"))).expect("copied");
+    }
+    let job = fs::read_to_string(golden.join("job.toml")).expect("the job");
+    let pipelines = project().join("pipelines").display().to_string();
+    let pipeline = folder.path().join("job.toml");
+    fs::write(&pipeline, job.replace("../../../pipelines", &pipelines)).expect("written");
+    let program = fs::read_to_string(golden.join("program.toml")).expect("the program");
+    let path = folder.path().join("program.toml");
+    fs::write(&path, &program).expect("written");
+    let warehouse = folder.path().join("warehouse");
+    must_run(&options(&pipeline, &warehouse, "2021-03-16"));
+    let close = closing(&pipeline, &warehouse, "2021-03", Act::Close, "2021-03-16");
+    close.map(|_| ()).expect("closed");
+    let refused = |as_of: &str, expected: &str| {
+        let error = earnest::run::run(&options(&pipeline, &warehouse, as_of));
+        let error = error.map(|_| ()).expect_err(expected);
+        assert_eq!(error.kind.exit_code(), 3, "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    fs::write(&path, program.replace("transaction_currency", "through_program")).expect("written");
+    refused(
+        "2021-03-16",
+        "closed cycle 2021-03, plain/0100001/rebate: expected orders of EUR 200.00 as it was closed, \
+         found nothing earned\nhint: a closed cycle stays; see whether `fx`",
+    );
+    fs::write(&path, &program).expect("written");
+    let lines = fs::read_to_string(exports.join("lines_2021-03-08.csv")).expect("lines");
+    fs::write(exports.join("lines_2021-04-09.csv"), lines.replace("EUR", "GBP")).expect("written");
+    refused(
+        "2021-04-16",
+        "transaction L1: expected EUR, in which a closed cycle settled it, found GBP",
+    );
+}
+
 #[test]
 fn another_calendar_is_refused_once_cycles_are_closed() {
     let folder = tempfile::tempdir().expect("a folder");

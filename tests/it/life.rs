@@ -42,6 +42,8 @@ fn the_roll_forward_ties_to_the_trial_balance_and_both_run_on() {
         ("manual-adjustments", "2021-06-20"),
         ("write-off", "2021-08-20"),
         ("transfer-to-successor", "2021-06-20"),
+        ("offset-group", "2021-06-20"),
+        ("paid-as-earned", "2021-06-20"),
         ("profile-lapses", "2021-11-20"),
         ("claim-paid", "2021-06-20"),
         ("fund-expiry", "2021-10-20"),

@@ -1,7 +1,7 @@
 //! How a program splits and pays, from the file as written to the typed image.
 
 use super::load::Place;
-use super::{CoopThreshold, Payment, Split, raw};
+use super::{CoopThreshold, Payment, PaymentFx, Split, raw};
 use crate::decimal::{MONEY_SCALE, RATE_SCALE, power_of_ten};
 use crate::earning::Shares;
 use crate::{Error, currency};
@@ -71,6 +71,9 @@ pub(super) fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Erro
         let message = "expected `business_day = \"previous\"` or `\"next\"` beside `holidays`";
         return Err(place.error(holiday, message));
     }
+    if let Some(group) = &written.offset_group {
+        check_group(place, group, written.fx)?;
+    }
     Ok(Payment {
         day: written.day,
         months_after: written.months_after,
@@ -81,5 +84,19 @@ pub(super) fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Erro
         business_day: written.business_day,
         holidays,
         fx: written.fx,
+        offset_group: written.offset_group.as_ref().map(|group| group.get_ref().clone()),
     })
+}
+
+/// A group has a name, and its balances are of one currency.
+fn check_group(place: &Place, group: &raw::Text, fx: PaymentFx) -> Result<(), Error> {
+    if group.get_ref().trim().is_empty() {
+        return Err(place.error(group, "expected the name of an offset group, found a blank one"));
+    }
+    if fx == PaymentFx::TransactionCurrency {
+        let message = "expected `fx = \"through_program\"` beside `offset_group`: what is paid as it was earned \
+                       isn't offset in another currency";
+        return Err(place.error(group, message));
+    }
+    Ok(())
 }

@@ -186,6 +186,7 @@ pub struct Payment {
     pub holidays: Vec<Text>,
     #[serde(default)]
     pub fx: PaymentFx,
+    pub offset_group: Option<Text>,
 }
 
 fn fifteenth() -> u32 {

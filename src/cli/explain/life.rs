@@ -3,7 +3,7 @@
 
 use super::page::Section;
 use crate::error::Result;
-use crate::payments::{LAPSE, RETURN};
+use crate::payments::{LAPSE, OFFSET, RETURN};
 use duckdb::Connection;
 
 const STATUSES: &str = "
@@ -11,7 +11,8 @@ const STATUSES: &str = "
     FROM payment_history LEFT JOIN reasons ON code = reason AND kind = 'status'
     WHERE payment_id = ? ORDER BY step";
 
-/// Payments that came back since the order before, into the item's cycle.
+/// Payments that came back since the order before, into the item's cycle; of one currency if they are
+/// paid as earned.
 const RETURNED: &str = "
     SELECT payments.payment_id, payments.cycle, order_kind, came_back, status_on::VARCHAR,
         gross_program_amount::VARCHAR, program_currency, withheld_tax::VARCHAR, payment_currency,
@@ -20,7 +21,7 @@ const RETURNED: &str = "
     JOIN (SELECT payment_id, status AS came_back, status_on, returns_in, reference, note
         FROM payment_history WHERE accepted AND returns_in IS NOT NULL) USING (payment_id)
     WHERE payments.program = ? AND payments.participant_id = ? AND payments.earning_type = ?
-        AND payments.cycle = ? AND returns_in BETWEEN ? AND ?
+        AND payments.cycle = ? AND returns_in BETWEEN ? AND ? AND payment_currency LIKE ?
     ORDER BY payment_id";
 
 const ADJUSTED: &str = "
@@ -30,6 +31,11 @@ const ADJUSTED: &str = "
     WHERE state = 'posted' AND program = ? AND participant_id = ? AND earning_type = ?
         AND period = ? AND kind = ? AND cycle BETWEEN ? AND ?
     ORDER BY adjustment_id";
+
+const OFFSETS: &str = "
+    SELECT cycle, other_program, other_earning_type, amount::VARCHAR, program_currency
+    FROM offsets WHERE program = ? AND participant_id = ? AND earning_type = ? AND cycle = ?
+    ORDER BY ALL";
 
 const LAPSED: &str = "
     SELECT cycle, forfeited::VARCHAR, program_currency
@@ -75,7 +81,9 @@ pub fn item(
             "reference",
             "note",
         ];
-        let key = [&account[..], &[period], &cycles].concat();
+        let currencies =
+            if super::payment::is_as_earned(payment) { of("payment_currency") } else { "%" };
+        let key = [&account[..], &[period], &cycles, &[currencies]].concat();
         let title = format!("{name}: the payment that came back");
         let mut section = Section::of(connection, &name, &title, &names, RETURNED, &key)?;
         section.add("is what came back", &section.total("gross"), amount, currency);
@@ -97,6 +105,14 @@ pub fn item(
         let key = [&account[..], &[period, lever], &cycles].concat();
         let title = format!("{name}: manual adjustments");
         let mut section = Section::of(connection, &name, &title, &names, ADJUSTED, &key)?;
+        section.add("is the item", &section.total("amount"), amount, currency);
+        return Ok(Some(section));
+    }
+    if lever == OFFSET {
+        let key = [&account[..], &[period]].concat();
+        let names = ["cycle", "other_program", "other_earning_type", "*amount", "program_currency"];
+        let title = format!("{name}: from (+) and to (−) other balances of the offset group");
+        let mut section = Section::of(connection, &name, &title, &names, OFFSETS, &key)?;
         section.add("is the item", &section.total("amount"), amount, currency);
         return Ok(Some(section));
     }

@@ -88,6 +88,15 @@ const BLOCKS: &[Block] = &[
         WHERE participant_id = ? AND cycle LIKE ? ORDER BY program, earning_type, cycle",
     ),
     (
+        "offsets",
+        "Offset against other balances",
+        &["program", "earning_type", "cycle", "other_program", "other_earning_type", "*amount",
+            "program_currency"],
+        "SELECT program, earning_type, cycle, other_program, other_earning_type, amount::VARCHAR,
+            program_currency
+        FROM offsets WHERE participant_id = ? AND cycle LIKE ? ORDER BY ALL",
+    ),
+    (
         "lots",
         "What is left of each cycle",
         &["program", "earning_type", "cycle", "origin", "*left", "program_currency",

@@ -66,6 +66,7 @@ const RATES: &str = "
         exchange_rate::VARCHAR, sum(program_amount)::VARCHAR, program_currency
     FROM regular_earnings
     WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
+        AND transaction_currency LIKE ?
     GROUP BY ALL ORDER BY ALL";
 const RATE_NAMES: &[&str] = &[
     "term",
@@ -95,6 +96,7 @@ const LINES: &str = "
         transaction_currency, program_amount::VARCHAR, program_currency
     FROM regular_earnings
     WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
+        AND transaction_currency LIKE ?
     ORDER BY abs(program_amount) DESC, 1, original_transaction_id";
 const LINE_NAMES: &[&str] = &[
     "transaction",
@@ -125,10 +127,10 @@ const CHANGES: &str = "
     SELECT coalesce(transaction_id, aggregate_key), transaction_on::VARCHAR,
         'reverses ' || original_transaction_id, cause, corrects, settled_before::VARCHAR,
         program_currency, earned_now::VARCHAR, program_currency, program_amount::VARCHAR,
-        program_currency
+        program_currency, earning_amount::VARCHAR, transaction_currency
     FROM settlement_changes
     WHERE program = ? AND participant_id = ? AND earning_type = ? AND period = ? AND lever = ?
-        AND kind = ? AND cycle BETWEEN ? AND ?
+        AND transaction_currency LIKE ? AND kind = ? AND cycle BETWEEN ? AND ?
     ORDER BY abs(program_amount) DESC, 1, original_transaction_id";
 const CHANGE_NAMES: &[&str] = &[
     "transaction",
@@ -142,6 +144,8 @@ const CHANGE_NAMES: &[&str] = &[
     "-",
     "*program_amount",
     "program_currency",
+    "*earning_amount",
+    "-",
 ];
 
 /// Co-op that converted in the cycles from the item's origin to the payment's: what is earned now,
@@ -252,25 +256,35 @@ pub fn explain(connection: &Connection, id: &str, lines: usize) -> Result<Page> 
     Ok(page)
 }
 
-/// Gross in program currency ÷ rate, rounded once, minus tax withheld, plus sales tax.
+/// Gross in program currency ÷ rate, rounded once, minus tax withheld, plus sales tax. Without a rate,
+/// gross is what the items were earned as.
 fn convert(payment: &mut Section) -> Result<()> {
     let money = |name: &str| parse(payment.cell(0, name), MONEY_SCALE);
     let currency = payment.cell(0, "payment_currency").to_owned();
     let digits = minor_units(&currency).unwrap_or(MONEY_SCALE);
-    let rate = parse(payment.cell(0, "exchange_rate"), RATE_SCALE)?;
     let unit = power_of_ten(MONEY_SCALE - digits);
     if payment.cell(0, "earning_type") == "coop" {
-        return claimed(payment, rate);
+        return claimed(payment, parse(payment.cell(0, "exchange_rate"), RATE_SCALE)?);
     }
-    let exact = multiply(money("gross_program_amount")?, power_of_ten(RATE_SCALE))?;
-    let converted = round_div(exact, multiply(rate, unit)?)? * unit;
     let total = money("gross_amount")? - money("withheld_tax")? + money("sales_tax")?;
-    let (converted, total) = (format(converted, MONEY_SCALE, 0), format(total, MONEY_SCALE, 0));
-    let (gross, paid) =
-        (payment.cell(0, "gross_amount").to_owned(), payment.cell(0, "total_payment").to_owned());
-    payment.add("is gross ÷ exchange rate, rounded once", &converted, &gross, &currency);
+    let gross_program = money("gross_program_amount")?;
+    if !is_as_earned(payment) {
+        let rate = parse(payment.cell(0, "exchange_rate"), RATE_SCALE)?;
+        let exact = multiply(gross_program, power_of_ten(RATE_SCALE))?;
+        let converted = round_div(exact, multiply(rate, unit)?)? * unit;
+        let (converted, gross) =
+            (format(converted, MONEY_SCALE, 0), payment.cell(0, "gross_amount").to_owned());
+        payment.add("is gross ÷ exchange rate, rounded once", &converted, &gross, &currency);
+    }
+    let (total, paid) =
+        (format(total, MONEY_SCALE, 0), payment.cell(0, "total_payment").to_owned());
     payment.add("is gross − withheld tax + sales tax", &total, &paid, &currency);
     Ok(())
+}
+
+/// True if the payment is in the currency in which its items were earned.
+pub fn is_as_earned(payment: &Section) -> bool {
+    payment.cell(0, "exchange_rate").is_empty()
 }
 
 /// A claim is paid as allowed; what it costs its fund is that at the claim's rate.
@@ -311,18 +325,20 @@ fn item(
     if lever == FORFEITURE {
         return Ok(vec![forfeiture(connection, payment, items, row)?]);
     }
+    let as_earned = is_as_earned(payment);
     let key = [
         payment.cell(0, "program"),
         payment.cell(0, "participant_id"),
         payment.cell(0, "earning_type"),
         period,
         lever,
+        if as_earned { payment.cell(0, "payment_currency") } else { "%" },
     ];
     let kind = items.cell(row, "kind");
     if kind != "regular" {
         let cycles = [kind, items.cell(row, "origin_cycle"), payment.cell(0, "cycle")];
         let key = [&key[..], &cycles[..]].concat();
-        return Ok(vec![changes(connection, items, row, &key, lines)?]);
+        return Ok(vec![changes(connection, (items, as_earned), row, &key, lines)?]);
     }
     let name = format!("{period} {lever}");
     let mut rates = Section::of(
@@ -345,6 +361,10 @@ fn item(
         (items.cell(row, "program_amount"), items.cell(row, "program_currency"));
     rates.add("is the item", &rates.total("program_amount"), amount, currency);
     transactions.add("is the item", &transactions.total("program_amount"), amount, currency);
+    if as_earned {
+        let (paid, own) = (items.cell(row, "payment_amount"), rates.total("earning_amount"));
+        rates.add("is paid", &own, paid, items.cell(row, "payment_currency"));
+    }
     shorten(&mut transactions, lines);
     Ok(vec![rates, transactions])
 }
@@ -352,7 +372,7 @@ fn item(
 /// What became known after the cycle of its month was closed, and what it corrects.
 fn changes(
     connection: &Connection,
-    items: &Section,
+    (items, as_earned): (&Section, bool),
     row: usize,
     key: &[&str],
     lines: usize,
@@ -363,6 +383,10 @@ fn changes(
     let mut changes = Section::of(connection, &place, &title, CHANGE_NAMES, CHANGES, key)?;
     let total = changes.total("program_amount");
     changes.add("is the item", &total, of("program_amount"), of("program_currency"));
+    if as_earned {
+        let own = changes.total("earning_amount");
+        changes.add("is paid", &own, of("payment_amount"), of("payment_currency"));
+    }
     shorten(&mut changes, lines);
     Ok(changes)
 }

@@ -71,7 +71,7 @@ pub fn minimum_payment(given: &Given) -> Result<Row, Failure> {
     let cycles = terms.run(&given.input.decimals("earned", EXACT_SCALE)?)?;
     let series = |amounts: Vec<i128>| Found::Series(amounts, EXACT_SCALE);
     let money = |amount| Found::Decimal(amount, EXACT_SCALE);
-    let paid = cycles.iter().map(|cycle| cycle.order.map_or(0, |order| order.gross)).collect();
+    let paid = cycles.iter().map(|cycle| cycle.released.unwrap_or_default()).collect();
     let forfeited = cycles.iter().map(|cycle| cycle.movements.forfeited).collect();
     Ok(vec![
         ("paid", series(paid)),
