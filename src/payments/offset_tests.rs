@@ -35,6 +35,28 @@ fn without_a_group_no_balance_pays_for_another() {
     );
 }
 
+/// 60.00 of 100.00 of the first term and 200.00 of the second: at the first one's end 40.00 are lost.
+#[test]
+fn what_another_balance_took_is_not_lost_again() {
+    let text = "program = \"p\"\nname = \"P\"\ncurrency = \"USD\"\npays = [\"direct\"]\n\
+        [[term]]\nterm = \"T1\"\nuntil = \"2021-01-31\"\n[[term]]\nterm = \"T2\"\nfrom = \"2021-02-01\"\n\
+        [[lever]]\nlever = \"core\"\nname = \"Core\"\ndraws = \"billing\"\nproduct_groups = [\"*\"]\n\
+        [[lever.rate]]\nrate = \"0.04\"\n[payment]\nminimum = \"200\"\nyear_end = \"forfeit\"\n";
+    let program = Program::parse("p.toml", text).expect("a program");
+    let of = |term: &str, text: &str| {
+        let posting = World::of(&[text]).postings.remove(0);
+        Posting { term: term.into(), ..posting }
+    };
+    let postings = [of("T1", "rebate core 2021-01 100"), of("T2", "rebate core 2021-02 200")];
+    let mut terms = year_end::Terms::new(&program, &"USD".into());
+    terms.enter(&postings);
+    terms.lapse(60_000).expect("it fits");
+    let cycle = "2021-03".parse().expect("a month");
+    let lost = terms.test(cycle, 240_000).expect("it fits");
+    let lost: Vec<_> = lost.iter().map(|one| (one.term, one.amount)).collect();
+    assert_eq!(lost, [("T1", 40_000)]);
+}
+
 #[test]
 fn both_sides_of_an_offset_are_told() {
     let postings = ["rebate core 2021-01 150", "fee core 2021-01 -60"];
