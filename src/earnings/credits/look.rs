@@ -18,7 +18,6 @@ use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale};
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::id;
-use earnest_core::program::Grain;
 use earnest_core::program::cap::CapOn;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -101,10 +100,8 @@ struct Look<'a> {
 }
 
 impl Taker for Look<'_> {
-    /// Aggregates matter too: a refund that is netted within one isn't linked.
     fn asks_for(&self, program: usize, lever: usize) -> bool {
-        let rules = &self.context.programs[program];
-        rules.is_capped(lever) || rules.levers[lever].grain == Grain::CustomerProductGroupPeriod
+        self.context.programs[program].is_capped(lever)
     }
 
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
