@@ -284,6 +284,7 @@ pub(crate) fn calculate(
             ineligibilities: &ineligibilities,
             memberships: &dimensions.memberships,
             added: &closed.added,
+            open: closed.last.map(|last| last.plus(1)),
             settled_first: &settled_first,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })

@@ -51,7 +51,7 @@ pub struct Closed {
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
-    /// Customers that were added, for good.
+    /// Who added which customer, as closes froze it.
     pub added: Vec<FrozenAddition>,
 }
 

@@ -69,8 +69,10 @@ pub struct Request<'a> {
     pub exchange_rates: &'a RecordBatch,
     pub ineligibilities: &'a RecordBatch,
     pub memberships: &'a RecordBatch,
-    /// Customers that were added for good.
+    /// Who added which customer, as closes froze it.
     pub added: &'a [FrozenAddition],
+    /// The oldest open cycle; `None`: none is closed.
+    pub open: Option<Period>,
     /// What closed cycles settled under caps.
     pub settled_first: &'a SettledFirst,
     /// In how many portions ordered work is done; the result doesn't depend on it.
@@ -171,7 +173,10 @@ pub fn earn(request: &Request) -> Result<Earned> {
         })
         .collect::<Result<_>>()?;
     written.extend(reversals.into_iter().flatten());
-    let added = context.additions.as_ref().map(|additions| additions.determinations(&context));
+    let added = context
+        .additions
+        .as_ref()
+        .map(|additions| additions.determinations(&context, request.open));
     let none = || Ok(RecordBatch::new_empty(schema::DETERMINATIONS.arrow()));
     Ok(Earned {
         determinations: added.unwrap_or_else(none)?,

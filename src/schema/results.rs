@@ -50,10 +50,10 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 3,
+    version: 4,
     description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer",
-    grain: "one row per program × kind × subject × window",
-    key: &["program", "kind", "subject", "window"],
+    grain: "one row per program × kind × subject × window × cycle that decides it",
+    key: &["program", "kind", "subject", "window", "cycle"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
@@ -80,19 +80,19 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "outcome",
             Text,
-            "`qualified`; `added`: the customer was; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
+            "`qualified`; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
         ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by then",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by the transaction that decided",
         ),
         content("threshold", Money, "What it had to reach"),
         content(
             "decided_on",
             Date,
-            "The cycle's due day; the day of the assessment, of the transaction",
+            "The cycle's due day; the day of the assessment, of the transaction (that decided first, if it is undone)",
         ),
         provenance("known_on", Date, "The as-of date of the run that first decided it so"),
         optional(
@@ -100,7 +100,11 @@ pub const DETERMINATIONS: Table = Table {
             Text,
             "The cycle whose close froze it; `never`: an earlier run did, and its rule never decides again; null: it is decided anew",
         ),
-        optional("awarded_to", Text, "The participant that added the customer"),
+        optional(
+            "awarded_to",
+            Text,
+            "The participant that added the customer; null: none does any longer",
+        ),
         optional("source", Text, "The source of the transaction that decided"),
         optional("transaction_id", Text, "The transaction that decided"),
     ],
