@@ -25,8 +25,19 @@ pub struct Job {
     pub limits: Limits,
     /// Whether the orders of a close wait until it is approved.
     pub approval_required: bool,
+    pub approval_by: ApprovalBy,
     /// Every format of the formats folder, by name.
     pub formats: BTreeMap<String, Arc<Format>>,
+}
+
+/// What makes the file of an approval somebody else's than who closed the cycle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApprovalBy {
+    /// The operating system says that another user owns it.
+    #[default]
+    Owner,
+    /// Who may write its path is seen to elsewhere; its owner isn't looked at.
+    File,
 }
 
 /// Where exports come from.
@@ -85,6 +96,7 @@ struct RawJob {
     formats: Text,
     reports: String,
     approval: Option<Text>,
+    approval_by: Option<Text>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -142,6 +154,7 @@ impl Job {
                 .error(None, "expected at least one `[sources.NAME]`, found none")
                 .hint("name a source with its `format` and `path`"));
         }
+        let approval_required = approval_required(&file, raw.approval.as_ref())?;
         Ok(Job {
             file: path.to_owned(),
             warehouse: if raw.warehouse.contains("://") {
@@ -153,7 +166,8 @@ impl Job {
             reports: normal(&folder.join(&raw.reports)),
             sources,
             limits: limits_of(&file, &raw.limits)?,
-            approval_required: approval_required(&file, raw.approval.as_ref())?,
+            approval_required,
+            approval_by: approval_by(&file, raw.approval_by.as_ref(), approval_required)?,
             formats,
         })
     }
@@ -307,6 +321,24 @@ fn approval_required(file: &TomlFile, written: Option<&Text>) -> Result<bool> {
         "required" => Ok(true),
         found => {
             let message = format!("expected `approval` `required` or `none`, found `{found}`");
+            Err(file.error(Some(written.span()), message))
+        }
+    }
+}
+
+fn approval_by(file: &TomlFile, written: Option<&Text>, required: bool) -> Result<ApprovalBy> {
+    let Some(written) = written else { return Ok(ApprovalBy::default()) };
+    if !required {
+        let message = "expected `approval = \"required\"` beside `approval_by`, found none";
+        return Err(file
+            .error(Some(written.span()), message)
+            .hint("without it no order waits for an approval"));
+    }
+    match written.get_ref().as_str() {
+        "owner" => Ok(ApprovalBy::Owner),
+        "file" => Ok(ApprovalBy::File),
+        found => {
+            let message = format!("expected `approval_by` `owner` or `file`, found `{found}`");
             Err(file.error(Some(written.span()), message))
         }
     }

@@ -200,6 +200,20 @@ fn orders_wait_for_an_approval_that_names_their_digest() {
     let expected = format!("expected the digest {digest} of cycle 2021-06, found none such");
     assert!(said.contains(&expected), "{said}");
     fs::write(&file, format!("approved: {digest}\n")).expect("written");
+    let (code, _, said) = ask(&approve);
+    assert_eq!(code, Some(2), "who closes doesn't approve: {said}");
+    let (store, snapshot) = newest(&warehouse);
+    let closers = rows(&store, &snapshot, "select os_user from closes");
+    let user = &closers[0][0];
+    let expected = format!(
+        "{}: expected a file of somebody else than `{user}`, who closed cycle 2021-06, found one of theirs\n",
+        file.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert_eq!(status(), [["waiting"]]);
+    // The tests run as one user, as CI does.
+    let elsewhere = format!("approval = \"required\"\napproval_by = \"file\"\n{text}");
+    fs::write(&pipeline, elsewhere).expect("written");
     let (code, said, talk) = ask(&approve);
     assert_eq!(code, Some(0), "{said} {talk}");
     assert_eq!(status(), [["approved"]]);
