@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use std::collections::HashMap;
 
 /// What tells a determination's outcome apart.
-const KEY: [&str; 6] = ["program", "kind", "subject", "window", "outcome", "awarded_to"];
+const KEY: [&str; 7] = ["program", "kind", "subject", "window", "cycle", "outcome", "awarded_to"];
 
 /// What the snapshot before had decided.
 pub struct Known {

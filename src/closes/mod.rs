@@ -23,7 +23,7 @@ pub use known::Known;
 pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
 
-use crate::earnings::{FrozenAddition, SettledFirst};
+use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
 use crate::eligibility::Frozen;
 use crate::error::Result;
 use crate::schema::{EARNINGS, SETTLED_EARNINGS};
@@ -53,6 +53,8 @@ pub struct Closed {
     pub revenue: Vec<Frozen>,
     /// Who added which customer, as closes froze it.
     pub added: Vec<FrozenAddition>,
+    /// The room of shared caps, as closes froze it.
+    pub rooms: Vec<FrozenRoom>,
 }
 
 /// What was decided for good of a half's co-op.

@@ -2,7 +2,7 @@
 
 use super::{Closed, Threshold, kept};
 use crate::columns;
-use crate::earnings::FrozenAddition;
+use crate::earnings::{FrozenAddition, FrozenRoom};
 use crate::eligibility::Frozen;
 use crate::error::{Error, Result};
 use crate::ingest::read_file;
@@ -211,6 +211,17 @@ impl Decided<'_> {
                 source: self.source.to_owned(),
                 on: self.on,
                 threshold: self.threshold,
+            }),
+            "cap_room" => closed.rooms.push(FrozenRoom {
+                program,
+                subject: self.subject,
+                window: self.window.to_owned(),
+                cycle,
+                taken: measured,
+                limit: self.threshold,
+                on: self.on,
+                source: Some(self.source).filter(|source| !source.is_empty()).map(str::to_owned),
+                transaction_id: self.transaction_id.to_owned(),
             }),
             _ => closed.revenue.push(Frozen {
                 program: programs[program].program.clone(),

@@ -51,7 +51,7 @@ pub const ELIGIBILITY: Table = Table {
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
     version: 4,
-    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer",
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer, what is taken of a shared cap",
     grain: "one row per program × kind × subject × window × cycle that decides it",
     key: &["program", "kind", "subject", "window", "cycle"],
     partition: "",
@@ -60,17 +60,17 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "kind",
             Text,
-            "`coop_threshold`, `trailing_revenue`, `customer_add` or `forfeiture`",
+            "`coop_threshold`, `trailing_revenue`, `customer_add`, `cap_room` or `forfeiture`",
         ),
         content(
             "subject",
             Text,
-            "Whom it is about: the participant, `company` and the company's id, or the customer",
+            "Whom it is about: the participant, `company` and the company's id, the customer, or the cap and the customer that it is per",
         ),
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new; the first and last month of the cap's window",
         ),
         content(
             "cycle",
@@ -80,15 +80,15 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "outcome",
             Text,
-            "`qualified`; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
+            "`qualified`; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `left` or `exhausted`: what cycles up to this one leave of the cap; `forfeited`; `reversed`: it was forfeited before, and came back",
         ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by the transaction that decided",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by the transaction that decided; what cycles up to this one take of the cap",
         ),
-        content("threshold", Money, "What it had to reach"),
+        content("threshold", Money, "What it had to reach; the cap's limit"),
         content(
             "decided_on",
             Date,
@@ -106,7 +106,11 @@ pub const DETERMINATIONS: Table = Table {
             "The participant that added the customer; null: none does any longer",
         ),
         optional("source", Text, "The source of the transaction that decided"),
-        optional("transaction_id", Text, "The transaction that decided"),
+        optional(
+            "transaction_id",
+            Text,
+            "The transaction that decided; of a cap, the last one that counts in the cycle, or its aggregate's key",
+        ),
     ],
 };
 

@@ -2,6 +2,7 @@
 
 use crate::support::{closing, digests, earnest, must_run, options, orders_digest, project, rows};
 use earnest::close::Act;
+use earnest::job::Job;
 use earnest::warehouse::{Snapshot, Store};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -171,6 +172,20 @@ fn orders_wait_for_an_approval_that_names_their_digest() {
         .replace("\"program.toml\"", &format!("\"{}/program.toml\"", golden.display()))
         .replace("../../../pipelines", &project().join("pipelines").display().to_string());
     let pipeline = folder.path().join("job.toml");
+    for (written, expected) in [
+        (
+            "approval_by = \"file\"",
+            "expected `approval = \"required\"` beside `approval_by`, found none",
+        ),
+        (
+            "approval = \"required\"\napproval_by = \"me\"",
+            "expected `approval_by` `owner` or `file`, found `me`",
+        ),
+    ] {
+        fs::write(&pipeline, format!("{written}\n{text}")).expect("written");
+        let said = Job::load(&pipeline).err().expect("a refusal").to_string();
+        assert!(said.contains(expected), "{said}");
+    }
     fs::write(&pipeline, format!("approval = \"required\"\n{text}")).expect("written");
     must_run(&options(&pipeline, &warehouse, "2021-06-20"));
     let ask = |arguments: &[&str]| {

@@ -131,7 +131,7 @@ const BLOCKS: &[Block] = &[
         "decides",
         "Decides",
         &[
-            "program", "what", "customer", "window", "outcome", "cycle", "awarded_to", "on",
+            "program", "what", "subject", "window", "outcome", "cycle", "awarded_to", "on",
             "*measured", "*threshold", "-",
         ],
         "SELECT program, kind, subject, \"window\", outcome, cycle, awarded_to, decided_on::VARCHAR, measured::VARCHAR,
