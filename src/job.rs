@@ -1,6 +1,10 @@
 //! The daily job, as data. In: `daily.toml` and the format files that it names. Out: [`Job`], checked,
 //! with absolute paths. Relative paths start from the folder of the file.
 
+mod approval;
+
+pub use approval::ApprovalBy;
+
 use crate::error::{Error, Result};
 use crate::ingest::toml_file::{Text, TomlFile};
 use crate::ingest::{Control, Format};
@@ -28,16 +32,6 @@ pub struct Job {
     pub approval_by: ApprovalBy,
     /// Every format of the formats folder, by name.
     pub formats: BTreeMap<String, Arc<Format>>,
-}
-
-/// What makes the file of an approval somebody else's than who closed the cycle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ApprovalBy {
-    /// The operating system says that another user owns it.
-    #[default]
-    Owner,
-    /// Who may write its path is seen to elsewhere; its owner isn't looked at.
-    File,
 }
 
 /// Where exports come from.
@@ -154,7 +148,7 @@ impl Job {
                 .error(None, "expected at least one `[sources.NAME]`, found none")
                 .hint("name a source with its `format` and `path`"));
         }
-        let approval_required = approval_required(&file, raw.approval.as_ref())?;
+        let approval_required = approval::required(&file, raw.approval.as_ref())?;
         Ok(Job {
             file: path.to_owned(),
             warehouse: if raw.warehouse.contains("://") {
@@ -167,7 +161,7 @@ impl Job {
             sources,
             limits: limits_of(&file, &raw.limits)?,
             approval_required,
-            approval_by: approval_by(&file, raw.approval_by.as_ref(), approval_required)?,
+            approval_by: approval::by(&file, raw.approval_by.as_ref(), approval_required)?,
             formats,
         })
     }
@@ -312,36 +306,6 @@ fn limits_of(file: &TomlFile, raw: &RawLimits) -> Result<Limits> {
         buckets: raw.buckets,
         check_fail: share(file, raw.check_fail.as_ref(), "1")?,
     })
-}
-
-fn approval_required(file: &TomlFile, written: Option<&Text>) -> Result<bool> {
-    let Some(written) = written else { return Ok(false) };
-    match written.get_ref().as_str() {
-        "none" => Ok(false),
-        "required" => Ok(true),
-        found => {
-            let message = format!("expected `approval` `required` or `none`, found `{found}`");
-            Err(file.error(Some(written.span()), message))
-        }
-    }
-}
-
-fn approval_by(file: &TomlFile, written: Option<&Text>, required: bool) -> Result<ApprovalBy> {
-    let Some(written) = written else { return Ok(ApprovalBy::default()) };
-    if !required {
-        let message = "expected `approval = \"required\"` beside `approval_by`, found none";
-        return Err(file
-            .error(Some(written.span()), message)
-            .hint("without it no order waits for an approval"));
-    }
-    match written.get_ref().as_str() {
-        "owner" => Ok(ApprovalBy::Owner),
-        "file" => Ok(ApprovalBy::File),
-        found => {
-            let message = format!("expected `approval_by` `owner` or `file`, found `{found}`");
-            Err(file.error(Some(written.span()), message))
-        }
-    }
 }
 
 fn bytes_of(text: &str) -> Option<u64> {
