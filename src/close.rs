@@ -9,7 +9,7 @@ pub use export::{Exported, export};
 
 use crate::closes::{self, By, Event, State, kept};
 use crate::error::{Error, Result};
-use crate::job::{Job, thread_pool};
+use crate::job::{ApprovalBy, Job, thread_pool};
 use crate::run::{Clock, RunOptions, calculate, finish, load_programs, run_id};
 use crate::schema::{BALANCES, CLOSED_RATES, EARNINGS, SETTLED_EARNINGS};
 use crate::warehouse::{DataFile, Snapshot, Store};
@@ -355,6 +355,18 @@ impl Ground {
             );
             return Err(Error::usage(message)
                 .hint("approve what was closed: `earnest status` shows the digest"));
+        }
+        let closer = &before.by.os_user;
+        if self.job.approval_by == ApprovalBy::Owner && owner == closer {
+            let message = format!(
+                "{file}: expected a file of somebody else than `{closer}`, who closed cycle {cycle}, found \
+                 one of theirs"
+            );
+            return Err(Error::usage(message).hint(
+                "let who approves write it as a user of their own; where files don't belong to people \
+                 (object stores, checkouts of CI), `approval_by = \"file\"` in the job leaves it to \
+                 whoever may write the path",
+            ));
         }
         let mut event = self.event(request, State::Approved, Some(before));
         event.file = Some((file.to_owned(), owner.to_owned()));

@@ -1,6 +1,10 @@
 //! The daily job, as data. In: `daily.toml` and the format files that it names. Out: [`Job`], checked,
 //! with absolute paths. Relative paths start from the folder of the file.
 
+mod approval;
+
+pub use approval::ApprovalBy;
+
 use crate::error::{Error, Result};
 use crate::ingest::toml_file::{Text, TomlFile};
 use crate::ingest::{Control, Format};
@@ -25,6 +29,7 @@ pub struct Job {
     pub limits: Limits,
     /// Whether the orders of a close wait until it is approved.
     pub approval_required: bool,
+    pub approval_by: ApprovalBy,
     /// Every format of the formats folder, by name.
     pub formats: BTreeMap<String, Arc<Format>>,
 }
@@ -85,6 +90,7 @@ struct RawJob {
     formats: Text,
     reports: String,
     approval: Option<Text>,
+    approval_by: Option<Text>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -142,6 +148,7 @@ impl Job {
                 .error(None, "expected at least one `[sources.NAME]`, found none")
                 .hint("name a source with its `format` and `path`"));
         }
+        let approval_required = approval::required(&file, raw.approval.as_ref())?;
         Ok(Job {
             file: path.to_owned(),
             warehouse: if raw.warehouse.contains("://") {
@@ -153,7 +160,8 @@ impl Job {
             reports: normal(&folder.join(&raw.reports)),
             sources,
             limits: limits_of(&file, &raw.limits)?,
-            approval_required: approval_required(&file, raw.approval.as_ref())?,
+            approval_required,
+            approval_by: approval::by(&file, raw.approval_by.as_ref(), approval_required)?,
             formats,
         })
     }
@@ -298,18 +306,6 @@ fn limits_of(file: &TomlFile, raw: &RawLimits) -> Result<Limits> {
         buckets: raw.buckets,
         check_fail: share(file, raw.check_fail.as_ref(), "1")?,
     })
-}
-
-fn approval_required(file: &TomlFile, written: Option<&Text>) -> Result<bool> {
-    let Some(written) = written else { return Ok(false) };
-    match written.get_ref().as_str() {
-        "none" => Ok(false),
-        "required" => Ok(true),
-        found => {
-            let message = format!("expected `approval` `required` or `none`, found `{found}`");
-            Err(file.error(Some(written.span()), message))
-        }
-    }
 }
 
 fn bytes_of(text: &str) -> Option<u64> {

@@ -314,7 +314,9 @@ pub(crate) fn calculate(
             ineligibilities: &ineligibilities,
             memberships: &dimensions.memberships,
             added: &closed.added,
+            open: closed.last.map(|last| last.plus(1)),
             settled_first: &settled_first,
+            rooms: &closed.rooms,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
@@ -336,9 +338,10 @@ pub(crate) fn calculate(
         put(store, next, &schema::ELIGIBILITY, decisions.batches())?;
         put(store, next, &schema::CAP_BALANCES, [Ok(earned.cap_balances)])?;
         let known = closes::Known::read(store, previous, options.as_of)?;
-        let determinations =
-            [decisions.determinations()?, earned.determinations, paid.determinations];
-        let determinations = determinations.map(|rows| known.since(&rows));
+        let determinations = std::iter::once(decisions.determinations()?)
+            .chain(earned.determinations)
+            .chain([paid.determinations])
+            .map(|rows| known.since(&rows));
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;

@@ -32,13 +32,21 @@ pub fn added(sales: &[Sale], minimum: i128, minor_units: u32) -> Result<Option<A
     for (position, sale) in sales.iter().enumerate() {
         let total = sold.entry(sale.participant).or_default();
         *total = sum([*total, sale.exact])?;
-        let minor = rescale(*total, EXACT_SCALE, minor_units, Rounding::default())?;
-        let measured = minor * power_of_ten(MONEY_SCALE - minor_units);
+        let measured = measured([*total], minor_units)?;
         if measured >= minimum {
             return Ok(Some(Added { sale: position, measured }));
         }
     }
     Ok(None)
+}
+
+/// What sales (exact scale) add up to, rounded once, at money scale.
+///
+/// # Errors
+/// On overflow.
+pub fn measured(sales: impl IntoIterator<Item = i128>, minor_units: u32) -> Result<i128, Error> {
+    let minor = rescale(sum(sales)?, EXACT_SCALE, minor_units, Rounding::default())?;
+    Ok(minor * power_of_ten(MONEY_SCALE - minor_units))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ FULL JOIN (FROM determinations WHERE kind = 'customer_add' AND frozen_by IS NULL
     USING (program, subject, "window")
 WHERE expected.measured IS DISTINCT FROM published.measured
     OR expected.threshold IS DISTINCT FROM published.threshold
+    OR expected.outcome IS DISTINCT FROM published.outcome
     OR expected.awarded_to IS DISTINCT FROM published.awarded_to
     OR expected.decided_on IS DISTINCT FROM published.decided_on
     OR expected.source IS DISTINCT FROM published.source

@@ -1,14 +1,50 @@
 -- Who added which customer: once per customer, whoever the partner. Run only where some lever asks.
 
--- A customer's first line, whoever sold it; of any product, or of the lever's.
--- What a close froze stays, whatever is known now.
-CREATE OR REPLACE TEMP TABLE frozen_additions AS
-SELECT program, regexp_extract("window", '^(.*) [^ ]*$', 1) AS lever, subject AS customer_id,
+-- What closes froze: the newest row of every customer under a lever. It stays, whatever is known now, unless
+-- the line that decided is gone or its participant has sold less than the minimum by it.
+CREATE OR REPLACE TEMP TABLE settled_additions AS
+SELECT program, regexp_extract("window", '^(.*) [^ ]*$', 1) AS lever, subject AS customer_id, "window",
     regexp_extract("window", ' ([^ ]*)[.][.]', 1)::DATE AS first_on,
-    regexp_extract("window", '[.][.](.*)$', 1)::DATE + 1 AS end_on, awarded_to
+    regexp_extract("window", '[.][.](.*)$', 1)::DATE + 1 AS end_on, awarded_to, source, transaction_id,
+    threshold, decided_on
 FROM determinations
-WHERE kind = 'customer_add' AND frozen_by IS NOT NULL;
+WHERE kind = 'customer_add' AND frozen_by IS NOT NULL
+QUALIFY row_number() OVER (
+    PARTITION BY program, lever, subject ORDER BY cycle DESC, awarded_to IS NULL
+) = 1;
 
+CREATE OR REPLACE TEMP TABLE settled_sales AS
+WITH own AS (
+    SELECT settled.program, settled.lever, settled.customer_id, covering.transaction_id = settled.transaction_id
+            AND covering.source = settled.source AS decides,
+        sum((base * 1000000000000)::HUGEINT
+                * (coalesce(exchange_rate, 0)::DECIMAL(38, 9) * 1000000000)::HUGEINT)
+            OVER (
+                PARTITION BY settled.program, settled.lever, settled.customer_id
+                ORDER BY covering.transaction_on, covering.transaction_id, covering.source, role
+                ROWS UNBOUNDED PRECEDING
+            ) AS sold
+    FROM covering_of('transactions_in_force') AS covering
+    JOIN settled_additions AS settled
+        ON settled.program = covering.program AND settled.lever = covering.lever
+        AND settled.customer_id = covering.customer_id
+        AND settled.awarded_to = covering.participant_id
+    WHERE base > 0 AND first_on <= covering.transaction_on AND covering.transaction_on < end_on
+)
+SELECT program, lever, customer_id, minor_of(currency) AS minor,
+    divided(sold, minor_of(currency)::HUGEINT * 1000000000000000) AS measured
+FROM (
+    SELECT program, lever, customer_id, max(sold) AS sold FROM own WHERE decides GROUP BY ALL
+)
+JOIN program USING (program);
+
+CREATE OR REPLACE TEMP TABLE frozen_additions AS
+SELECT settled_additions.*
+FROM settled_additions
+JOIN settled_sales USING (program, lever, customer_id)
+WHERE money_of(measured, minor) >= threshold;
+
+-- A customer's first line, whoever sold it; of any product, or of the lever's.
 CREATE OR REPLACE TEMP TABLE customer_windows AS
 WITH firsts AS (
     SELECT asked.program, asked.lever, customer_id, min(transaction_on) AS first_on
@@ -106,9 +142,30 @@ LEFT JOIN (
     ON awards.program = covering.program AND awards.lever = covering.lever
     AND awards.customer_id = covering.customer_id;
 
+-- Of those that the rows of an open cycle undo, if these don't decide anew over the same days.
+CREATE OR REPLACE TEMP VIEW undone_additions AS
+SELECT program, customer_id AS subject, "window", decided_on, coalesce(measured, 0) AS measured,
+    coalesce(minor, 1000) AS minor, threshold, source, transaction_id
+FROM (
+    SELECT settled_additions.* FROM settled_additions
+    JOIN program_customer_add USING (program, lever)
+    ANTI JOIN frozen_additions USING (program, lever, customer_id)
+    WHERE awarded_to IS NOT NULL
+)
+LEFT JOIN settled_sales USING (program, lever, customer_id);
+
 -- As rows of `determinations`.
 CREATE OR REPLACE TEMP VIEW recomputed_additions AS
-SELECT program, customer_id AS subject, concat(lever, ' ', first_on, '..', end_on - 1) AS "window",
-    transaction_on AS decided_on, money_of(measured, minor) AS measured,
-    minimum * 0.001::DECIMAL(4, 3) AS threshold, participant_id AS awarded_to, source, transaction_id
-FROM customer_awards;
+WITH added AS (
+    SELECT program, customer_id AS subject, concat(lever, ' ', first_on, '..', end_on - 1) AS "window",
+        'added' AS outcome, transaction_on AS decided_on, money_of(measured, minor) AS measured,
+        minimum * 0.001::DECIMAL(4, 3) AS threshold, participant_id AS awarded_to, source,
+        transaction_id
+    FROM customer_awards
+)
+FROM added
+UNION ALL
+SELECT program, subject, "window", 'undone', decided_on, money_of(measured, minor), threshold, NULL,
+    source, transaction_id
+FROM undone_additions
+ANTI JOIN added USING (program, subject, "window");

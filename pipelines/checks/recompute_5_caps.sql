@@ -5,7 +5,9 @@
 -- What closed cycles settled has its room before all else. Earnings are told apart by what they are; a
 -- row that isn't published wasn't settled.
 CREATE OR REPLACE TEMP TABLE settled_first AS
-SELECT program, lever, participant_id, coalesce(source, '') AS source,
+SELECT program, lever, participant_id,
+    -- An aggregate's row names the source of its first line.
+    CASE WHEN transaction_id IS NULL THEN '' ELSE source END AS source,
     coalesce(transaction_id, aggregate_key) AS transaction_id, original_transaction_id,
     min(cycle) AS settled_in
 FROM earnings
@@ -74,7 +76,7 @@ WITH items AS (
     WHERE cap IS NOT NULL
 ),
 scoped AS (
-    SELECT items.*, lever_place, cap_on, settled_in,
+    SELECT items.*, lever_place, cap_on, settled_in, per_participant, months, due_months,
         CASE WHEN per_participant THEN items.participant_id END AS scope_participant,
         CASE WHEN per_customer THEN customer_id END AS scope_customer,
         first_of(window_period, months, fiscal_start) AS window_on,

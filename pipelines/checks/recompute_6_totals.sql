@@ -48,7 +48,11 @@ GROUP BY ALL;
 -- Lines of partners that some program covers but doesn't map may be out of scope.
 CREATE OR REPLACE TEMP VIEW stray_lines AS
 SELECT *
-FROM plain_lines
+FROM (
+    FROM plain_lines
+    UNION ALL
+    SELECT * FROM transactions_in_force SEMI JOIN netted_refunds USING (source, transaction_id)
+)
 WHERE billed_partner_id IN (SELECT stray_partner_id FROM tallies)
     OR reseller_partner_id IN (SELECT stray_partner_id FROM tallies);
 
@@ -67,7 +71,7 @@ WITH refused AS (
     FROM pieces
     JOIN original_outcomes AS originals
         ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-    WHERE participant_id IS NOT NULL AND (excess OR reason IS NOT NULL AND NOT aggregated)
+    WHERE participant_id IS NOT NULL AND NOT aggregated AND (excess OR reason IS NOT NULL)
     UNION ALL
     SELECT 'unearned', 'NORATE', program, lever, participant_id, role, period, transaction_currency,
         1, base
@@ -84,11 +88,8 @@ WITH refused AS (
     FROM omitted_in('stray_outcomes')
     WHERE reason IN ('UNMAPPED', 'MAPDUP')
     UNION ALL
-    SELECT 'out of scope', reason, NULL, NULL, NULL, role, pieces.period,
-        pieces.transaction_currency, 1, pieces.base
-    FROM pieces
-    JOIN omitted_in('original_outcomes') AS omitted
-        ON omitted.source = pieces.source AND omitted.transaction_id = pieces.original
+    SELECT 'out of scope', reason, NULL, NULL, NULL, role, period, transaction_currency, 1, base
+    FROM omitted_pieces
 )
 SELECT kind, reason, program, lever, participant_id, role, period, transaction_currency,
     sum(rows) AS rows, sum(base) AS base

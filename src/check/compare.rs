@@ -9,7 +9,8 @@ use earnest_core::program::{Lever, Program};
 pub const RECOMPUTE: Check = Check {
     name: "recompute",
     description: "DuckDB's own recomputation of every earning and refusal = ours, per program, lever, \
-                  participant, type, period and currency; of trailing revenue; of who added which customer",
+                  participant, type, period and currency; of trailing revenue; of who added which customer; of what is \
+                  taken of shared caps, by cycle",
     global: true,
     tables: &["transactions"],
     how: How::Recompute,
@@ -57,8 +58,8 @@ const STEPS: [Step; 12] = [
     },
     always(sql!("recompute_5_tallies")),
     Step {
-        sql: sql!("recompute_5_caps"),
-        asked: |programs| programs.iter().any(|program| !program.caps.is_empty()),
+        sql: concat!(sql!("recompute_5_caps"), sql!("recompute_5_rooms")),
+        asked: caps_anything,
         otherwise: sql!("without_caps"),
     },
     always(sql!("recompute_6_totals")),
@@ -77,8 +78,13 @@ fn adds_customers(programs: &[Program]) -> bool {
     any(programs, |lever| lever.customer_add.is_some())
 }
 
+fn caps_anything(programs: &[Program]) -> bool {
+    programs.iter().any(|program| !program.caps.is_empty())
+}
+
 const COMPARE_TOTALS: &str = sql!("compare_totals");
 const COMPARE_ADDITIONS: &str = sql!("compare_additions");
+const COMPARE_ROOMS: &str = sql!("compare_rooms");
 const COMPARE_REVENUE: &str = sql!("compare_revenue");
 const COMPARE_LINES: &str = sql!("compare_lines");
 
@@ -94,6 +100,9 @@ pub fn recompute(connection: &Connection, programs: &[Program], deep: bool) -> R
     found.extend(faults(connection, COMPARE_REVENUE)?);
     if adds_customers(programs) {
         found.extend(faults(connection, COMPARE_ADDITIONS)?);
+    }
+    if caps_anything(programs) {
+        found.extend(faults(connection, COMPARE_ROOMS)?);
     }
     if deep {
         found.extend(faults(connection, COMPARE_LINES)?);

@@ -2,7 +2,7 @@
 //! doubts. Who may write what is the file system's or CI's to say, not `earnest`'s; this only looks.
 
 use super::doubt::Doubt;
-use crate::job::Job;
+use crate::job::{ApprovalBy, Job};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,14 @@ pub fn controls(job: &Job, warehouse: &Path, who: Option<&Who>) -> Vec<Doubt> {
                        they don't";
         let remedy = "set `approval = \"required\"` in the job; `earnest approve` then takes a file of the \
                       approver's, on a path that who closes can't write";
+        doubts.push(Doubt::warning(job.file.display().to_string(), message, remedy));
+    }
+    if job.approval_required && job.approval_by == ApprovalBy::File {
+        let message = "expected approvals whose file belongs to somebody else than who closed the cycle, found \
+                       `approval_by = \"file\"`: whoever may write the file approves, its owner isn't looked \
+                       at";
+        let remedy = "leave it out where files belong to people; in an object store or a checkout of CI, \
+                      where they don't, let only approvers write the path";
         doubts.push(Doubt::warning(job.file.display().to_string(), message, remedy));
     }
     if !versioned(&job.file) {

@@ -101,10 +101,24 @@ pub const CHECKS: &[Check] = &[
                     base, false
                 FROM out_of_scope WHERE whole
             ),
+            -- A refund that sums net, and others link, counts as it stands.
+            netted AS (
+                SELECT source, transaction_id FROM earning_sources
+                WHERE original_transaction_id IS NULL AND base < 0
+                UNION
+                SELECT source, transaction_id FROM unearned
+                WHERE original_transaction_id IS NULL AND base < 0
+            ),
             pieces AS (
                 SELECT source, transaction_currency, period, min(base) AS base,
                     min(base) <> max(base) AS differs
-                FROM outcomes
+                FROM (
+                    SELECT *, CASE WHEN original_transaction_id IS NOT NULL THEN transaction_id END
+                        AS linked
+                    FROM outcomes
+                ) AS linking
+                ANTI JOIN netted
+                    ON netted.source = linking.source AND netted.transaction_id = linked
                 GROUP BY source, transaction_currency, period, hash(transaction_id),
                     hash(original_transaction_id, excess)
             ),

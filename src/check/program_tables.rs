@@ -158,7 +158,7 @@ impl Tables {
     fn add_cap(&mut self, program: &Program, cap: &ProgramCap) {
         for &lever in &cap.levers {
             self.caps.push(format!(
-                "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {})",
+                "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {}, {})",
                 literal(&program.program),
                 literal(&program.levers[lever].lever),
                 literal(&cap.cap),
@@ -168,6 +168,7 @@ impl Tables {
                 cap.per.has_customer(),
                 cap.window.months(),
                 program.fiscal_year_start,
+                program.payment.months_after,
                 days(&cap.days),
             ));
         }
@@ -367,7 +368,7 @@ impl Tables {
                 "program_cap",
                 "program TEXT, lever TEXT, cap TEXT, cap_limit HUGEINT, cap_on TEXT, \
                  per_participant BOOLEAN, per_customer BOOLEAN, months INTEGER, fiscal_start INTEGER, \
-                 from_on DATE, until_on DATE",
+                 due_months INTEGER, from_on DATE, until_on DATE",
                 self.caps,
             ),
             (

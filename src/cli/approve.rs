@@ -12,8 +12,9 @@ use std::path::PathBuf;
 
 /// Approve a closed cycle by a file that names the digest of its orders
 ///
-/// Whoever may write that file approves: put it where those who close can't write. Its owner is
-/// recorded; who may write where is up to the file system.
+/// The file belongs to another user than the one who closed the cycle, or it is refused, unless the job
+/// says `approval_by = "file"`. Its owner is recorded. Put it where those who close can't write; who
+/// may write where is up to the file system.
 #[derive(clap::Args)]
 pub struct Args {
     /// The payment month, YYYY-MM

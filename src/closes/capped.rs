@@ -53,19 +53,32 @@ pub fn read(
     for change in changes {
         let of = &change.attributes;
         if capped(of.text("program"), of.text("lever")) && of.text("earning_type") != "coop" {
-            let id = of.get("transaction_id").or(of.get("aggregate_key"));
+            let (source, id) =
+                place((of.get("source"), of.get("transaction_id")), of.get("aggregate_key"));
             let settled = Settled {
                 program: of.text("program"),
                 lever: of.text("lever"),
                 participant: of.text("participant_id"),
-                source: of.get("source").unwrap_or_default(),
-                id: id.unwrap_or_default(),
+                source,
+                id,
                 original: of.get("original_transaction_id").unwrap_or_default(),
             };
             first.note(&settled, change.cycle);
         }
     }
     Ok(first)
+}
+
+/// Source and id of a transaction; of an aggregate a blank one and its key, since its row names the source
+/// of its first line.
+fn place<'a>(
+    (source, id): (Option<&'a str>, Option<&'a str>),
+    aggregate: Option<&'a str>,
+) -> (&'a str, &'a str) {
+    match id {
+        Some(id) => (source.unwrap_or_default(), id),
+        None => ("", aggregate.unwrap_or_default()),
+    }
 }
 
 /// Notes the rows of a file that the cycle settled: other programs' may be due in others. Co-op never is.
@@ -84,13 +97,13 @@ fn note(
     for row in 0..rows.num_rows() {
         let ours = kind.value(row) != "coop" && filled(due, row) == Some(&named);
         if ours && capped(program.value(row), lever.value(row)) {
-            let id = filled(id, row).or(filled(key, row));
+            let (source, id) = place((filled(source, row), filled(id, row)), filled(key, row));
             let settled = Settled {
                 program: program.value(row),
                 lever: lever.value(row),
                 participant: participant.value(row),
-                source: filled(source, row).unwrap_or_default(),
-                id: id.unwrap_or_default(),
+                source,
+                id,
                 original: filled(original, row).unwrap_or_default(),
             };
             first.note(&settled, cycle);

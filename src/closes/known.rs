@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use std::collections::HashMap;
 
 /// What tells a determination's outcome apart.
-const KEY: [&str; 5] = ["program", "kind", "subject", "window", "outcome"];
+const KEY: [&str; 7] = ["program", "kind", "subject", "window", "cycle", "outcome", "awarded_to"];
 
 /// What the snapshot before had decided.
 pub struct Known {
@@ -57,7 +57,7 @@ fn key(rows: &RecordBatch, row: usize) -> Result<[String; KEY.len()]> {
     let mut key: [String; KEY.len()] = Default::default();
     for (text, name) in key.iter_mut().zip(KEY) {
         let column = columns::text(rows, name)?;
-        *text = column.value(row).to_owned();
+        *text = columns::filled(column, row).unwrap_or_default().to_owned();
     }
     Ok(key)
 }

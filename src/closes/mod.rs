@@ -25,7 +25,7 @@ pub use offsets::Offset;
 pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
 
-use crate::earnings::{FrozenAddition, SettledFirst};
+use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
 use crate::eligibility::Frozen;
 use crate::error::Result;
 use crate::schema::{EARNINGS, SETTLED_EARNINGS};
@@ -54,8 +54,10 @@ pub struct Closed {
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
-    /// Customers that were added, for good.
+    /// Who added which customer, as closes froze it.
     pub added: Vec<FrozenAddition>,
+    /// The room of shared caps, as closes froze it.
+    pub rooms: Vec<FrozenRoom>,
 }
 
 /// What was decided for good of a half's co-op.

@@ -2,7 +2,7 @@
 
 use super::{Closed, Threshold, kept};
 use crate::columns;
-use crate::earnings::FrozenAddition;
+use crate::earnings::{FrozenAddition, FrozenRoom};
 use crate::eligibility::Frozen;
 use crate::error::{Error, Result};
 use crate::ingest::read_file;
@@ -132,8 +132,10 @@ fn determinations(
             let (names, kind, subject) = (text("program")?, text("kind")?, text("subject")?);
             let (window, cycle, outcome) = (text("window")?, text("cycle")?, text("outcome")?);
             let measured = columns::decimal(&rows, "measured")?;
+            let threshold = columns::decimal(&rows, "threshold")?;
             let decided_on = columns::date(&rows, "decided_on")?;
             let awarded_to = text("awarded_to")?;
+            let (source, transaction_id) = (text("source")?, text("transaction_id")?);
             for row in 0..rows.num_rows() {
                 let program = match position(programs, names.value(row)) {
                     Ok(program) => program,
@@ -152,7 +154,10 @@ fn determinations(
                     cycle: cycle.value(row).parse()?,
                     qualified: outcome.value(row) == "qualified",
                     measured: measured.value(row),
-                    awarded_to: awarded_to.value(row),
+                    threshold: threshold.value(row),
+                    awarded_to: columns::filled(awarded_to, row),
+                    source: columns::filled(source, row).unwrap_or_default(),
+                    transaction_id: columns::filled(transaction_id, row).unwrap_or_default(),
                     on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
                     kept,
                 };
@@ -172,7 +177,10 @@ struct Decided<'a> {
     cycle: Period,
     qualified: bool,
     measured: i128,
-    awarded_to: &'a str,
+    threshold: i128,
+    awarded_to: Option<&'a str>,
+    source: &'a str,
+    transaction_id: &'a str,
     on: NaiveDate,
     kept: bool,
 }
@@ -197,7 +205,23 @@ impl Decided<'_> {
                 program,
                 customer: self.subject,
                 window: self.window.to_owned(),
-                participant: self.awarded_to.to_owned(),
+                cycle,
+                participant: self.awarded_to.map(str::to_owned),
+                transaction_id: self.transaction_id.to_owned(),
+                source: self.source.to_owned(),
+                on: self.on,
+                threshold: self.threshold,
+            }),
+            "cap_room" => closed.rooms.push(FrozenRoom {
+                program,
+                subject: self.subject,
+                window: self.window.to_owned(),
+                cycle,
+                taken: measured,
+                limit: self.threshold,
+                on: self.on,
+                source: Some(self.source).filter(|source| !source.is_empty()).map(str::to_owned),
+                transaction_id: self.transaction_id.to_owned(),
             }),
             _ => closed.revenue.push(Frozen {
                 program: programs[program].program.clone(),

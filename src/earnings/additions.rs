@@ -1,16 +1,18 @@
 //! Customers that are new, and who added them: once per customer, whoever the partner. The first look
 //! finds every customer's first line and what was sold to it; a kernel decides. Closure key: customer.
 
+mod frozen;
+mod rows;
+
+pub use frozen::FrozenAddition;
+
 use super::context::Context;
-use super::evaluate::{Evaluated, Verdict};
+use super::evaluate::{Evaluated, Outcome, Verdict};
 use super::facts::day;
 use super::rows::Line;
 use super::unit::{self, Taker};
 use super::{PeriodFiles, largest_first};
-use crate::columns;
 use crate::error::Result;
-use crate::schema::{DETERMINATIONS, Kind};
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::customer_add::{Sale, added};
@@ -18,37 +20,9 @@ use earnest_core::decimal::exact;
 use earnest_core::program::{CustomerAdd, Days, First};
 use earnest_core::reason::Reason;
 use foldhash::fast::RandomState;
+use frozen::Frozen;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
-
-/// A customer that was added for good: rows known later don't change it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrozenAddition {
-    /// Position of the program.
-    pub program: usize,
-    pub customer: String,
-    /// The lever and the days on which the customer is new, as `determinations` say.
-    pub window: String,
-    pub participant: String,
-}
-
-impl FrozenAddition {
-    fn is_of(&self, context: &Context, (program, lever): Place) -> bool {
-        let key = &context.programs[program].levers[lever].lever;
-        self.program == program
-            && self.window.rsplit_once(' ').is_some_and(|(lever, _)| lever == key)
-    }
-
-    /// What it is under its lever; `None` if its window can't be read, or nobody by that name sells.
-    fn customer(&self, context: &Context) -> Option<Customer> {
-        let (_, days) = self.window.rsplit_once(' ')?;
-        let (first, last) = days.split_once("..")?;
-        let (first, last): (NaiveDate, NaiveDate) = (first.parse().ok()?, last.parse().ok()?);
-        let window = Days { from: Some(first), until: last.succ_opt() };
-        let participant = context.names.participants.key(&self.participant).unwrap_or(-1);
-        Some(Customer { window, added: Some(Addition::frozen(participant)) })
-    }
-}
 
 /// Program and lever.
 type Place = (usize, usize);
@@ -56,7 +30,18 @@ type ByPlace<T> = HashMap<Place, T, RandomState>;
 
 /// Who added which customer under every lever that asks.
 #[derive(Default)]
-pub struct Additions(ByPlace<HashMap<String, Customer, RandomState>>);
+pub struct Additions {
+    customers: ByPlace<HashMap<String, Customer, RandomState>>,
+    undone: Vec<Undone>,
+}
+
+/// An award that a close froze, and that a correction of its rows undoes.
+struct Undone {
+    place: Place,
+    award: FrozenAddition,
+    /// What was sold by the line that decided, as rows are now, at money scale.
+    measured: i128,
+}
 
 /// A customer under a lever.
 struct Customer {
@@ -81,12 +66,6 @@ struct Decided {
     measured: i128,
 }
 
-impl Addition {
-    fn frozen(participant: i32) -> Addition {
-        Addition { participant, decided: None }
-    }
-}
-
 impl Additions {
     /// Why a line of a participant doesn't earn under a lever that pays for new customers; `None`: it may,
     /// or the lever doesn't ask.
@@ -97,7 +76,7 @@ impl Additions {
         on: i32,
         participant: i32,
     ) -> Option<Reason> {
-        let customers = self.0.get(&place)?;
+        let customers = self.customers.get(&place)?;
         let customer = customer.and_then(|customer| customers.get(customer));
         match customer.filter(|customer| customer.window.contain(day(on))) {
             None => Some(Reason::CustomerNotNew),
@@ -110,13 +89,17 @@ impl Additions {
 }
 
 /// What was sold to a customer under a lever, in the order in which it counts.
-type Sales = BTreeMap<(i32, String, i32, i32), Sale>;
+type Sales = BTreeMap<SaleKey, Sale>;
+/// Day, transaction id, source and role.
+type SaleKey = (i32, String, i32, i32);
 
 /// What is known of a customer under a lever.
 #[derive(Default)]
 struct Seen {
     first: Option<i32>,
     sales: Sales,
+    /// Those of whom it was awarded to for good, whether or not they earn.
+    awarded: Sales,
 }
 
 type SeenCustomers = ByPlace<HashMap<String, Seen, RandomState>>;
@@ -134,11 +117,14 @@ pub fn find(
     if asking.is_empty() {
         return Ok(Additions::default());
     }
+    let awards = frozen::awards(context, asking.iter().map(|(place, _)| *place), frozen);
     let looks: Vec<SeenCustomers> = largest_first(periods)
         .into_iter()
         .par_bridge()
         .map(|(period, files)| {
-            let mut look = Look { asking: &asking, seen: HashMap::default() };
+            let (asking, awards) = (&asking, &awards);
+            let seen = HashMap::default();
+            let mut look = Look { context, period: *period, asking, awards, seen };
             unit::read_lines(context, *period, files, &mut look)?;
             Ok(look.seen)
         })
@@ -150,68 +136,31 @@ pub fn find(
             let known = known.entry(customer).or_default();
             known.first = known.first.into_iter().chain(found.first).min();
             known.sales.extend(found.sales);
+            known.awarded.extend(found.awarded);
         }
     }
     let mut additions = Additions::default();
     for (place, asked) in asking {
-        let customers = additions.0.entry(place).or_default();
-        for (customer, seen) in seen.remove(&place).unwrap_or_default() {
+        let customers = additions.customers.entry(place).or_default();
+        let mut seen = seen.remove(&place).unwrap_or_default();
+        for (&customer, award) in awards.get(&place).into_iter().flatten() {
+            let sales = seen.get(customer).map(|seen| &seen.awarded);
+            let sold = award.measured(context, sales.unwrap_or(&Sales::new()))?;
+            if sold.is_some_and(|sold| sold >= award.row.threshold) {
+                seen.remove(customer);
+                customers.insert(customer.to_owned(), award.customer());
+            } else {
+                let (award, measured) = (award.row.clone(), sold.unwrap_or_default());
+                additions.undone.push(Undone { place, award, measured });
+            }
+        }
+        for (customer, seen) in seen {
             if let Some(found) = decide(context, place, asked, seen)? {
                 customers.insert(customer, found);
             }
         }
-        for frozen in frozen.iter().filter(|frozen| frozen.is_of(context, place)) {
-            customers
-                .extend(frozen.customer(context).map(|found| (frozen.customer.clone(), found)));
-        }
     }
     Ok(additions)
-}
-
-impl Additions {
-    /// Rows of the `determinations` table: who added which customer, by which line. Those that a close
-    /// froze are kept elsewhere.
-    ///
-    /// # Errors
-    /// If a program's dates lie outside the calendar, which would be a bug.
-    pub fn determinations(&self, context: &Context) -> Result<RecordBatch> {
-        let mut rows: Vec<(Place, &str, &Customer, i32, &Decided)> = Vec::new();
-        for (place, customers) in &self.0 {
-            for (id, customer) in customers {
-                let Some(added) = &customer.added else { continue };
-                let Some(decided) = &added.decided else { continue };
-                rows.push((*place, id.as_str(), customer, added.participant, decided));
-            }
-        }
-        rows.sort_by_key(|(place, id, ..)| (*place, *id));
-        type Row<'a> = (Place, &'a str, &'a Customer, i32, &'a Decided);
-        let text = |of: &dyn Fn(&Row) -> String| columns::texts(rows.iter().map(of));
-        let program = |row: &Row| &context.programs[row.0.0];
-        let lever = |row: &Row| &program(row).levers[row.0.1];
-        let minimum = |row: &Row| lever(row).customer_add.as_ref().map_or(0, |add| add.minimum);
-        let cycle = |row: &Row| program(row).due_cycle(Period::of(day(row.4.on))).to_string();
-        let names = &context.names;
-        let column = |name: &str, kind: Kind| -> Result<ArrayRef> {
-            Ok(match name {
-                "program" => text(&|row| program(row).program.clone()),
-                "kind" => text(&|_| "customer_add".to_owned()),
-                "subject" => text(&|row| row.1.to_owned()),
-                "window" => text(&|row| window(&lever(row).lever, &row.2.window)),
-                "cycle" => text(&cycle),
-                "outcome" => text(&|_| "added".to_owned()),
-                "program_currency" => text(&|row| program(row).currency.clone()),
-                "measured" => columns::decimals(kind, rows.iter().map(|row| row.4.measured))?,
-                "threshold" => columns::decimals(kind, rows.iter().map(minimum))?,
-                "decided_on" => columns::days(rows.iter().map(|row| Some(day(row.4.on)))),
-                "awarded_to" => text(&|row| names.participants.text(row.3).to_owned()),
-                "source" => text(&|row| names.sources.text(row.4.source).to_owned()),
-                "transaction_id" => text(&|row| row.4.transaction_id.clone()),
-                _ => new_null_array(&kind.data_type(), rows.len()),
-            })
-        };
-        let all = DETERMINATIONS.columns.iter().map(|one| column(one.name, one.kind));
-        columns::batch(&DETERMINATIONS, all.collect::<Result<_>>()?)
-    }
 }
 
 /// The lever and the first and last day on which the customer is new.
@@ -258,8 +207,34 @@ fn decide(
 }
 
 struct Look<'a> {
+    context: &'a Context<'a>,
+    period: Period,
     asking: &'a [(Place, &'a CustomerAdd)],
+    awards: &'a Frozen<'a>,
     seen: SeenCustomers,
+}
+
+impl Look<'_> {
+    /// Notes a line of whom its customer was awarded to for good, whether or not it earns.
+    fn note_awarded(&mut self, line: &Line, customer: &str, outcome: &Outcome) -> Result<()> {
+        let place = (outcome.program, outcome.lever);
+        let award = self.awards.get(&place).and_then(|awards| awards.get(customer));
+        let participant = outcome.subject.participant;
+        if award.is_some_and(|award| award.participant == participant) {
+            let rate = self.context.exchange_rate(outcome.program, line.currency, self.period);
+            let exact = exact(line.base, rate.unwrap_or_default())?;
+            note(&mut self.seen, place, customer, |seen| {
+                seen.awarded.insert(key(line, outcome), Sale { participant, exact });
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The place of a line in the order in which lines count.
+fn key(line: &Line, outcome: &Outcome) -> SaleKey {
+    let id = line.transaction_id.unwrap_or_default().to_owned();
+    (line.transaction_on, id, line.source, outcome.subject.role)
 }
 
 impl Taker for Look<'_> {
@@ -279,16 +254,15 @@ impl Taker for Look<'_> {
             }
         }
         for outcome in &evaluated.outcomes {
+            self.note_awarded(line, customer, outcome)?;
             let Verdict::Earned(terms, _) = &outcome.verdict else { continue };
             let sale = Sale {
                 participant: outcome.subject.participant,
                 exact: exact(line.base, terms.exchange_rate)?,
             };
-            let id = line.transaction_id.unwrap_or_default().to_owned();
-            let key = (line.transaction_on, id, line.source, outcome.subject.role);
             let place = (outcome.program, outcome.lever);
             note(&mut self.seen, place, customer, |seen| {
-                seen.sales.insert(key, sale);
+                seen.sales.insert(key(line, outcome), sale);
             });
         }
         Ok(())

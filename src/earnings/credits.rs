@@ -3,25 +3,29 @@
 //! earning in their order. Closure key: whoever shares a cap.
 
 mod look;
+mod rooms;
 mod scope;
 
+pub use rooms::Room;
 pub use scope::Scope;
 
 use super::PeriodFiles;
+use super::cap_rooms::{self, FrozenRoom};
 use super::context::Context;
 use super::evaluate::Outcome;
 use super::measures::Measures;
 use super::rows::Line;
 use super::settled_first::SettledFirst;
 use crate::error::Result;
+use earnest_core::calendar::Period;
 use earnest_core::caps::Cap;
 use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale};
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::program::Program;
 use earnest_core::program::cap::{CapOn, ProgramCap};
-use look::{item_key, look};
+use look::{Asked, Found, item_key, look};
 use rayon::prelude::*;
-use scope::ScopeKey;
+use scope::{ScopeKey, Sum};
 use std::collections::{HashMap, HashSet};
 
 /// An earning of a line, a sum of lines or a measure under a lever, by digest.
@@ -45,6 +49,17 @@ pub struct Credits {
     capped: Vec<Vec<bool>>,
     /// In order of their scopes.
     pub balances: Vec<Balance>,
+    /// Of caps that several participants share, in order of their scopes and cycles.
+    pub rooms: Vec<Room>,
+}
+
+/// What closed cycles gave away of caps.
+#[derive(Clone, Copy)]
+pub struct CapsClosed<'a> {
+    pub settled_first: &'a SettledFirst,
+    /// The oldest open cycle; `None`: none is closed.
+    pub open: Option<Period>,
+    pub rooms: &'a [FrozenRoom],
 }
 
 impl Credits {
@@ -84,16 +99,21 @@ pub fn credit(
     context: &Context,
     periods: &[PeriodFiles],
     measures: &Measures,
-    settled_first: &SettledFirst,
+    closed: CapsClosed,
 ) -> Result<Credits> {
     if context.programs.iter().all(|program| program.caps.is_empty()) {
         return Ok(Credits::default());
     }
-    let (sums, _) = look(context, (periods, measures), None)?;
-    let mut reached = HashSet::new();
-    for (key, sum) in &sums {
-        if sum.loose || sum.positive > limit(context, &sum.scope)? {
+    let sums = look(context, (periods, measures), None)?.sums;
+    let (mut reached, mut shared) = (HashSet::new(), HashSet::new());
+    let frozen = cap_rooms::keys(closed.rooms);
+    for (key, Sum { scope, tally }) in &sums {
+        if tally.loose || tally.positive > limit(context, scope)? {
             reached.insert(*key);
+        }
+        let one = rules(context, scope).per.has_participant();
+        if !one && (tally.several || cap_rooms::is_in(&frozen, context, scope)) {
+            shared.insert(*key);
         }
     }
     let capped = |program: &Program| {
@@ -102,8 +122,14 @@ pub fn credit(
     let mut credits =
         Credits { capped: context.programs.iter().map(capped).collect(), ..Credits::default() };
     let mut used: Keyed<ScopeKey, i128> = HashMap::default();
-    if !reached.is_empty() {
-        let (_, mut items) = look(context, (periods, measures), Some((&reached, settled_first)))?;
+    if !reached.is_empty() || !shared.is_empty() {
+        let asked = Asked { items: &reached, rooms: &shared, closed };
+        let Found { mut items, entries, .. } = look(context, (periods, measures), Some(asked))?;
+        for (key, cycles) in entries {
+            let Some(sum) = sums.get(&key) else { continue };
+            credits.rooms.extend(rooms::of_scope(context, &sum.scope, cycles)?);
+        }
+        credits.rooms.sort_by(|a, b| (&a.scope, a.cycle).cmp(&(&b.scope, b.cycle)));
         items.par_sort_unstable_by(|a, b| (a.scope, &a.order).cmp(&(b.scope, &b.order)));
         for items in items.chunk_by(|a, b| a.scope == b.scope) {
             let Some(scope) = items.first().and_then(|item| sums.get(&item.scope)) else {
@@ -121,11 +147,11 @@ pub fn credit(
             }
         }
     }
-    for (key, sum) in sums {
-        let used = if reached.contains(&key) { used.get(&key).copied() } else { Some(sum.net) };
-        let used = money(context, &sum.scope, used.unwrap_or_default())?;
-        let (cap, gross) = (rules(context, &sum.scope), money(context, &sum.scope, sum.net)?);
-        credits.balances.push(Balance { gross, used, left: cap.limit - used, scope: sum.scope });
+    for (key, Sum { scope, tally }) in sums {
+        let used = if reached.contains(&key) { used.get(&key).copied() } else { Some(tally.net) };
+        let used = money(context, &scope, used.unwrap_or_default())?;
+        let (cap, gross) = (rules(context, &scope), money(context, &scope, tally.net)?);
+        credits.balances.push(Balance { gross, used, left: cap.limit - used, scope });
     }
     credits.balances.sort_by(|a, b| a.scope.cmp(&b.scope));
     Ok(credits)

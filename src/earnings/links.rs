@@ -3,6 +3,7 @@
 //! currency.
 
 use super::link_lines::{LinkLine, Place};
+use chrono::NaiveDate;
 use earnest_core::id;
 use earnest_core::refund::{Candidate, Refund, link};
 use rayon::prelude::*;
@@ -25,6 +26,8 @@ pub struct LinkIndex {
 /// A piece of a refund.
 pub struct Reversal {
     pub original: TransactionKey,
+    /// The original's day.
+    pub original_on: NaiveDate,
     /// Base of the original refunded before and with this piece; equal for excess.
     pub before: i128,
     pub cumulated: i128,
@@ -194,8 +197,8 @@ fn link_group(
     });
     let excess = links.excess.iter().map(|&(refund, last, excess)| (refund, last, 0, 0, excess));
     for (refund, line, before, cumulated, excess) in pieces.chain(excess) {
-        let original = key(lines[line]);
-        let reversal = Reversal { original, before, cumulated, excess };
+        let (original, original_on) = (key(lines[line]), lines[line].transaction_on);
+        let reversal = Reversal { original, original_on, before, cumulated, excess };
         found.places.extend([refunds[refund].place, lines[line].place]);
         found.reversals.push((key(&refunds[refund]), lines[line].base, reversal));
     }

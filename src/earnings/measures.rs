@@ -13,7 +13,7 @@ use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale, sum, widened};
 use earnest_core::id;
 use earnest_core::program::measured::{Measured, Per, Quantity};
-use earnest_core::program::{Grain, Lever, Program};
+use earnest_core::program::{Lever, Program};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -149,10 +149,8 @@ impl<'a> Collector<'a> {
 }
 
 impl Taker for Collector<'_> {
-    /// Aggregates matter too: a refund that is netted within one isn't linked.
     fn asks_for(&self, program: usize, lever: usize) -> bool {
-        let lever = &self.context.programs[program].levers[lever];
-        lever.measured.is_some() || lever.grain == Grain::CustomerProductGroupPeriod
+        self.context.programs[program].levers[lever].measured.is_some()
     }
 
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {

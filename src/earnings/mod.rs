@@ -5,6 +5,7 @@
 mod additions;
 mod aggregate;
 mod cap_balances;
+mod cap_rooms;
 mod context;
 mod countries;
 mod credits;
@@ -39,9 +40,11 @@ use crate::schema;
 use crate::warehouse::{DataFile, Store};
 pub use additions::FrozenAddition;
 use arrow::array::RecordBatch;
+pub use cap_rooms::FrozenRoom;
 use chrono::NaiveDate;
 use context::Context;
 use countries::Countries;
+use credits::CapsClosed;
 use earnest_core::calendar::Period;
 use earnest_core::earning::{EarningType, EntryKind, Posting};
 use earnest_core::program::{Program, Role};
@@ -69,10 +72,14 @@ pub struct Request<'a> {
     pub exchange_rates: &'a RecordBatch,
     pub ineligibilities: &'a RecordBatch,
     pub memberships: &'a RecordBatch,
-    /// Customers that were added for good.
+    /// Who added which customer, as closes froze it.
     pub added: &'a [FrozenAddition],
+    /// The oldest open cycle; `None`: none is closed.
+    pub open: Option<Period>,
     /// What closed cycles settled under caps.
     pub settled_first: &'a SettledFirst,
+    /// The room of shared caps, as closes froze it.
+    pub rooms: &'a [FrozenRoom],
     /// In how many portions ordered work is done; the result doesn't depend on it.
     pub buckets: usize,
 }
@@ -82,8 +89,8 @@ pub struct Earned {
     pub files: Vec<(&'static str, DataFile)>,
     pub postings: Vec<Posting>,
     pub cap_balances: RecordBatch,
-    /// Rows of `determinations`: who added which customer.
-    pub determinations: RecordBatch,
+    /// Rows of `determinations`: who added which customer, what is taken of shared caps.
+    pub determinations: Vec<RecordBatch>,
 }
 
 /// The first day of each partner in each role. Source: RULES, an indirect reseller's first
@@ -128,18 +135,19 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let periods = periods(request.files);
     let (Some((first, _)), Some((last, _))) = (periods.first(), periods.last()) else {
         let cap_balances = RecordBatch::new_empty(schema::CAP_BALANCES.arrow());
-        let determinations = RecordBatch::new_empty(schema::DETERMINATIONS.arrow());
         return Ok(Earned {
             files: Vec::new(),
             postings: Vec::new(),
             cap_balances,
-            determinations,
+            determinations: Vec::new(),
         });
     };
     let mut context = context(request, *first, *last)?;
     context.additions = Some(additions::find(&context, &periods, request.added)?);
     let measures = measures::measure(&context, &periods)?;
-    let credits = credits::credit(&context, &periods, &measures, request.settled_first)?;
+    let (settled_first, open) = (request.settled_first, request.open);
+    let closed = CapsClosed { settled_first, open, rooms: request.rooms };
+    let credits = credits::credit(&context, &periods, &measures, closed)?;
     let first_looks = (&measures, &credits);
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
@@ -171,10 +179,11 @@ pub fn earn(request: &Request) -> Result<Earned> {
         })
         .collect::<Result<_>>()?;
     written.extend(reversals.into_iter().flatten());
-    let added = context.additions.as_ref().map(|additions| additions.determinations(&context));
-    let none = || Ok(RecordBatch::new_empty(schema::DETERMINATIONS.arrow()));
+    let added = context.additions.as_ref();
+    let added = added.map(|additions| additions.determinations(&context, open)).transpose()?;
+    let rooms = cap_rooms::determinations(&context, &credits.rooms, closed)?;
     Ok(Earned {
-        determinations: added.unwrap_or_else(none)?,
+        determinations: added.into_iter().chain([rooms]).collect(),
         cap_balances: cap_balances::table(&context, &credits.balances)?,
         postings: postings(&context, &written),
         files: files(written),

@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::credits::Credits;
-use super::evaluate::{Evaluated, Verdict};
+use super::evaluate::{Evaluated, Omitted, Outcome, Verdict};
 use super::rows::Line;
 use super::shares::Shares;
 use super::sink::{Origin, Sink, Written, widen};
@@ -55,7 +55,7 @@ pub fn reverse(
             })?;
             if reversal.excess > 0 {
                 let line = Line { base: -reversal.excess, ..line };
-                excess(&mut sink, &line, id, &original.evaluated)?;
+                excess(&mut sink, &line, id, &original.evaluated, refund.netted)?;
             } else {
                 let line = Line {
                     base: reversal.before - reversal.cumulated,
@@ -65,6 +65,7 @@ pub fn reverse(
                 let base = context.links.originals.get(&reversal.original).copied().unwrap_or(1);
                 let steps = (reversal.before, reversal.cumulated, base);
                 piece(&mut sink, (&mut shares, credits), context, &line, original, steps)?;
+                omit(&mut sink, &line, &original.evaluated, refund.netted)?;
             }
         }
     }
@@ -107,20 +108,48 @@ fn piece(
             Verdict::Aggregated(..) => {}
         }
     }
-    for omitted in &evaluated.omitted {
-        sink.omitted(line, omitted, evaluated.whole())?;
+    Ok(())
+}
+
+/// The roles in which nothing covers a refund: those of its original, and where nothing but sums covers
+/// that, the refund being in none. Of one that is netted they stand beside what nets it.
+fn omit(sink: &mut Sink, line: &Line, original: &Evaluated, netted: bool) -> Result<()> {
+    if netted {
+        return Ok(());
+    }
+    let summed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Aggregated(..));
+    let whole = original.outcomes.iter().all(|outcome| summed(&outcome));
+    for omitted in &original.omitted {
+        sink.omitted(line, omitted, whole)?;
+    }
+    let mut roles: Vec<i32> = Vec::new();
+    for Outcome { subject, .. } in original.outcomes.iter().filter(summed) {
+        let mut in_role =
+            original.outcomes.iter().filter(|outcome| outcome.subject.role == subject.role);
+        if roles.contains(&subject.role) || !in_role.all(|outcome| summed(&outcome)) {
+            continue;
+        }
+        roles.push(subject.role);
+        let omitted =
+            Omitted { role: subject.role, partner: subject.partner, reason: Reason::NoLever };
+        sink.omitted(line, &omitted, whole)?;
     }
     Ok(())
 }
 
 /// What exceeds every line the refund could be linked to: nothing to take back.
-fn excess(sink: &mut Sink, line: &Line, last: &str, original: &Evaluated) -> Result<()> {
+fn excess(
+    sink: &mut Sink,
+    line: &Line,
+    last: &str,
+    original: &Evaluated,
+    netted: bool,
+) -> Result<()> {
     let refused = Line { original_transaction_id: Some(last), ..*line };
     for outcome in &original.outcomes {
-        sink.refused(&refused, &outcome.subject, &[Reason::RefundExcess], Some(0))?;
+        if !matches!(outcome.verdict, Verdict::Aggregated(..)) {
+            sink.refused(&refused, &outcome.subject, &[Reason::RefundExcess], Some(0))?;
+        }
     }
-    for omitted in &original.omitted {
-        sink.omitted(line, omitted, original.whole())?;
-    }
-    Ok(())
+    omit(sink, line, original, netted)
 }

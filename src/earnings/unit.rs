@@ -1,5 +1,6 @@
 //! One period: its staged files in, its lines with their outcomes out. Linked refunds and the outcomes
-//! of the lines they refund are set aside; they meet when all periods are done.
+//! of the lines they refund are set aside; they meet when all periods are done. Levers that sum lines net
+//! a refund where it stands, whatever others make of it.
 
 use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
@@ -7,6 +8,7 @@ use super::ineligible::Bar;
 use super::meet;
 use super::read::{Columns, open};
 use super::rows::Line;
+use super::rules::is_open;
 use crate::error::Result;
 use crate::ingest::InForceFile;
 use arrow::array::Array;
@@ -21,6 +23,8 @@ pub struct RefundLine {
     pub customer_id: Option<String>,
     pub transaction_on: i32,
     pub currency: i32,
+    /// Some lever that is asked for sums it like any other line.
+    pub netted: bool,
 }
 
 /// A line that is refunded, with what it would need to be taken back.
@@ -47,7 +51,7 @@ pub trait Taker {
     /// False: outcomes under the lever are left out, unless others depend on them.
     fn asks_for(&self, program: usize, lever: usize) -> bool;
 
-    /// Takes a line that isn't a linked refund.
+    /// Takes a line, of a linked refund only what levers net that sum.
     ///
     /// # Errors
     /// If the disk refuses, or on overflow.
@@ -198,8 +202,8 @@ impl<T: Taker> Unit<'_, T> {
         self.taker.line(&line, &self.evaluated)
     }
 
-    /// Keeps a refunded line's outcomes; true if the line is a linked refund, whose outcomes come
-    /// from the lines it refunds.
+    /// Keeps a refunded line's outcomes. Of a linked refund only what levers net that sum is left: all
+    /// else comes from the lines it refunds. True if nothing is left to be handed over.
     fn set_aside(&mut self, line: &Line, id: &str) -> bool {
         let names = &self.context.names;
         let key = (names.sources.text(line.source).to_owned(), id.to_owned());
@@ -214,21 +218,26 @@ impl<T: Taker> Unit<'_, T> {
             };
             self.originals.insert((line.source, id.to_owned()), original);
         }
-        if !links.refunds.contains_key(&key) {
-            return false;
-        }
-        let aggregated = |verdict: &Verdict| matches!(verdict, Verdict::Aggregated(..));
-        if self.evaluated.outcomes.iter().any(|outcome| aggregated(&outcome.verdict)) {
-            // Lines of usage detail are netted within their aggregate, refunds too.
-            return false;
-        }
+        let Some(reversals) = links.refunds.get(&key) else { return false };
+        // Levers that sum net refunds, if they can have summed what is refunded.
+        let programs = self.context.programs;
+        self.evaluated.outcomes.retain(|outcome| {
+            let program = &programs[outcome.program];
+            let lever = &program.levers[outcome.lever];
+            matches!(outcome.verdict, Verdict::Aggregated(..))
+                && reversals.iter().any(|reversal| is_open(program, lever, reversal.original_on))
+        });
+        self.evaluated.baselines.clear();
+        self.evaluated.firsts.clear();
+        let netted = !self.evaluated.whole();
         self.refunds.push(RefundLine {
             source: line.source,
             transaction_id: id.to_owned(),
             customer_id: line.customer_id.map(str::to_owned),
             transaction_on: line.transaction_on,
             currency: line.currency,
+            netted,
         });
-        true
+        !netted
     }
 }

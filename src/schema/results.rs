@@ -50,27 +50,27 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 3,
-    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer",
-    grain: "one row per program × kind × subject × window",
-    key: &["program", "kind", "subject", "window"],
+    version: 4,
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer, what is taken of a shared cap",
+    grain: "one row per program × kind × subject × window × cycle that decides it",
+    key: &["program", "kind", "subject", "window", "cycle"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
         content(
             "kind",
             Text,
-            "`coop_threshold`, `trailing_revenue`, `customer_add` or `forfeiture`",
+            "`coop_threshold`, `trailing_revenue`, `customer_add`, `cap_room` or `forfeiture`",
         ),
         content(
             "subject",
             Text,
-            "Whom it is about: the participant, `company` and the company's id, or the customer",
+            "Whom it is about: the participant, `company` and the company's id, the customer, or the cap and the customer that it is per",
         ),
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new; the first and last month of the cap's window",
         ),
         content(
             "cycle",
@@ -80,19 +80,19 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "outcome",
             Text,
-            "`qualified`; `added`: the customer was; `converted`: the co-op became rebate; `forfeited`; `reversed`: it was forfeited before, and came back",
+            "`qualified`; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `left` or `exhausted`: what cycles up to this one leave of the cap; `forfeited`; `reversed`: it was forfeited before, and came back",
         ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by then",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by the transaction that decided; what cycles up to this one take of the cap",
         ),
-        content("threshold", Money, "What it had to reach"),
+        content("threshold", Money, "What it had to reach; the cap's limit"),
         content(
             "decided_on",
             Date,
-            "The cycle's due day; the day of the assessment, of the transaction",
+            "The cycle's due day; the day of the assessment, of the transaction (that decided first, if it is undone)",
         ),
         provenance("known_on", Date, "The as-of date of the run that first decided it so"),
         optional(
@@ -100,9 +100,17 @@ pub const DETERMINATIONS: Table = Table {
             Text,
             "The cycle whose close froze it; `never`: an earlier run did, and its rule never decides again; null: it is decided anew",
         ),
-        optional("awarded_to", Text, "The participant that added the customer"),
+        optional(
+            "awarded_to",
+            Text,
+            "The participant that added the customer; null: none does any longer",
+        ),
         optional("source", Text, "The source of the transaction that decided"),
-        optional("transaction_id", Text, "The transaction that decided"),
+        optional(
+            "transaction_id",
+            Text,
+            "The transaction that decided; of a cap, the last one that counts in the cycle, or its aggregate's key",
+        ),
     ],
 };
 

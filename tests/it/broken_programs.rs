@@ -327,4 +327,9 @@ fn what_segregation_lacks_is_listed() {
     let said = text(&check(folder.path(), &["controls"]).stdout);
     assert!(!said.contains("version control") && !said.contains("mode 0666"), "{said}");
     assert!(!said.contains(approval), "{said}");
+    let by_file = "found `approval_by = \"file\"`: whoever may write the file approves";
+    assert!(!said.contains(by_file), "{said}");
+    edit(&job, "approval = \"required\"", "approval = \"required\"\napproval_by = \"file\"");
+    let said = text(&check(folder.path(), &["controls"]).stdout);
+    assert!(said.contains(by_file), "{said}");
 }

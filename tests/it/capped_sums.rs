@@ -85,10 +85,13 @@ fn of_lines(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Ite
 /// What is earned, and how many credits a cap changed of each kind of lever.
 fn evaluate(terms: &Terms, rules: &Rules, lines: &[Line]) -> (Sums, [usize; 3]) {
     let mut items: Vec<Item> = Vec::new();
+    // A lever that sums nets refunds like all other lines: there they take back nothing by name.
+    let netted: Vec<Line> =
+        lines.iter().map(|line| Line { refunds: None, ..line.clone() }).collect();
     for (number, lever) in rules.levers.iter().enumerate() {
         items.extend(match lever {
             Lever::Measured(lever) => of_measure(terms, lever, number, lines),
-            Lever::Summed(rate) => of_sums(terms, *rate, number, lines),
+            Lever::Summed(rate) => of_sums(terms, *rate, number, &netted),
             Lever::Line(rate) => of_lines(terms, *rate, number, lines),
         });
     }
@@ -175,14 +178,11 @@ impl Rules {
 /// A job, and in how many of its programs a cap changed credits of each kind of lever.
 fn job(random: &mut Random, summed: bool) -> Job<[usize; 3]> {
     let lines = lines(random, LINES);
-    // A line that any lever sums is netted like all others there: refunds take back nothing by name.
-    let free = |line: &Line| Line { refunds: line.refunds.filter(|_| !summed), ..line.clone() };
-    let counted: Vec<Line> = lines.iter().map(free).collect();
     let mut seen = [0; 3];
     let programs = (0..PROGRAMS).map(|_| {
         let terms = Terms::random(random);
         let rules = rules(random, summed);
-        let (sums, changed) = evaluate(&terms, &rules, &counted);
+        let (sums, changed) = evaluate(&terms, &rules, &lines);
         for (seen, changed) in seen.iter_mut().zip(changed) {
             *seen += usize::from(changed > 0);
         }

@@ -219,37 +219,73 @@ fn every_check_finds_its_fault() {
     }
 }
 
-/// The golden case of trailing revenue, each time with one thing changed.
 #[test]
 fn trailing_revenue_is_measured_again() {
+    recomputed(
+        "trailing-revenue",
+        &[
+            ("determinations", "FROM published", ""),
+            (
+                "determinations",
+                "SELECT * REPLACE ((measured + 0.01)::DECIMAL(18, 3) AS measured) FROM published",
+                "expected 1000.000 on 2021-02-22, found 1000.010",
+            ),
+            (
+                "determinations",
+                "FROM published LIMIT 0",
+                "expected 1000.000 on 2021-02-22, found nothing",
+            ),
+            (
+                "determinations",
+                "SELECT * REPLACE (DATE '2021-03-01' AS decided_on) FROM published",
+                "found 1000.000 on 2021-03-01",
+            ),
+            (
+                "exchange_rates_in_force",
+                "SELECT * REPLACE (1.3::DECIMAL(18, 9) AS rate) FROM published",
+                "expected 1020.000 on 2021-02-22, found 1000.000",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_room_of_shared_caps_is_computed_again() {
+    let expected = "plain, tenant, customer C1, 2020-07..2021-06, cycle 2021-06: expected 90.000 of \
+                    100.000 by A2 of 2021-04-25, found ";
+    let found = |what: &str| format!("{expected}{what}");
+    recomputed(
+        "story-shared-cap",
+        &[
+            ("determinations", "FROM published", ""),
+            (
+                "determinations",
+                "SELECT * REPLACE ((measured + 0.01)::DECIMAL(18, 3) AS measured) FROM published",
+                &found("90.010 of 100.000"),
+            ),
+            (
+                "determinations",
+                "SELECT * REPLACE ('A1' AS transaction_id) FROM published",
+                &found("90.000 of 100.000 by A1"),
+            ),
+            (
+                "determinations",
+                "SELECT * REPLACE ('exhausted' AS outcome) FROM published",
+                expected,
+            ),
+            ("determinations", "FROM published LIMIT 0", &found("nothing")),
+        ],
+    );
+}
+
+/// A golden case on 20 June 2021, each time with one table changed and what the recomputation finds then.
+fn recomputed(case: &str, changes: &[(&str, &str, &str)]) {
     let warehouse = tempfile::tempdir().expect("a folder");
-    let pipeline = project().join("tests/golden/trailing-revenue/job.toml");
+    let pipeline = project().join(format!("tests/golden/{case}/job.toml"));
     let outcome = must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
     let programs = earnest::run::load_programs(&Job::load(&pipeline).expect("the job"));
     let programs = programs.expect("its programs");
-    for (table, changed, expected) in [
-        ("determinations", "FROM published", ""),
-        (
-            "determinations",
-            "SELECT * REPLACE ((measured + 0.01)::DECIMAL(18, 3) AS measured) FROM published",
-            "expected 1000.000 on 2021-02-22, found 1000.010",
-        ),
-        (
-            "determinations",
-            "FROM published LIMIT 0",
-            "expected 1000.000 on 2021-02-22, found nothing",
-        ),
-        (
-            "determinations",
-            "SELECT * REPLACE (DATE '2021-03-01' AS decided_on) FROM published",
-            "found 1000.000 on 2021-03-01",
-        ),
-        (
-            "exchange_rates_in_force",
-            "SELECT * REPLACE (1.3::DECIMAL(18, 9) AS rate) FROM published",
-            "expected 1020.000 on 2021-02-22, found 1000.000",
-        ),
-    ] {
+    for (table, changed, expected) in changes {
         let connection =
             earnest::query::connect(&outcome.store, &outcome.snapshot, &Limits::default());
         let connection = connection.expect("a connection");

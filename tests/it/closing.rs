@@ -2,6 +2,7 @@
 
 use crate::support::{closing, digests, earnest, must_run, options, orders_digest, project, rows};
 use earnest::close::Act;
+use earnest::job::Job;
 use earnest::warehouse::{Snapshot, Store};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -171,6 +172,20 @@ fn orders_wait_for_an_approval_that_names_their_digest() {
         .replace("\"program.toml\"", &format!("\"{}/program.toml\"", golden.display()))
         .replace("../../../pipelines", &project().join("pipelines").display().to_string());
     let pipeline = folder.path().join("job.toml");
+    for (written, expected) in [
+        (
+            "approval_by = \"file\"",
+            "expected `approval = \"required\"` beside `approval_by`, found none",
+        ),
+        (
+            "approval = \"required\"\napproval_by = \"me\"",
+            "expected `approval_by` `owner` or `file`, found `me`",
+        ),
+    ] {
+        fs::write(&pipeline, format!("{written}\n{text}")).expect("written");
+        let said = Job::load(&pipeline).err().expect("a refusal").to_string();
+        assert!(said.contains(expected), "{said}");
+    }
     fs::write(&pipeline, format!("approval = \"required\"\n{text}")).expect("written");
     must_run(&options(&pipeline, &warehouse, "2021-06-20"));
     let ask = |arguments: &[&str]| {
@@ -200,6 +215,20 @@ fn orders_wait_for_an_approval_that_names_their_digest() {
     let expected = format!("expected the digest {digest} of cycle 2021-06, found none such");
     assert!(said.contains(&expected), "{said}");
     fs::write(&file, format!("approved: {digest}\n")).expect("written");
+    let (code, _, said) = ask(&approve);
+    assert_eq!(code, Some(2), "who closes doesn't approve: {said}");
+    let (store, snapshot) = newest(&warehouse);
+    let closers = rows(&store, &snapshot, "select os_user from closes");
+    let user = &closers[0][0];
+    let expected = format!(
+        "{}: expected a file of somebody else than `{user}`, who closed cycle 2021-06, found one of theirs\n",
+        file.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert_eq!(status(), [["waiting"]]);
+    // The tests run as one user, as CI does.
+    let elsewhere = format!("approval = \"required\"\napproval_by = \"file\"\n{text}");
+    fs::write(&pipeline, elsewhere).expect("written");
     let (code, said, talk) = ask(&approve);
     assert_eq!(code, Some(0), "{said} {talk}");
     assert_eq!(status(), [["approved"]]);

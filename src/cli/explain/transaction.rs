@@ -130,8 +130,11 @@ const BLOCKS: &[Block] = &[
     (
         "decides",
         "Decides",
-        &["program", "what", "customer", "window", "awarded_to", "on", "*measured", "*threshold", "-"],
-        "SELECT program, kind, subject, \"window\", awarded_to, decided_on::VARCHAR, measured::VARCHAR,
+        &[
+            "program", "what", "subject", "window", "outcome", "cycle", "awarded_to", "on",
+            "*measured", "*threshold", "-",
+        ],
+        "SELECT program, kind, subject, \"window\", outcome, cycle, awarded_to, decided_on::VARCHAR, measured::VARCHAR,
             threshold::VARCHAR, program_currency
         FROM determinations WHERE transaction_id = ? ORDER BY ALL",
     ),

@@ -1,7 +1,8 @@
 //! Looks at all lines for what caps limit: sums of scopes, or the earnings of some of them one by one.
 
-use super::scope::{ScopeKey, ScopeOf, Sum};
-use super::{ItemKey, Keyed};
+use super::rooms::{self, Entries};
+use super::scope::{ScopeKey, ScopeOf, Sum, Tally};
+use super::{CapsClosed, ItemKey, Keyed};
 use crate::earnings::aggregate::Aggregates;
 use crate::earnings::context::Context;
 use crate::earnings::evaluate::{Evaluated, Outcome, Verdict};
@@ -9,7 +10,7 @@ use crate::earnings::facts::day;
 use crate::earnings::measures::Measures;
 use crate::earnings::rows::Line;
 use crate::earnings::segments::Segments;
-use crate::earnings::settled_first::{Settled, SettledFirst};
+use crate::earnings::settled_first::Settled;
 use crate::earnings::unit::{self, Original, RefundLine, Taker};
 use crate::earnings::{PeriodFiles, largest_first};
 use crate::error::Result;
@@ -18,13 +19,27 @@ use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale};
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::id;
-use earnest_core::program::Grain;
 use earnest_core::program::cap::CapOn;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// The scopes that are looked at again, and what closed cycles settled in them.
-pub type Asked<'a> = (&'a HashSet<ScopeKey>, &'a SettledFirst);
+/// The scopes that are looked at again.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Those of which every earning is needed.
+    pub items: &'a HashSet<ScopeKey>,
+    /// Those of which sums by cycle are needed.
+    pub rooms: &'a HashSet<ScopeKey>,
+    pub closed: CapsClosed<'a>,
+}
+
+/// What a look finds.
+#[derive(Default)]
+pub struct Found {
+    pub sums: Sums,
+    pub items: Vec<Item>,
+    pub entries: Entries,
+}
 
 /// An earning in its place among those of its scope: by the closed cycle that settled it, if one has,
 /// by date and by transaction id, or aggregate key.
@@ -37,12 +52,12 @@ pub struct Item {
 
 pub type Sums = Keyed<ScopeKey, Sum>;
 
-/// One look at all lines: sums of scopes, or the items of those asked for.
+/// One look at all lines: sums of scopes, or more of those asked for.
 pub fn look(
     context: &Context,
     (periods, measures): (&[PeriodFiles], &Measures),
     asked: Option<Asked>,
-) -> Result<(Sums, Vec<Item>)> {
+) -> Result<Found> {
     let units: Vec<_> = largest_first(periods)
         .into_iter()
         .par_bridge()
@@ -50,34 +65,35 @@ pub fn look(
             let mut look = Look::new(context, *period, asked);
             let aside = unit::read_lines(context, *period, files, &mut look)?;
             look.aggregates()?;
-            Ok((*period, look.sums, look.items, aside))
+            Ok((*period, look.found, aside))
         })
         .collect::<Result<_>>()?;
     let mut originals = HashMap::new();
     let mut refunds: BTreeMap<Period, Vec<RefundLine>> = BTreeMap::new();
-    let (mut sums, mut items) = (Sums::default(), Vec::new());
-    items.reserve(units.iter().map(|(_, _, items, _)| items.len()).sum());
-    for (period, unit_sums, unit_items, aside) in units {
-        items.extend(unit_items);
+    let mut found = Found::default();
+    found.items.reserve(units.iter().map(|(_, part, _)| part.items.len()).sum());
+    for (period, part, aside) in units {
+        found.items.extend(part.items);
+        rooms::extend(&mut found.entries, part.entries)?;
         originals.extend(aside.originals);
         refunds.insert(period, aside.refunds);
-        for (key, part) in unit_sums {
-            add_sum(&mut sums, key, part)?;
+        for (key, part) in part.sums {
+            add_sum(&mut found.sums, key, part)?;
         }
     }
     for (period, refunds) in refunds {
-        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
+        let mut look = Look { found, ..Look::new(context, period, asked) };
         for refund in &refunds {
             look.pieces(refund, &originals)?;
         }
-        Look { sums, items, .. } = look;
+        found = look.found;
     }
     for &period in measures.by_period.keys() {
-        let mut look = Look { sums, items, ..Look::new(context, period, asked) };
+        let mut look = Look { found, ..Look::new(context, period, asked) };
         look.measured(measures)?;
-        Look { sums, items, .. } = look;
+        found = look.found;
     }
-    Ok((sums, items))
+    Ok(found)
 }
 
 fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
@@ -85,7 +101,7 @@ fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
         None => {
             sums.insert(key, part);
         }
-        Some(known) => known.add(part.positive, part.net, part.loose)?,
+        Some(known) => known.tally.add(&part.tally)?,
     }
     Ok(())
 }
@@ -96,15 +112,12 @@ struct Look<'a> {
     segments: Segments,
     asked: Option<Asked<'a>>,
     aggregates: Aggregates,
-    sums: Sums,
-    items: Vec<Item>,
+    found: Found,
 }
 
 impl Taker for Look<'_> {
-    /// Aggregates matter too: a refund that is netted within one isn't linked.
     fn asks_for(&self, program: usize, lever: usize) -> bool {
-        let rules = &self.context.programs[program];
-        rules.is_capped(lever) || rules.levers[lever].grain == Grain::CustomerProductGroupPeriod
+        self.context.programs[program].is_capped(lever)
     }
 
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
@@ -146,8 +159,7 @@ impl<'a> Look<'a> {
             segments: Segments::of(context.programs, period),
             asked,
             aggregates: Aggregates::default(),
-            sums: HashMap::default(),
-            items: Vec::new(),
+            found: Found::default(),
         }
     }
 
@@ -212,7 +224,10 @@ impl<'a> Look<'a> {
             window: cap.window.first(period, program.fiscal_year_start),
         };
         let key = scope.key();
-        if self.asked.is_some_and(|(asked, _)| !asked.contains(&key)) {
+        let (as_item, as_entry) = self
+            .asked
+            .map_or((true, true), |asked| (asked.items.contains(&key), asked.rooms.contains(&key)));
+        if !as_item && !as_entry {
             return Ok(());
         }
         let gross = match cap.on {
@@ -222,28 +237,38 @@ impl<'a> Look<'a> {
                 rescale(base, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?
             }
         };
-        let Some((_, settled_first)) = self.asked else {
-            let (positive, loose) = (gross.max(0), gross < 0 && !follows);
-            return match self.sums.get_mut(&key) {
-                Some(sum) => sum.add(positive, gross, loose),
+        let participant = outcome.subject.participant;
+        let Some(asked) = self.asked else {
+            let tally = Tally::of(gross, follows, participant);
+            return match self.found.sums.get_mut(&key) {
+                Some(known) => known.tally.add(&tally),
                 None => {
-                    let scope = scope.to_owned();
-                    self.sums.insert(key, Sum { scope, positive, net: gross, loose });
+                    self.found.sums.insert(key, Sum { scope: scope.to_owned(), tally });
                     Ok(())
                 }
             };
         };
         let (source, id) = place(line, *aggregate);
         let names = &self.context.names;
-        let settled = settled_first.cycle(&Settled {
+        let settled = asked.closed.settled_first.cycle(&Settled {
             program: &program.program,
             lever: &program.levers[outcome.lever].lever,
-            participant: names.participants.text(outcome.subject.participant),
+            participant: names.participants.text(participant),
             source: if source < 0 { "" } else { names.sources.text(source) },
             id,
             original: line.original_transaction_id.unwrap_or_default(),
         });
-        self.items.push(Item {
+        if as_entry {
+            let due = program.due_cycle(self.period);
+            let enters = asked.closed.open.map_or(due, |open| due.max(open));
+            let row = (line.transaction_on, id, source);
+            let place = (key, settled.unwrap_or(enters));
+            rooms::enter(&mut self.found.entries, place, gross, row)?;
+        }
+        if !as_item {
+            return Ok(());
+        }
+        self.found.items.push(Item {
             scope: key,
             order: (
                 settled.map_or(i32::MAX, |cycle| cycle.year() * 12 + cycle.month().cast_signed()),

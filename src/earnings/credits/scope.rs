@@ -50,17 +50,41 @@ pub type ScopeKey = u128;
 #[derive(Clone)]
 pub struct Sum {
     pub scope: Scope,
+    pub tally: Tally,
+}
+
+/// A sum of what is earned.
+#[derive(Clone, Copy)]
+pub struct Tally {
     pub positive: i128,
     pub net: i128,
     /// A negative line that takes back nothing that came before it could lead below zero.
     pub loose: bool,
+    /// Who earns it; `None`: nothing is earned.
+    participant: Option<i32>,
+    /// Others earn it too.
+    pub several: bool,
 }
 
-impl Sum {
-    pub fn add(&mut self, positive: i128, net: i128, loose: bool) -> Result<()> {
-        self.positive = sum([self.positive, positive])?;
-        self.net = sum([self.net, net])?;
-        self.loose |= loose;
+impl Tally {
+    /// Of one row; `follows`: it takes back what came before it.
+    pub fn of(gross: i128, follows: bool, participant: i32) -> Tally {
+        Tally {
+            positive: gross.max(0),
+            net: gross,
+            loose: gross < 0 && !follows,
+            participant: (gross != 0).then_some(participant),
+            several: false,
+        }
+    }
+
+    pub fn add(&mut self, other: &Tally) -> Result<()> {
+        self.positive = sum([self.positive, other.positive])?;
+        self.net = sum([self.net, other.net])?;
+        self.loose |= other.loose;
+        let both = self.participant.zip(other.participant);
+        self.several |= other.several || both.is_some_and(|(ours, theirs)| ours != theirs);
+        self.participant = self.participant.or(other.participant);
         Ok(())
     }
 }

@@ -1,0 +1,73 @@
+-- What cycles take of the caps that several participants share: running gross by the cycle that settled an
+-- earning, or that it enters, clamped to [0, limit].
+
+CREATE OR REPLACE TEMP TABLE frozen_rooms AS
+SELECT program, subject, "window", measured, threshold, decided_on, source, transaction_id
+FROM determinations
+WHERE kind = 'cap_room' AND frozen_by IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY program, subject, "window" ORDER BY cycle DESC) = 1;
+
+-- The oldest open cycle; blank if none is closed.
+CREATE OR REPLACE TEMP MACRO open_cycle() AS coalesce(
+    (SELECT strftime((max(cycle) || '-01')::DATE + INTERVAL 1 MONTH, '%Y-%m') FROM closed_cycles), '');
+
+CREATE OR REPLACE TEMP TABLE room_levels AS
+WITH entries AS (
+    SELECT program, concat(cap, ', customer ' || scope_customer) AS subject,
+        strftime(window_on, '%Y-%m') || '..'
+            || strftime(window_on + to_months(months - 1), '%Y-%m') AS "window",
+        coalesce(settled_in, greatest(
+            strftime((period || '-01')::DATE + to_months(due_months), '%Y-%m'), open_cycle()
+        )) AS cycle,
+        participant_id, gross, cap_on, cap_limit, program_minor AS minor, transaction_on,
+        transaction_id, source
+    FROM capped_items
+    WHERE NOT per_participant AND gross <> 0
+),
+shared AS (
+    SELECT program, subject, "window"
+    FROM entries
+    GROUP BY ALL
+    HAVING count(DISTINCT participant_id) > 1
+    UNION
+    SELECT program, subject, "window" FROM frozen_rooms
+),
+cycles AS (
+    SELECT program, subject, "window", cycle, sum(gross) AS gross, any_value(cap_on) AS cap_on,
+        any_value(cap_limit) AS cap_limit, any_value(minor) AS minor,
+        max({'decided_on': transaction_on, 'transaction_id': transaction_id, 'source': source})
+            AS last
+    FROM entries
+    SEMI JOIN shared USING (program, subject, "window")
+    GROUP BY program, subject, "window", cycle
+)
+SELECT program, subject, "window", cycle,
+    cap_money(
+        cap_on,
+        least(greatest(sum(gross) OVER (
+            PARTITION BY program, subject, "window" ORDER BY cycle
+        ), 0), cap_limit),
+        minor
+    ) AS measured,
+    cap_money(cap_on, cap_limit, minor) AS threshold, last.decided_on AS decided_on,
+    nullif(last.source, '') AS source, last.transaction_id AS transaction_id
+FROM cycles;
+
+-- As rows of `determinations` of open cycles: what enters them, and what closed cycles don't take any
+-- longer as their newest row says.
+CREATE OR REPLACE TEMP VIEW recomputed_rooms AS
+WITH settled AS (
+    FROM room_levels
+    WHERE cycle < open_cycle()
+    QUALIFY row_number() OVER (PARTITION BY program, subject, "window" ORDER BY cycle DESC) = 1
+)
+FROM room_levels
+WHERE cycle >= open_cycle()
+UNION ALL BY NAME
+SELECT frozen_rooms.* REPLACE (coalesce(settled.measured, 0) AS measured), open_cycle() AS cycle
+FROM frozen_rooms
+LEFT JOIN settled USING (program, subject, "window")
+ANTI JOIN (FROM room_levels WHERE cycle = open_cycle()) AS entering
+    ON entering.program = frozen_rooms.program AND entering.subject = frozen_rooms.subject
+    AND entering."window" = frozen_rooms."window"
+WHERE frozen_rooms.measured <> coalesce(settled.measured, 0);
