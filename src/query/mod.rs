@@ -60,6 +60,7 @@ const TIER_TEXT: &str = "
                 ' = ', json_extract_string(tier, '$.amount')), '; ')
             FROM (SELECT unnest(json_extract(detail, '$.tiers')::JSON[]) AS tier)),
             'no tier reached'),
+        ', topped up by ' || json_extract_string(detail, '$.topped_up'),
         ' → ', json_extract_string(detail, '$.window_amount'),
         CASE WHEN json_extract_string(detail, '$.booked_before')::DECIMAL(18, 3) <> 0
             THEN concat(', less ', json_extract_string(detail, '$.booked_before'), ' before')
