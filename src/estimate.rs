@@ -197,11 +197,22 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
     if request.term.is_some() {
         within_term(&mut program);
     }
-    if request.lever.is_some() {
+    if let Some(lever) = request.lever {
+        if let Some(by) = earned_by(&program) {
+            let message = format!("{name}: expected a lever that earns by itself, found `{lever}`");
+            return Err(Error::usage(message).hint(format!("it earns on what is {by}")));
+        }
         stand_alone(&mut program, assumed);
     }
     of_known_levers(&mut program);
     Ok(program)
+}
+
+/// On whose earning the lever that is left earns, if it does.
+fn earned_by(program: &Table) -> Option<&str> {
+    let mut levers = program.get("lever").and_then(Value::as_array)?.iter();
+    let on = levers.find_map(|lever| lever.get("on").and_then(Value::as_str))?;
+    on.starts_with("earned by ").then_some(on)
 }
 
 /// What the lever that is left says of others: it competes with none, and earns on the base.

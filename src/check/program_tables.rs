@@ -211,7 +211,8 @@ impl Tables {
         }
         let chain = std::iter::successors(lever.after, |&before| program.levers[before].after);
         let chain = chain.map(|before| literal(&program.levers[before].lever));
-        self.after.extend(chain.map(|before| format!("({key}, {before})")));
+        let on_earned = lever.on_earned;
+        self.after.extend(chain.map(|before| format!("({key}, {before}, {on_earned})")));
         for payees in &lever.payees {
             self.payees.push(format!("({key}, {}, {})", days(&payees.days), rate(payees.reseller)));
         }
@@ -347,7 +348,11 @@ impl Tables {
                 "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT",
                 self.additions,
             ),
-            ("program_after", "program TEXT, lever TEXT, before TEXT", self.after),
+            (
+                "program_after",
+                "program TEXT, lever TEXT, before TEXT, on_earned BOOLEAN",
+                self.after,
+            ),
             (
                 "program_payees",
                 "program TEXT, lever TEXT, from_on DATE, until_on DATE, reseller_share DECIMAL(18, 9)",

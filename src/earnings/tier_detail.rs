@@ -2,8 +2,8 @@
 //! measures, its tiers; the tiers' amounts and what they are `topped_up` by (negative: reduced by) where the
 //! window earns at least or at most something re-add to `window_amount`, and that less `booked_before` is the
 //! earning, gross; a company's stands on each of its locations' earnings, which re-add. Of a line: the
-//! fixed `amount` in program currency, what levers before it `left` of the base, the `payee_share` that
-//! its payee has. Decimals are strings.
+//! fixed `amount` in program currency, what levers before it `left` of the base, what the one before
+//! `earned`, the `payee_share` that its payee has. Decimals are strings.
 
 use super::evaluate::Outcome;
 use super::windows::{Earned, Solved};
@@ -22,6 +22,7 @@ pub fn of_line(outcome: &Outcome, terms: &earnest_core::earning::Terms) -> Optio
         detail.extend(text.map(|text| (key.to_owned(), json!(text))));
     };
     insert("amount", how.fixed.map(|fixed| money(fixed, terms.program_minor_units)));
+    insert("earned", how.earned.map(|earned| format(earned, AMOUNT_SCALE, 0)));
     insert("left", how.left.map(|left| format(left, AMOUNT_SCALE, 0)));
     insert("payee_share", how.payee.map(|share| format(share, RATE_SCALE, 0)));
     Some(Value::Object(detail).to_string())

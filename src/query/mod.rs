@@ -42,6 +42,7 @@ const TIER_TEXT: &str = "
     WHEN json_extract_string(detail, '$.window[0]') IS NULL THEN concat_ws(', ',
         'fixed amount ' || json_extract_string(detail, '$.amount'),
         'on ' || json_extract_string(detail, '$.left') || ' that levers before left',
+        'on ' || json_extract_string(detail, '$.earned') || ' that the lever before earned',
         json_extract_string(detail, '$.payee_share') || ' of it is this payee''s')
     ELSE concat(
         json_extract_string(detail, '$.window[0]'), ' to ',

@@ -188,6 +188,26 @@ fn unknown_levers_and_terms_are_named_with_the_known_ones() {
     }
 }
 
+#[test]
+fn a_lever_on_another_s_earning_is_not_estimated_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let template = project().join("pipelines/programs/templates/stack.toml");
+    let text = std::fs::read_to_string(template).expect("a template");
+    assert!(text.contains("after core"));
+    let program = folder.path().join("program.toml");
+    std::fs::write(&program, text.replace("after core", "earned by core")).expect("a file");
+    let program = program.display().to_string();
+    let transactions = "sample-data/transactions/harborline-direct_2021-03-03.csv";
+    let arguments = ["--program", &program, "--transactions", transactions, "--lever"];
+    let output = estimate(&[&arguments[..], &["accelerator"]].concat());
+    let said = self::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("earns by itself, found `accelerator`"), "{said}");
+    assert!(said.contains("it earns on what is earned by core"), "{said}");
+    let alone = estimate(&[&arguments[..], &["core"]].concat());
+    assert_eq!(alone.status.code(), Some(0), "{}", self::text(&alone.stderr));
+}
+
 /// 18,000.00 + 3,000.00 at 4 % and 500.00 at 4.75 %; 100 units at 5.00 and 50 at 6.50.
 #[test]
 fn several_programs_and_files_are_estimated_together() {
@@ -395,6 +415,8 @@ fn every_template_estimates() {
         ("engagement", "705.00"),
         // 21,000 × 4 % + (3,000 − 120) × 7 %; nobody shares with a reseller: 21,000 × 4 %.
         ("stack", "1041.60"),
+        // 840.00, and a tenth of what 3,000 × 4 % are.
+        ("accelerator", "852.00"),
         ("payees", "840.00"),
         ("filters", "1050.00"),
         ("requirements", "645.00"),
@@ -425,6 +447,7 @@ fn every_template_estimates() {
         let told = [
             ("tiers", "tier 2 18000 × 0.02 = 360.00"),
             ("growth", "baseline 0: tier 1 500"),
+            ("accelerator", "on 120 that the lever before earned"),
             ("guarantee", "tier 1 9000 × 0.02 = 180.00, topped up by 20.00 → 200.00"),
             ("company", "days before 18000"),
         ];

@@ -58,6 +58,7 @@ pub(super) fn lever(place: &Place, raw: &raw::Program, lever: &raw::Lever) -> Re
         engagement: None,
         competes: false,
         after: None,
+        on_earned: false,
         payees: Vec::new(),
         customer_add,
     };

@@ -16,12 +16,12 @@ use earnest::estimate::{Request, estimate};
 use earnest::job::Limits;
 use earnest::query::{connect, text_rows};
 use earnest::run::{Outcome, run as run_job};
-use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, parse};
+use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, parse};
 use earnest_core::program::Program;
 use exports::{Exports, Sold};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use toml::Value;
+use toml::{Table, Value};
 
 /// A case as a program file and rows, and how to read what came of it.
 pub struct Trial {
@@ -176,6 +176,7 @@ pub fn slices(detail: &Json) -> Result<Vec<Row>, Failure> {
 struct Named<'a> {
     key: String,
     id: &'a str,
+    expected: &'a Table,
     trial: Trial,
 }
 
@@ -184,20 +185,21 @@ pub fn run(cases: &[Case]) -> BTreeMap<String, Result<Row, Failure>> {
     let mut by_day: BTreeMap<NaiveDate, Vec<Named>> = BTreeMap::new();
     for (number, case) in cases.iter().enumerate() {
         let (key, id) = (format!("c{number:03}"), case.id.as_str());
-        let Some(trial) = trial(case) else { continue };
-        match Program::parse(id, &trial.program.replace("KEY", &key)) {
-            Ok(_) => {
-                by_day.entry(trial.as_of).or_default().push(Named { key, id, trial });
-            }
-            // What program files can't say is left to the kernels.
-            Err(error) => eprintln!("not through the job: {error}"),
+        let expected = case.table.get("expected").and_then(Value::as_table);
+        let Some((trial, expected)) = trial(case).zip(expected) else { continue };
+        // What program files can't say is left to the kernels.
+        if Program::parse(id, &trial.program.replace("KEY", &key)).is_ok() {
+            by_day.entry(trial.as_of).or_default().push(Named { key, id, expected, trial });
         }
     }
     by_day.values().flat_map(|trials| together(trials)).collect()
 }
 
+/// What was found of cases, with their ids.
+type Read = Vec<(String, Result<Row, Failure>)>;
+
 /// Many cases in one job, or one by one if that breaks, so that only the one that breaks it fails.
-fn together(trials: &[Named]) -> Vec<(String, Result<Row, Failure>)> {
+fn together(trials: &[Named]) -> Read {
     match both(trials) {
         Ok(found) => found,
         Err(failure) if trials.len() == 1 => vec![(trials[0].id.to_owned(), Err(failure))],
@@ -206,7 +208,7 @@ fn together(trials: &[Named]) -> Vec<(String, Result<Row, Failure>)> {
 }
 
 /// What the job publishes, which the estimate of the same files must publish too.
-fn both(trials: &[Named]) -> Result<Vec<(String, Result<Row, Failure>)>, Failure> {
+fn both(trials: &[Named]) -> Result<Read, Failure> {
     let folder = tempfile::tempdir().expect("a folder");
     let exports = Exports::write(folder.path(), trials);
     let as_of = trials[0].trial.as_of;
@@ -232,7 +234,26 @@ fn both(trials: &[Named]) -> Result<Vec<(String, Result<Row, Failure>)>, Failure
         }
         (named.trial.read)(job)
     };
-    Ok(trials.iter().map(|named| (named.id.to_owned(), read(named))).collect())
+    let found = trials.iter().filter_map(|named| {
+        let found = read(named).map(|row| named.coarse(row)).transpose()?;
+        Some((named.id.to_owned(), found))
+    });
+    Ok(found.collect())
+}
+
+impl Named<'_> {
+    /// Without what a case shows with more decimals than money has, which is for the kernels to say; `None`:
+    /// that is all.
+    fn coarse(&self, mut row: Row) -> Option<Row> {
+        let fine = |name: &str| {
+            let value = self.expected.get(name);
+            value.is_some_and(|value| decimals(value) > MONEY_SCALE as usize)
+        };
+        let asked = |row: &Row| row.iter().any(|(name, _)| self.expected.contains_key(*name));
+        let asked_before = asked(&row);
+        row.retain(|(name, _)| !fine(name));
+        (asked(&row) || !asked_before).then_some(row)
+    }
 }
 
 /// What was published of each program.
@@ -261,4 +282,14 @@ fn trial(case: &Case) -> Option<Trial> {
     let expected = part("expected")?;
     // What a case lacks, the kernels' runner complains about.
     trials::of(&case.kind, &rule, &input, expected).ok().flatten()
+}
+
+/// The most decimals of a number of a case.
+fn decimals(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.split_once('.').map_or(0, |(_, fraction)| fraction.len()),
+        Value::Array(values) => values.iter().map(decimals).max().unwrap_or_default(),
+        Value::Table(table) => table.values().map(decimals).max().unwrap_or_default(),
+        _ => 0,
+    }
 }

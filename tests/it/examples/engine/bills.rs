@@ -8,7 +8,7 @@ use crate::examples::fields::{Failure, Fields, Reader};
 use crate::support::project;
 use earnest::check::sources::plausible;
 use earnest::job::Job;
-use earnest_core::decimal::{EXACT_SCALE, parse};
+use earnest_core::decimal::{EXACT_SCALE, MONEY_SCALE, parse};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -181,6 +181,11 @@ fn bill(case: &Case, key: String) -> Option<Bill> {
     // What nothing is computed from need not be asked if the case doesn't say it.
     while asked.last().is_some_and(|last| !expected.contains_key(last.name)) {
         asked.pop();
+    }
+    let too_fine =
+        |asked: &Asked| asked.decimals > MONEY_SCALE as usize && !asked.rule.contains("quotient");
+    if asked.iter().any(too_fine) {
+        return None;
     }
     let id = case.id.clone();
     (!asked.is_empty()).then_some(Bill { key, id, given, asked, said: Vec::new() })

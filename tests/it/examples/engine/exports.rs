@@ -16,8 +16,13 @@ pub struct Sold {
     pub amount: String,
     /// The line that it refunds.
     pub refunds: Option<usize>,
+    /// The line's id, if it is known by one; else its place.
+    pub id: Option<String>,
+    pub workload: String,
     /// What tells partners of the case apart.
     pub partner: usize,
+    /// What tells customers of the case apart.
+    pub customer: usize,
     /// The program's, if it isn't named.
     pub currency: Option<String>,
     /// The day on which the line becomes known, if it isn't known from the start.
@@ -34,7 +39,7 @@ const FORMATS: [(&str, &str); 9] = [
     (
         TRANSACTIONS,
         "LineId,OriginalLineId,TransactionDate,BilledPartnerId,ResellerPartnerId,CustomerId,\
-         ProductId,Quantity,Amount,Currency",
+         ProductId,Workload,Quantity,Amount,Currency",
     ),
     ("memberships", "global_id,location_id,location_name,country,status,from,until"),
     (
@@ -66,8 +71,8 @@ pub struct Exports {
     pub files: Vec<(String, PathBuf)>,
 }
 
-/// Rows by format and the day on which they become known; equal rows once.
-type Rows = BTreeMap<(&'static str, String), BTreeSet<String>>;
+/// Rows by format and the day on which they become known.
+type Rows = BTreeMap<(&'static str, String), Vec<String>>;
 
 impl Exports {
     pub fn write(folder: &Path, trials: &[Named]) -> Exports {
@@ -110,7 +115,11 @@ fn add(named: &Named, all: &mut Rows) {
     let (key, trial) = (&named.key, &named.trial);
     let currency = currency(&trial.program);
     let mut add = |format: &'static str, known_on: &str, row: String| {
-        all.entry((format, known_on.to_owned())).or_default().insert(row);
+        let rows = all.entry((format, known_on.to_owned())).or_default();
+        // Lines may be equal; what they are read by is said once.
+        if format == TRANSACTIONS || !rows.contains(&row) {
+            rows.push(row);
+        }
     };
     let partner = |partner: usize| match partner {
         0 => format!("P{key}"),
@@ -123,19 +132,26 @@ fn add(named: &Named, all: &mut Rows) {
         add("enrollments", START, format!("{id},{key},Enrolled,PP,TX,{paid}"));
         add("participant-map", START, format!("{id},{key},{id},{START},"));
     }
+    let mut products = BTreeSet::new();
     for (number, line) in trial.lines.iter().enumerate() {
         let product = format!("{key}-{}", line.product);
-        add("product-groups", START, format!("{product},{product},,{START},"));
+        products.insert(product.clone());
         let refunds = line.refunds.map_or(String::new(), |place| format!("{key}-{place}"));
+        let id = line.id.clone().unwrap_or_else(|| number.to_string());
         let row = format!(
-            "{key}-{number},{refunds},{},{},,C{key},{product},{},{},{}",
+            "{key}-{id},{refunds},{},{},,C{key}-{},{product},{},{},{},{}",
             line.day,
             partner(line.partner),
+            line.customer,
+            line.workload,
             line.quantity,
             line.amount,
             line.currency.as_deref().unwrap_or(currency)
         );
         add(TRANSACTIONS, line.known_on.as_deref().unwrap_or(START), row);
+    }
+    for product in products {
+        add("product-groups", START, format!("{product},{product},,{START},"));
     }
     for (format, row) in &trial.others {
         add(format, START, row.replace("KEY", key));

@@ -47,9 +47,11 @@ pub fn of(kind: &str, rule: &Fields, input: &Fields, expected: &Table) -> Made {
         "refund" => refund(rule, input),
         "cumulative_settlement" => tables::cumulative_settlement(rule, input),
         "delta" => tables::delta(rule, input),
+        "distinct_sum" => choice::distinct_sum(rule, input),
         "in_range" => choice::in_range(rule, input),
         "most_specific" => choice::most_specific(rule, input),
         "band" => choice::band(rule, input),
+        "uplift" => choice::uplift(rule, input),
         "new_customer" => choice::new_customer(rule, input),
         "percentage" => percentage(rule, input),
         _ => Ok(None),
@@ -247,15 +249,31 @@ fn refund(rule: &Fields, input: &Fields) -> Made {
     Ok(Some(Trial::new(program, lines, read)))
 }
 
-/// A rate of each event; fixed amounts, allowances and bounds are the kernels'.
+/// Each event is a customer's month: a rate and a flat of it, at least and at most so much. Allowances are the
+/// kernels'.
 fn percentage(rule: &Fields, input: &Fields) -> Made {
-    let others = ["fixed", "free_events", "free_amount", "event_minimum", "event_maximum"];
-    if others.iter().any(|key| rule.has(key)) {
+    if ["free_events", "free_amount"].iter().any(|key| rule.has(key)) {
         return Ok(None);
     }
-    let program = program("KWD", &of_rate(rule.text("rate")?), "minimum = \"0\"");
+    let mut text = "[lever.measure]\nwindow = \"month\"\nper = \"customer\"\n".to_owned();
+    for (key, ours) in [("event_minimum", "at_least"), ("event_maximum", "at_most")] {
+        if let Some(bound) = rule.optional_text(key)? {
+            text.push_str(&format!("{ours} = \"{bound}\"\n"));
+        }
+    }
+    let flat = rule.optional_text("fixed")?.unwrap_or("0");
+    text.push_str(&format!(
+        "[[lever.tiers]]\nshape = \"marginal\"\ntier = [{{ rate = \"{}\", flat = \"{flat}\" }}]\n",
+        rule.text("rate")?
+    ));
+    let program = program("KWD", &lever("events", "X", &text), "minimum = \"0\"");
     let events = input.texts("events")?;
-    let lines = events.iter().map(|amount| sold(0, amount)).collect();
+    // Who buys for nothing is no customer.
+    if input.amounts("events")?.contains(&0) {
+        return Ok(None);
+    }
+    let event = |(customer, amount): (usize, &&str)| Sold { customer, ..sold(0, amount) };
+    let lines = events.iter().enumerate().map(event).collect();
     let read = |results: &Results| Ok(vec![("total", exact(results.sum(AMOUNT, |_| true)?))]);
     Ok(Some(Trial::new(program, lines, read)))
 }

@@ -3,6 +3,7 @@
 use super::super::{AMOUNT, LEVER, PERIOD, Results, Trial};
 use super::{Made, capped, lever, month, of_rate, program, sold, units};
 use crate::examples::compare::{Found, Row, exact, exacts};
+use crate::examples::engine::exports::Sold;
 use crate::examples::fields::{Failure, Fields};
 
 pub fn in_range(rule: &Fields, input: &Fields) -> Made {
@@ -119,6 +120,44 @@ pub fn new_customer(rule: &Fields, input: &Fields) -> Made {
     let read = |results: &Results| {
         let earning = exact(results.sum(AMOUNT, |_| true)?);
         Ok(vec![("qualifies", Found::Flag(!results.earnings.is_empty())), ("earning", earning)])
+    };
+    Ok(Some(Trial::new(program, lines, read)))
+}
+
+/// A lever on what another one earns.
+pub fn uplift(rule: &Fields, input: &Fields) -> Made {
+    let more = format!("[[lever.rate]]\nrate = \"{}\"\n", rule.text("uplift")?);
+    let more = lever("more", "X", &more).replace("draws = ", "on = \"earned by core\"\ndraws = ");
+    let rules = of_rate(rule.text("rate")?) + &more;
+    let program = program("KWD", &rules, "minimum = \"0\"");
+    let lines = vec![sold(0, input.text("amount")?)];
+    Ok(Some(Trial::new(program, lines, read_chosen)))
+}
+
+/// The key is a line's id: the same row again doesn't count again. What all rows add up to is for the kernels
+/// to say.
+pub fn distinct_sum(rule: &Fields, input: &Fields) -> Made {
+    let (key, value) = (rule.text("key")?, rule.text("value")?);
+    let mut rules = of_rate("1");
+    let include = rule.optional_table("include")?;
+    let mut field = None;
+    if let Some(include) = include {
+        let values = include.texts("values")?;
+        rules.push_str(&format!("[lever.filter]\ncolumn = \"workload\"\nin = {values:?}\n"));
+        field = Some(include.text("field")?);
+    }
+    let mut lines = Vec::new();
+    for row in input.tables("rows")? {
+        let id = Some(row.text(key)?.to_owned());
+        let workload = field.map_or(Ok(""), |field| row.text(field))?.to_owned();
+        lines.push(Sold { id, workload, ..sold(0, row.text(value)?) });
+    }
+    let program = program("KWD", &rules, "minimum = \"0\"");
+    let read = |results: &Results| {
+        Ok(vec![
+            ("distinct_total", exact(results.sum(AMOUNT, |_| true)?)),
+            ("distinct_count", Found::Count(results.earnings.len())),
+        ])
     };
     Ok(Some(Trial::new(program, lines, read)))
 }

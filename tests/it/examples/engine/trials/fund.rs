@@ -93,6 +93,10 @@ pub fn sublimit(rule: &Fields, input: &Fields) -> Made {
         "[[coop.activity]]\nactivity = \"A\"\nname = \"A\"\nshare = \"{share}\"\n"
     ));
     if let Some(floor) = rule.optional_text("floor")? {
+        if rule.amount("floor")? > input.amount("coop_earned")? {
+            // A fund never pays more than it has.
+            return Ok(None);
+        }
         rules.push_str(&format!("amount = \"{floor}\"\n"));
     }
     let program = program("KWD", &rules, "minimum = \"0\"");

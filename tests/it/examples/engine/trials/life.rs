@@ -118,6 +118,8 @@ pub fn settlement_grouping(rule: &Fields, input: &Fields) -> Made {
     let sums = "grain = \"customer_product_group_period\"\n[[lever.rate]]\nrate = \"1\"\n";
     let program = program("KWD", &lever("core", "X", sums), "minimum = \"0\"");
     let read = |results: &Results| Ok(vec![("settlements", Found::Count(results.earnings.len()))]);
+    rates.sort();
+    rates.dedup();
     let mut trial = Trial::new(program, lines, read);
     for rate in rates {
         trial = trial.with("exchange-rates", rate);
