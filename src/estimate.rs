@@ -1,11 +1,11 @@
-//! What would these transactions earn and pay? In: a program file, transactions, and as many of the
+//! What would these transactions earn and pay? In: program files, transactions, and as many of the
 //! partner side's exports as the caller has. Out: the outcome of the daily job over them, in a folder
 //! of its own that goes with it. The calculation is the daily job's: nothing is calculated here.
 //!
 //! What the caller doesn't give is assumed in the partner's favor: a requirement whose deciding export
 //! is not given counts as met (trailing revenue always, since a handful of lines has none), so does a
 //! group of which one member's is not; a partner id without a participant map is its own participant, and
-//! without enrollments everybody is enrolled and paid in the program's currency.
+//! without enrollments everybody is enrolled in every program and paid in its currency.
 
 use crate::error::{Error, Result};
 use crate::job::Limits;
@@ -13,21 +13,22 @@ use crate::query;
 use crate::run::{Outcome, RunOptions, run};
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::program::Program;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// What to estimate.
 pub struct Request<'a> {
-    pub program: &'a Path,
+    /// Program files; the transactions earn under each of them.
+    pub programs: &'a [PathBuf],
     /// The folder of export formats.
     pub formats: &'a Path,
-    /// Every export with its format; transactions among them.
+    /// Every export with its format; transactions among them. A format may have several files.
     pub exports: &'a [(String, PathBuf)],
-    /// Only this lever.
+    /// Only this lever, of one program.
     pub lever: Option<&'a str>,
-    /// Only this term.
+    /// Only this term, of one program.
     pub term: Option<&'a str>,
     /// Payments due by this day are ordered.
     pub as_of: NaiveDate,
@@ -68,28 +69,41 @@ pub fn estimate(request: &Request) -> Result<Estimate> {
         return Err(Error::usage(format!("{place}: expected a folder of formats, found none"))
             .hint("name it by `--formats DIR`; this project's is `pipelines/sources`"));
     }
+    if request.programs.len() != 1 && (request.lever.is_some() || request.term.is_some()) {
+        let found = request.programs.len();
+        let message = format!("expected one program file beside a lever or term, found {found}");
+        return Err(Error::usage(message));
+    }
     let folder = tempfile::tempdir().map_err(|error| Error::io(&std::env::temp_dir(), &error))?;
     let root = folder.path();
-    let text =
-        fs::read_to_string(request.program).map_err(|error| Error::io(request.program, &error))?;
-    let name = request.program.display().to_string();
-    // The program is checked as it was written, so that messages name its own lines.
-    let program = Program::parse(&name, &text).map_err(|error| Error::usage(error.to_string()))?;
     let mut assumed = Vec::new();
-    let changed = assume(request, &name, &text, &mut assumed)?;
-    let members = request.exports.iter().any(|(format, _)| format == "memberships");
-    if program.asks_for_partner_countries() && !members {
-        assumed.push("no participant's country is known; `memberships` tell".to_owned());
+    let mut names = Names::default();
+    let mut programs = Vec::with_capacity(request.programs.len());
+    for (place, path) in request.programs.iter().enumerate() {
+        let text = fs::read_to_string(path).map_err(|error| Error::io(path, &error))?;
+        let name = path.display().to_string();
+        // A program is checked as it was written, so that messages name its own lines.
+        let program =
+            Program::parse(&name, &text).map_err(|error| Error::usage(error.to_string()))?;
+        let changed = assume(request, &name, &text, &mut assumed)?;
+        let members = request.exports.iter().any(|(format, _)| format == "memberships");
+        if program.asks_for_partner_countries() && !members {
+            assumed.push("no participant's country is known; `memberships` tell".to_owned());
+        }
+        let copy = root.join(format!("programs/{place:04}.toml"));
+        write(&copy, &changed.to_string())?;
+        names.0.push((copy.display().to_string(), name));
+        programs.push(program);
     }
-    write(&root.join("programs/program.toml"), &changed.to_string())?;
+    let mut said = BTreeSet::new();
+    assumed.retain(|line| said.insert(line.clone()));
     fs::create_dir_all(root.join("reports")).map_err(|error| Error::io(root, &error))?;
     let formats =
         std::path::absolute(request.formats).map_err(|error| Error::io(request.formats, &error))?;
     let mut sources = Table::new();
-    let mut names = Names::default();
     for (format, path) in request.exports {
         let linked = link(root, format, path, request.as_of)?;
-        sources.insert(format.clone(), source(format, &linked));
+        sources.insert(format.clone(), source(format, &root.join(format)));
         names.0.push((linked, path.display().to_string()));
     }
     let pipeline = root.join("estimate.toml");
@@ -98,10 +112,10 @@ pub fn estimate(request: &Request) -> Result<Estimate> {
         || run_once(request, &pipeline).map_err(|error| error.reworded(|text| names.own(text)));
     let mut outcome = calculate()?;
     if !sources.contains_key(ENROLLMENTS) {
-        let enrolled = enroll_everybody(&outcome, &program)?;
-        let path = root.join(format!("{ENROLLMENTS}_{}.csv", request.as_of));
-        write(&path, &enrolled)?;
-        sources.insert(ENROLLMENTS.to_owned(), source(ENROLLMENTS, &path.to_string_lossy()));
+        let enrolled = enroll_everybody(&outcome, &programs)?;
+        let folder = root.join(ENROLLMENTS);
+        write(&folder.join(format!("{ENROLLMENTS}_{}.csv", request.as_of)), &enrolled)?;
+        sources.insert(ENROLLMENTS.to_owned(), source(ENROLLMENTS, &folder));
         write(&pipeline, &job(&formats, &sources))?;
         let attention = std::mem::take(&mut outcome.attention);
         outcome = calculate()?;
@@ -158,7 +172,7 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
             kept
         });
     }
-    // The program is alone here.
+    // What follows a program needs no estimate: balances move by approved transfers only.
     program.remove("successor");
     if !given("participant-map") {
         program.insert("unmapped".to_owned(), Value::String("self".to_owned()));
@@ -183,11 +197,22 @@ fn assume(request: &Request, name: &str, text: &str, assumed: &mut Vec<String>) 
     if request.term.is_some() {
         within_term(&mut program);
     }
-    if request.lever.is_some() {
+    if let Some(lever) = request.lever {
+        if let Some(by) = earned_by(&program) {
+            let message = format!("{name}: expected a lever that earns by itself, found `{lever}`");
+            return Err(Error::usage(message).hint(format!("it earns on what is {by}")));
+        }
         stand_alone(&mut program, assumed);
     }
     of_known_levers(&mut program);
     Ok(program)
+}
+
+/// On whose earning the lever that is left earns, if it does.
+fn earned_by(program: &Table) -> Option<&str> {
+    let mut levers = program.get("lever").and_then(Value::as_array)?.iter();
+    let on = levers.find_map(|lever| lever.get("on").and_then(Value::as_str))?;
+    on.starts_with("earned by ").then_some(on)
 }
 
 /// What the lever that is left says of others: it competes with none, and earns on the base.
@@ -274,6 +299,12 @@ fn link(root: &Path, format: &str, path: &Path, as_of: NaiveDate) -> Result<Stri
         root.join(format).join(format!("{stem}_{as_of}.{endings}"))
     };
     make_parent(&target)?;
+    if target.exists() {
+        return Err(Error::usage(format!(
+            "{}: expected files of a format to have names of their own, found `{name}` twice",
+            path.display()
+        )));
+    }
     let source = path.canonicalize().map_err(|error| Error::io(path, &error))?;
     fs::hard_link(&source, &target)
         .or_else(|_| fs::copy(&source, &target).map(|_| ()))
@@ -281,10 +312,12 @@ fn link(root: &Path, format: &str, path: &Path, as_of: NaiveDate) -> Result<Stri
     Ok(target.to_string_lossy().into_owned())
 }
 
-fn source(format: &str, path: &str) -> Value {
+/// All files of the folder, as a source of that format.
+fn source(format: &str, folder: &Path) -> Value {
     let mut source = Table::new();
+    let path = format!("{}/*", glob::Pattern::escape(&folder.to_string_lossy()));
     source.insert("format".to_owned(), Value::String(format.to_owned()));
-    source.insert("path".to_owned(), Value::String(glob::Pattern::escape(path)));
+    source.insert("path".to_owned(), Value::String(path));
     source.insert("required".to_owned(), Value::Boolean(true));
     Value::Table(source)
 }
@@ -303,16 +336,20 @@ fn job(formats: &Path, sources: &Table) -> String {
 }
 
 /// An enrollment for every participant whose eligibility was decided.
-fn enroll_everybody(outcome: &Outcome, program: &Program) -> Result<String> {
+fn enroll_everybody(outcome: &Outcome, programs: &[Program]) -> Result<String> {
     let connection = query::connect(&outcome.store, &outcome.snapshot, &Limits::default())?;
-    let ids = "SELECT DISTINCT participant_id FROM eligibility ORDER BY participant_id";
+    let currencies: BTreeMap<&str, &str> =
+        programs.iter().map(|one| (one.program.as_str(), one.currency.as_str())).collect();
+    let ids = "SELECT DISTINCT program, participant_id FROM eligibility ORDER BY ALL";
     let mut text = String::from(
         "location_id,program,status,payout_profile,tax_profile,payment_currency,payment_method,\
          hold,from,until\n",
     );
     for row in query::text_rows(&connection, ids, &[])? {
-        let id = row[0].clone().unwrap_or_default().replace('"', "\"\"");
-        let (program, currency) = (&program.program, &program.currency);
+        let mut cells = row.into_iter().map(Option::unwrap_or_default);
+        let program = cells.next().unwrap_or_default();
+        let id = cells.next().unwrap_or_default().replace('"', "\"\"");
+        let currency = currencies.get(program.as_str()).copied().unwrap_or_default();
         text.push_str(&format!(
             "\"{id}\",{program},Enrolled,assumed,assumed,{currency},assumed,no,,\n"
         ));

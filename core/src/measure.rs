@@ -26,6 +26,9 @@ pub struct Step {
     pub before: i128,
     pub after: i128,
     pub slices: Vec<TierSlice>,
+    /// What the slices lack to `after` where the window earns at least something, at money scale; or,
+    /// negative, what they exceed it by where it earns at most something.
+    pub topped_up: i128,
 }
 
 impl Step {
@@ -45,7 +48,7 @@ impl Step {
     }
 }
 
-/// What a tier contributed to [`Step::after`]; slices re-add to it.
+/// What a tier contributed to [`Step::after`]; slices and what tops them up re-add to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierSlice {
     /// Counted from 1.
@@ -83,9 +86,20 @@ pub fn steps(terms: &WindowTerms, months: &[(Period, i128)]) -> Result<Vec<Step>
         exact = sum([exact, adds])?;
         let now = terms.rounded(exact)?;
         let (counted, priced) = terms.priced(now)?;
-        let (after, slices) = terms.money(&priced)?;
-        let measured = now - cumulated;
-        steps.push(Step { period, measured, cumulated: now, counted, before, after, slices });
+        let reached = priced.is_some();
+        let (earned, slices) = terms.money(&priced.unwrap_or_default())?;
+        let after = if reached { terms.bounded(earned) } else { earned };
+        let (measured, topped_up) = (now - cumulated, after - earned);
+        steps.push(Step {
+            period,
+            measured,
+            cumulated: now,
+            counted,
+            before,
+            after,
+            slices,
+            topped_up,
+        });
         (cumulated, before) = (now, after);
     }
     Ok(steps)
@@ -110,21 +124,27 @@ impl WindowTerms<'_> {
         rounded(self.measured.of, exact, self.minor_units)
     }
 
-    /// What the table is applied to, and what it says.
-    fn priced(&self, measure: i128) -> Result<(i128, Priced), Error> {
+    /// An earning (money scale) between the least and the most that a window earns.
+    fn bounded(&self, earned: i128) -> i128 {
+        let most = self.measured.at_most.map_or(earned, |most| earned.min(most));
+        self.measured.at_least.map_or(most, |least| most.max(least))
+    }
+
+    /// What the table is applied to, and what it says; `None`: the minimum isn't reached.
+    fn priced(&self, measure: i128) -> Result<(i128, Option<Priced>), Error> {
         let reached = self.trailing.unwrap_or(measure);
         if self.measured.minimum.is_some_and(|minimum| reached < minimum) {
-            return Ok((0, Priced::default()));
+            return Ok((0, None));
         }
         if let Some(trailing) = self.trailing {
-            return Ok((measure, self.table.price_at(measure, trailing.max(0))?));
+            return Ok((measure, Some(self.table.price_at(measure, trailing.max(0))?)));
         }
         let counted = match self.measured.baseline {
             // A decline earns nothing and takes nothing back.
             Some(_) => subtract(measure, self.baseline)?.max(0),
             None => measure,
         };
-        Ok((counted, self.table.price(counted)?))
+        Ok((counted, Some(self.table.price(counted)?)))
     }
 
     /// The total rounded once, and its slices, each what it adds to the rounded running sum.
@@ -216,7 +236,8 @@ minimum = "0"
             .iter()
             .map(|step| {
                 let slices = step.slices.iter().map(|slice| slice.amount).collect::<Vec<_>>();
-                assert_eq!(slices.iter().sum::<i128>(), step.after, "slices re-add");
+                let sliced = slices.iter().sum::<i128>();
+                assert_eq!(sliced + step.topped_up, step.after, "slices re-add");
                 (step.amount().to_string(), slices)
             })
             .collect()
@@ -263,6 +284,26 @@ minimum = "0"
             PROGRAM.replace("window = \"quarter\"", "window = \"quarter\"\nminimum = \"500\"");
         let months = [("2021-01", "499.99"), ("2021-02", "0.01"), ("2021-03", "-0.01")];
         assert_eq!(amounts(run(&minimum, "0", &months)), ["0", "5000", "-5000"]);
+    }
+
+    #[test]
+    fn a_window_earns_at_least_and_at_most_what_is_agreed() {
+        let bounds = "window = \"month\"\nminimum = \"100\"\nat_least = \"5\"\nat_most = \"20\"";
+        let bounded = PROGRAM.replace("window = \"quarter\"", bounds);
+        let earned = |adds: &str| run(&bounded, "0", &[("2021-01", adds)]);
+        // 1 % of 499 are 4.99, of 500 are 5.00; 2 % of 750 and 5.00 are 20.00.
+        for (adds, earns, slices) in [
+            ("499", "5000", vec![4_990]),
+            ("500", "5000", vec![5_000]),
+            ("750", "7500", vec![7_500]),
+            ("2000", "20000", vec![45_000]),
+            ("99.99", "0", vec![]),
+        ] {
+            assert_eq!(earned(adds), [(earns.to_owned(), slices)], "{adds}");
+        }
+        // What is refunded later leaves the least, until the minimum isn't reached any more.
+        let months = [("2021-01", "600"), ("2021-02", "-200"), ("2021-03", "-301")];
+        assert_eq!(amounts(run(&bounded, "0", &months)), ["6000", "-1000", "-5000"]);
     }
 
     #[test]

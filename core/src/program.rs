@@ -172,6 +172,8 @@ pub struct Lever {
     pub competes: bool,
     /// Position of the lever that comes before; it earns on what that one leaves. `None`: on the base.
     pub after: Option<usize>,
+    /// It earns on what the lever before earned instead.
+    pub on_earned: bool,
     /// How reseller and provider divide what it earns, by date.
     pub payees: Vec<Payees>,
     /// It earns for new customers only.

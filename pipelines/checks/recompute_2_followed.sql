@@ -1,9 +1,13 @@
--- Levers that come after others earn on what those leave of the base. Run only where some lever does. One
+-- Levers that come after others earn on what those leave of the base, or on what the one before earned. Run only where some lever does. One
 -- level of levers is calculated from the levels before.
 
 CREATE OR REPLACE TEMP MACRO rest_of(base, taken, minor) AS (CASE
     WHEN base < 0 THEN least(base - (taken * minor)::DECIMAL(38, 0) * 0.000001::DECIMAL(7, 6), 0)
     ELSE greatest(base - (taken * minor)::DECIMAL(38, 0) * 0.000001::DECIMAL(7, 6), 0) END)::DECIMAL(38, 12);
+
+-- An amount in minor units, as a base.
+CREATE OR REPLACE TEMP MACRO as_base(taken, minor) AS
+    ((taken * minor)::DECIMAL(38, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(38, 12);
 
 CREATE OR REPLACE TEMP MACRO whole_on(
     rated_base, base, amount, program_minor, exchange_part, exchange_whole, rate_part, rate_whole, minor
@@ -36,7 +40,7 @@ earned_0 AS (
 ),
 taken_1 AS (
     SELECT taking.source, taking.transaction_id, taking.role, taking.program, taking.lever, base, minor,
-        coalesce(sum(whole), 0) AS taken
+        program_after.on_earned, coalesce(sum(whole), 0) AS taken
     FROM chained AS taking
     JOIN program_after
         ON program_after.program = taking.program AND program_after.lever = taking.lever
@@ -48,7 +52,8 @@ taken_1 AS (
     GROUP BY ALL
 ),
 rest_1 AS (
-    SELECT source, transaction_id, role, program, lever, rest_of(base, taken, minor) AS rest
+    SELECT source, transaction_id, role, program, lever,
+        CASE WHEN on_earned THEN as_base(taken, minor) ELSE rest_of(base, taken, minor) END AS rest
     FROM taken_1
 ),
 earned_1 AS (

@@ -222,7 +222,7 @@ SELECT running.* EXCLUDE (adds, cumulated), program.currency, minor_of(program.c
     CASE WHEN trailing_days IS NOT NULL
         THEN measure_of(quantity_of, coalesce(days_before.adds, 0), minor_of(program.currency))
     END AS days_measure,
-    flat_on_zero,
+    flat_on_zero, at_least, at_most,
     coalesce(revenue.missing, false) OR coalesce(high_water.missing, false)
         OR coalesce(days_before.missing, false) AS held,
     (running.window_on + to_months(program_measure.months))::DATE AS window_end, side

@@ -94,13 +94,20 @@ tiers AS (
 totals AS (
     SELECT program, lever, whose, window_on, window_end, period, currency, minor, side,
         CASE WHEN any_value(counted) < 0 THEN -1 ELSE 1 END AS side_of_zero,
-        sum(amount) FILTER (entered) AS amount
+        any_value(counted) IS NOT NULL AS reached, any_value(at_least) AS least,
+        any_value(at_most) AS most, sum(amount) FILTER (entered) AS amount
     FROM tiers
     GROUP BY ALL
+),
+in_money AS (
+    SELECT *,
+        side_of_zero * divided(coalesce(amount, 0), minor::HUGEINT * 1000000000000000) AS earned
+    FROM totals
 )
-SELECT *,
-    side_of_zero * divided(coalesce(amount, 0), minor::HUGEINT * 1000000000000000) AS total
-FROM totals;
+SELECT * EXCLUDE (reached, least, most, earned),
+    -- A bound that isn't there is null, and the greatest and the least of what is there counts.
+    CASE WHEN reached THEN greatest(least, least(earned, most)) ELSE earned END AS total
+FROM in_money;
 
 -- Of a window's total, each participant's part: a company's by what each location added, those below
 -- nothing as nothing, or all of it the declared payee's; by largest remainder.

@@ -156,12 +156,13 @@ pub const CHECKS: &[Check] = &[
                 OR tier_detail IS NULL AND base IS DISTINCT FROM base_of_sources)
             UNION ALL
             SELECT concat(earning_id, ': expected a window of ', tier_detail ->> 'window_amount',
-                ' less ', tier_detail ->> 'booked_before', ' before, found tiers of ', tiers,
+                ' less ', tier_detail ->> 'booked_before', ' before, found tiers, topped up, of ', tiers,
                 ' and earnings of ', earned)
             FROM (
                 SELECT any_value(earning_id) AS earning_id, tier_detail, sum(gross_amount) AS earned,
                     any_value((SELECT coalesce(sum((tier ->> 'amount')::DECIMAL(18, 3)), 0)
-                        FROM unnest((tier_detail -> 'tiers')::JSON[]) AS tiers (tier))) AS tiers
+                        FROM unnest((tier_detail -> 'tiers')::JSON[]) AS tiers (tier)))
+                        + coalesce((tier_detail ->> 'topped_up')::DECIMAL(18, 3), 0) AS tiers
                 FROM earnings WHERE tier_detail IS NOT NULL
                 GROUP BY program, lever, aggregate_key, tier_detail,
                     CASE WHEN (tier_detail ->> 'company') IS NULL THEN participant_id END

@@ -5,7 +5,9 @@ use crate::query::literal;
 use chrono::NaiveDate;
 use duckdb::Connection;
 use earnest_core::currency::{codes, minor_units};
-use earnest_core::decimal::{AMOUNT_SCALE, RATE_SCALE, Rounding, format};
+use earnest_core::decimal::{
+    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, format, power_of_ten,
+};
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::measured::{Baseline, DatedTable, Measured, Per, Quantity, Side};
 use earnest_core::program::{
@@ -212,7 +214,8 @@ impl Tables {
         }
         let chain = std::iter::successors(lever.after, |&before| program.levers[before].after);
         let chain = chain.map(|before| literal(&program.levers[before].lever));
-        self.after.extend(chain.map(|before| format!("({key}, {before})")));
+        let on_earned = lever.on_earned;
+        self.after.extend(chain.map(|before| format!("({key}, {before}, {on_earned})")));
         for payees in &lever.payees {
             self.payees.push(format!("({key}, {}, {})", days(&payees.days), rate(payees.reseller)));
         }
@@ -263,12 +266,14 @@ impl Tables {
             Some(Baseline::Fixed(amount)) => ("'fixed'", amount),
         };
         self.measures.push(format!(
-            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {})",
+            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {}, {}, {})",
             measured.window.months(),
             program.fiscal_year_start,
             integer(measured.minimum),
             integer(measured.trailing_days.map(i128::from)),
             measured.flat_on_zero,
+            in_minor_units(program, measured.at_least),
+            in_minor_units(program, measured.at_most),
         ));
         for (company, payee) in &measured.payees {
             self.company_payees.push(format!("({key}, {}, {})", literal(company), literal(payee)));
@@ -351,7 +356,11 @@ impl Tables {
                 "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT",
                 self.additions,
             ),
-            ("program_after", "program TEXT, lever TEXT, before TEXT", self.after),
+            (
+                "program_after",
+                "program TEXT, lever TEXT, before TEXT, on_earned BOOLEAN",
+                self.after,
+            ),
             (
                 "program_payees",
                 "program TEXT, lever TEXT, from_on DATE, until_on DATE, reseller_share DECIMAL(18, 9)",
@@ -375,7 +384,8 @@ impl Tables {
                 "program_measure",
                 "program TEXT, lever TEXT, quantity_of TEXT, per TEXT, months INTEGER, \
                  fiscal_start INTEGER, side TEXT, minimum HUGEINT, baseline TEXT, \
-                 baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN",
+                 baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN, at_least HUGEINT, \
+                 at_most HUGEINT",
                 self.measures,
             ),
             (
@@ -418,6 +428,12 @@ fn texts(texts: &[String]) -> String {
 
 fn integer(number: Option<i128>) -> String {
     number.map_or("NULL".to_owned(), |number| number.to_string())
+}
+
+/// An amount at money scale in minor units of the program's currency.
+fn in_minor_units(program: &Program, amount: Option<i128>) -> String {
+    let digits = minor_units(&program.currency).unwrap_or(MONEY_SCALE);
+    integer(amount.map(|amount| amount / power_of_ten(MONEY_SCALE - digits)))
 }
 
 pub(super) fn days(days: &Days) -> String {

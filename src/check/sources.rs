@@ -4,13 +4,14 @@
 use super::doubt::Doubt;
 use super::program_tables;
 use crate::error::Result;
-use crate::ingest::plausible::{By, Plausible, Way};
+use crate::ingest::plausible::{By, Plausible, Product, Way};
 use crate::ingest::{Record, reread};
 use crate::job::{Job, Source};
 use crate::query::text_rows;
 use duckdb::Connection;
 use earnest_core::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, Rounding, format, power_of_ten, rescale, round_factors,
+    AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, Rounding, divide, format, power_of_ten, rescale,
+    round_factors,
 };
 use earnest_core::{Error, currency, invoice};
 use std::collections::BTreeMap;
@@ -54,72 +55,127 @@ pub fn plausible(job: &Job) -> Result<Vec<Doubt>> {
     Ok(doubts)
 }
 
+/// A record with what its numbers are read by.
+struct Line<'a> {
+    source: &'a Source,
+    record: &'a Record<'a>,
+    /// Decimals of its currency.
+    decimals: u32,
+}
+
+impl Line<'_> {
+    fn name(&self, column: usize) -> &str {
+        &self.source.format.columns[column].name
+    }
+
+    /// At amount scale.
+    fn amount(&self, column: usize) -> Option<i128> {
+        self.record.number(column, AMOUNT_SCALE, AMOUNT_SCALE)
+    }
+
+    /// A rate that is `blank` where the file has none.
+    fn rate(&self, column: Option<usize>, blank: i128) -> Option<i128> {
+        match column {
+            Some(column) if !self.record.text(column).is_empty() => {
+                self.record.number(column, RATE_SCALE, RATE_SCALE)
+            }
+            _ => Some(blank),
+        }
+    }
+
+    /// A column with its number as the file writes it.
+    fn shown(&self, column: usize) -> String {
+        format!("`{}` {}", self.name(column), self.record.text(column))
+    }
+}
+
 /// What is wrong with a record by a rule, if something is.
 fn implausible(source: &Source, rule: &Plausible, record: &Record) -> Option<String> {
     let code =
         source.format.target("transaction_currency").map(|target| record.text(target.column));
     let decimals = currency::minor_units(code.unwrap_or_default())?;
-    let name = |column: usize| source.format.columns[column].name.as_str();
-    let amount = |column: usize| record.number(column, AMOUNT_SCALE, AMOUNT_SCALE);
-    let found = amount(rule.column)?;
-    let text = |value: i128| format(value, AMOUNT_SCALE, 0);
-    match &rule.by {
-        By::Sum { plus, less } => {
-            // A blank part is none.
-            let part = |column: &usize| {
-                if record.text(*column).is_empty() { Some(0) } else { amount(*column) }
-            };
-            let sum = |columns: &[usize]| columns.iter().map(part).sum::<Option<i128>>();
-            let expected = sum(plus)? - sum(less)?;
-            let names = |columns: &[usize], with: &str| {
-                columns.iter().map(|column| name(*column)).collect::<Vec<_>>().join(with)
-            };
-            let mut parts = names(plus, " + ");
-            if !less.is_empty() {
-                parts = format!("{parts} − {}", names(less, " − "));
-            }
-            (found != expected).then(|| {
-                format!(
-                    "expected `{}` {} = {parts}, found {}",
-                    name(rule.column),
-                    text(expected),
-                    text(found)
-                )
-            })
+    let line = Line { source, record, decimals };
+    let (expected, how) = match &rule.by {
+        By::Sum { plus, less, not_negative } => {
+            not_sum(&line, rule.column, (plus, less), *not_negative)?
         }
-        By::Price { any_of, price, quantity, exchange_rate } => {
-            record.number(rule.column, decimals, AMOUNT_SCALE)?;
-            let rate = match exchange_rate {
-                Some(column) if !record.text(*column).is_empty() => {
-                    record.number(*column, RATE_SCALE, RATE_SCALE)?
-                }
-                _ => power_of_ten(RATE_SCALE),
-            };
-            let price_of = record.number(*price, EXACT_SCALE, EXACT_SCALE)?;
-            let quantity_of = amount(*quantity)?;
-            let of = |way: &Way| of_price(*way, price_of, quantity_of, rate, decimals).ok();
-            let expected: Vec<Vec<i128>> = any_of.iter().map(of).collect::<Option<_>>()?;
-            if expected.iter().flatten().any(|expected| *expected == found) {
-                return None;
-            }
-            let mut all: Vec<String> = expected.into_iter().flatten().map(text).collect();
-            all.dedup();
-            Some(format!(
-                "expected `{}` {} from `{}` {} × `{}` {}{}, found {}",
-                name(rule.column),
-                all.join(" or "),
-                name(*price),
-                record.text(*price),
-                name(*quantity),
-                record.text(*quantity),
-                exchange_rate
-                    .filter(|column| !["", "1"].contains(&record.text(*column)))
-                    .map(|column| format!(" × `{}` {}", name(column), record.text(column)))
-                    .unwrap_or_default(),
-                text(found)
-            ))
-        }
+        By::Price { any_of, of } => not_product(&line, rule.column, any_of, of)?,
+        By::Quotient { number, divisor } => not_quotient(&line, rule.column, *number, *divisor)?,
+    };
+    let (name, found) = (line.name(rule.column), line.record.text(rule.column));
+    Some(format!("expected `{name}` {expected} {how}, found {found}"))
+}
+
+/// What a column should be, and why, if it isn't.
+type Differs = Option<(String, String)>;
+
+fn not_sum(
+    line: &Line,
+    column: usize,
+    (plus, less): (&[usize], &[usize]),
+    not_negative: bool,
+) -> Differs {
+    let found = line.amount(column)?;
+    // A blank part is none.
+    let part = |column: &usize| {
+        if line.record.text(*column).is_empty() { Some(0) } else { line.amount(*column) }
+    };
+    let sum = |columns: &[usize]| columns.iter().map(part).sum::<Option<i128>>();
+    let left = sum(plus)? - sum(less)?;
+    let expected = if not_negative { left.max(0) } else { left };
+    let names = |columns: &[usize], with: &str| {
+        columns.iter().map(|column| line.name(*column)).collect::<Vec<_>>().join(with)
+    };
+    let mut how = format!("= {}", names(plus, " + "));
+    if !less.is_empty() {
+        how = format!("{how} − {}", names(less, " − "));
     }
+    if not_negative {
+        how.push_str(", at least 0");
+    }
+    (found != expected).then(|| (format(expected, AMOUNT_SCALE, 0), how))
+}
+
+fn not_product(line: &Line, column: usize, any_of: &[Way], of: &Product) -> Differs {
+    let found = line.record.number(column, line.decimals, AMOUNT_SCALE)?;
+    let rate = line.rate(of.exchange_rate, power_of_ten(RATE_SCALE))?;
+    let credit = line.rate(of.credit, 0)?;
+    let price = if credit == 0 {
+        line.record.number(of.price, EXACT_SCALE, EXACT_SCALE)?
+    } else {
+        let price = line.record.number(of.price, RATE_SCALE, RATE_SCALE)?;
+        invoice::discounted_price(price, credit).ok()?
+    };
+    let quantity = line.amount(of.quantity)?;
+    let by = |way: &Way| of_price(*way, price, quantity, rate, line.decimals).ok();
+    let expected: Vec<Vec<i128>> = any_of.iter().map(by).collect::<Option<_>>()?;
+    if expected.iter().flatten().any(|expected| *expected == found) {
+        return None;
+    }
+    let mut all: Vec<String> =
+        expected.into_iter().flatten().map(|amount| format(amount, AMOUNT_SCALE, 0)).collect();
+    all.dedup();
+    let mut how = format!("from {} × {}", line.shown(of.price), line.shown(of.quantity));
+    if let Some(column) = of.credit.filter(|_| credit != 0) {
+        how.push_str(&format!(" × (1 − {})", line.shown(column)));
+    }
+    if let Some(column) = of.exchange_rate.filter(|_| rate != power_of_ten(RATE_SCALE)) {
+        how.push_str(&format!(" × {}", line.shown(column)));
+    }
+    Some((all.join(" or "), how))
+}
+
+fn not_quotient(line: &Line, column: usize, number: usize, divisor: usize) -> Differs {
+    let shows = |decimals: &u32| line.record.number(column, *decimals, *decimals);
+    let decimals = (0..=EXACT_SCALE).find(|decimals| shows(decimals).is_some())?;
+    let (dividend, divided_by) = (line.amount(number)?, line.amount(divisor)?);
+    if divided_by == 0 {
+        return None;
+    }
+    let (dividend, divided_by) = ((dividend, AMOUNT_SCALE), (divided_by, AMOUNT_SCALE));
+    let expected = divide(dividend, divided_by, decimals, Rounding::default()).ok()?;
+    let how = format!("from {} ÷ {}", line.shown(number), line.shown(divisor));
+    (shows(&decimals)? != expected).then(|| (format(expected, decimals, 0), how))
 }
 
 /// Amounts that a formula may give, at amount scale.

@@ -10,7 +10,7 @@ use chrono::{NaiveDate, Utc};
 use duckdb::Connection;
 use std::path::{Path, PathBuf};
 
-/// Calculate what transactions would earn and pay under a program file; no warehouse needed
+/// Calculate what transactions would earn and pay under program files; no warehouse needed
 ///
 /// The calculation is the daily job's, its checks included. What isn't given is assumed in the
 /// partner's favor and said on stderr: a requirement whose deciding export is missing counts as met, a
@@ -18,12 +18,12 @@ use std::path::{Path, PathBuf};
 /// `--products`, only levers for every product (`*`) earn.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The program file
-    #[arg(long, value_name = "FILE")]
-    program: PathBuf,
-    /// What was sold
-    #[arg(long, value_name = "FILE")]
-    transactions: PathBuf,
+    /// A program file; several by `--program FILE --program FILE`
+    #[arg(long, value_name = "FILE", required = true)]
+    program: Vec<PathBuf>,
+    /// What was sold; several files by `--transactions FILE --transactions FILE`
+    #[arg(long, value_name = "FILE", required = true)]
+    transactions: Vec<PathBuf>,
     /// The format of the transactions
     #[arg(long, value_name = "NAME", default_value = "transactions")]
     format: String,
@@ -54,10 +54,10 @@ pub struct Args {
     /// Which partner id is which participant
     #[arg(long, value_name = "FILE")]
     participant_map: Option<PathBuf>,
-    /// Only this lever
+    /// Only this lever of the one program
     #[arg(long, value_name = "ID")]
     lever: Option<String>,
-    /// Only this term
+    /// Only this term of the one program
     #[arg(long, value_name = "ID")]
     term: Option<String>,
     /// Order what is due by this day [default: today, UTC]
@@ -174,7 +174,9 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         ));
     }
     let beside = global.pipeline.parent().unwrap_or(Path::new("")).join("sources");
-    let mut exports = vec![(args.format.clone(), args.transactions.clone())];
+    let sold = args.transactions.iter();
+    let mut exports: Vec<(String, PathBuf)> =
+        sold.map(|path| (args.format.clone(), path.clone())).collect();
     let others = [
         ("product-groups", &args.products),
         ("exchange-rates", &args.rates),
@@ -191,7 +193,7 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
     }
     let now = Utc::now();
     let estimate = crate::estimate::estimate(&Request {
-        program: &args.program,
+        programs: &args.program,
         formats: args.formats.as_deref().unwrap_or(&beside),
         exports: &exports,
         lever: args.lever.as_deref(),

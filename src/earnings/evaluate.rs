@@ -57,8 +57,9 @@ pub struct Outcome {
 pub struct How {
     /// The fixed amount, in program currency at money scale.
     pub fixed: Option<i128>,
-    /// What levers before left of the base, at amount scale.
+    /// What levers before left of the base, or what the one before earned, at amount scale.
     pub left: Option<i128>,
+    pub earned: Option<i128>,
     /// The part of the earning that the payee has, at rate scale.
     pub payee: Option<i128>,
 }
@@ -364,8 +365,8 @@ fn outcome(
     });
     let against = Against { program, bars: facts.bars, unadded, term: cover.term, exchange_rate };
     let refused = against.any() || !holder.unmet.is_empty();
-    let left = meet::left(context, place, facts.base, so_far);
-    let amounts = || amounts(facts.base, left, cover, role, &terms);
+    let instead = meet::instead(context, place, facts.base, so_far);
+    let amounts = || amounts(instead.unwrap_or(facts.base), facts.base, cover, role, &terms);
     let verdict = if lever.measured.is_some() {
         match refused {
             false => Verdict::Measured(terms),
@@ -389,22 +390,24 @@ fn outcome(
     let payee = cover
         .payees
         .map(|share| if role == Role::Reseller { share } else { context.one() - share });
-    let how = How { fixed: cover.amount, left, payee };
+    let left = instead.filter(|_| !lever.on_earned);
+    let earned = instead.filter(|_| lever.on_earned);
+    let how = How { fixed: cover.amount, left, earned, payee };
     let how = (how != How::default()).then(|| Box::new(how));
     Ok(Outcome { program, lever: cover.lever, subject, verdict, rated: cover.rated, how })
 }
 
-/// What a line earns by a cover: before payees divide it, in transaction currency; and the payee's own.
+/// What a line earns by a cover, at its rate of what is `rated`: before payees divide it, in transaction currency; and the payee's own.
 fn amounts(
+    rated: i128,
     base: i128,
-    left: Option<i128>,
     cover: &Cover,
     role: Role,
     terms: &Terms,
 ) -> Result<(i128, Amounts)> {
     let whole = match cover.amount {
         Some(amount) => Amounts::fixed(amount, base, terms)?,
-        None => Amounts::of(left.unwrap_or(base), terms)?,
+        None => Amounts::of(rated, terms)?,
     };
     let own = match cover.payees {
         Some(share) => whole.payee(share, role == Role::Reseller, terms)?,

@@ -43,9 +43,14 @@ pub fn alone(programs: &[Program], asks_for: impl Fn(usize, usize) -> bool) -> V
 /// scale, before payees divide it.
 pub type SoFar = Vec<(usize, usize, i128)>;
 
-/// What the levers before a lever leave of a base (amount scale), never less than nothing; `None`: it
-/// earns on the base itself.
-pub fn left(context: &Context, place: (usize, usize), base: i128, so_far: &SoFar) -> Option<i128> {
+/// What a lever earns on (amount scale) if it isn't the base itself: what the levers before it leave of the
+/// base, never less than nothing, or what the one before earned.
+pub fn instead(
+    context: &Context,
+    place: (usize, usize),
+    base: i128,
+    so_far: &SoFar,
+) -> Option<i128> {
     let (program, lever) = place;
     let levers = &context.programs[program].levers;
     let before = levers[lever].after?;
@@ -54,6 +59,9 @@ pub fn left(context: &Context, place: (usize, usize), base: i128, so_far: &SoFar
         let found = so_far.iter().find(|(of, lever, _)| (*of, *lever) == (program, before));
         found.map_or(0, |(_, _, earned)| *earned)
     };
+    if levers[lever].on_earned {
+        return Some(widen(earned(before)));
+    }
     let left = base - widen(chain.map(earned).sum());
     Some(if base < 0 { left.min(0) } else { left.max(0) })
 }

@@ -1,8 +1,9 @@
 //! How an earning came about that isn't a line's base × rate, as JSON. Of a measure: the window, what it
-//! measures, its tiers; the tiers' amounts re-add to `window_amount`, and that less `booked_before` is the
+//! measures, its tiers; the tiers' amounts and what they are `topped_up` by (negative: reduced by) where the
+//! window earns at least or at most something re-add to `window_amount`, and that less `booked_before` is the
 //! earning, gross; a company's stands on each of its locations' earnings, which re-add. Of a line: the
-//! fixed `amount` in program currency, what levers before it `left` of the base, the `payee_share` that
-//! its payee has. Decimals are strings.
+//! fixed `amount` in program currency, what levers before it `left` of the base, what the one before
+//! `earned`, the `payee_share` that its payee has. Decimals are strings.
 
 use super::evaluate::Outcome;
 use super::windows::{Earned, Solved};
@@ -21,6 +22,7 @@ pub fn of_line(outcome: &Outcome, terms: &earnest_core::earning::Terms) -> Optio
         detail.extend(text.map(|text| (key.to_owned(), json!(text))));
     };
     insert("amount", how.fixed.map(|fixed| money(fixed, terms.program_minor_units)));
+    insert("earned", how.earned.map(|earned| format(earned, AMOUNT_SCALE, 0)));
     insert("left", how.left.map(|left| format(left, AMOUNT_SCALE, 0)));
     insert("payee_share", how.payee.map(|share| format(share, RATE_SCALE, 0)));
     Some(Value::Object(detail).to_string())
@@ -38,6 +40,8 @@ struct Detail<'a> {
     counted: String,
     measured: String,
     tiers: Vec<Tier>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topped_up: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trailing: Option<String>,
     window: [String; 2],
@@ -72,6 +76,7 @@ pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
         counted: quantity(step.counted),
         measured: quantity(step.cumulated),
         tiers: step.slices.iter().map(|slice| tier(slice, minor)).collect(),
+        topped_up: (step.topped_up != 0).then(|| money(step.topped_up, minor)),
         trailing: earned.trailing.map(quantity),
         window: [solved.window.to_string(), last.to_string()],
         window_amount: money(step.after, minor),

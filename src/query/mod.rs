@@ -42,6 +42,7 @@ const TIER_TEXT: &str = "
     WHEN json_extract_string(detail, '$.window[0]') IS NULL THEN concat_ws(', ',
         'fixed amount ' || json_extract_string(detail, '$.amount'),
         'on ' || json_extract_string(detail, '$.left') || ' that levers before left',
+        'on ' || json_extract_string(detail, '$.earned') || ' that the lever before earned',
         json_extract_string(detail, '$.payee_share') || ' of it is this payee''s')
     ELSE concat(
         json_extract_string(detail, '$.window[0]'), ' to ',
@@ -60,6 +61,7 @@ const TIER_TEXT: &str = "
                 ' = ', json_extract_string(tier, '$.amount')), '; ')
             FROM (SELECT unnest(json_extract(detail, '$.tiers')::JSON[]) AS tier)),
             'no tier reached'),
+        ', topped up by ' || json_extract_string(detail, '$.topped_up'),
         ' → ', json_extract_string(detail, '$.window_amount'),
         CASE WHEN json_extract_string(detail, '$.booked_before')::DECIMAL(18, 3) <> 0
             THEN concat(', less ', json_extract_string(detail, '$.booked_before'), ' before')

@@ -1,6 +1,7 @@
 //! `earnest estimate`: the daily job's calculation without a warehouse.
 
 use crate::support::{earnest, project};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -187,6 +188,77 @@ fn unknown_levers_and_terms_are_named_with_the_known_ones() {
     }
 }
 
+#[test]
+fn a_lever_on_another_s_earning_is_not_estimated_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let template = project().join("pipelines/programs/templates/stack.toml");
+    let text = std::fs::read_to_string(template).expect("a template");
+    assert!(text.contains("after core"));
+    let program = folder.path().join("program.toml");
+    std::fs::write(&program, text.replace("after core", "earned by core")).expect("a file");
+    let program = program.display().to_string();
+    let transactions = "sample-data/transactions/harborline-direct_2021-03-03.csv";
+    let arguments = ["--program", &program, "--transactions", transactions, "--lever"];
+    let output = estimate(&[&arguments[..], &["accelerator"]].concat());
+    let said = self::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("earns by itself, found `accelerator`"), "{said}");
+    assert!(said.contains("it earns on what is earned by core"), "{said}");
+    let alone = estimate(&[&arguments[..], &["core"]].concat());
+    assert_eq!(alone.status.code(), Some(0), "{}", self::text(&alone.stderr));
+}
+
+/// 18,000.00 + 3,000.00 at 4 % and 500.00 at 4.75 %; 100 units at 5.00 and 50 at 6.50.
+#[test]
+fn several_programs_and_files_are_estimated_together() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, header: &str, rows: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, format!("{header}\n{rows}\n")).expect("a file");
+        path.display().to_string()
+    };
+    let products = write(
+        "products.csv",
+        "product_group,product_id,sku_id,from,until",
+        "azure,AZ,,,\nmodern-work-security,MW,,,\nbusiness-applications,BA,,,",
+    );
+    let header = "LineId,OriginalLineId,TransactionDate,BilledPartnerId,ResellerPartnerId,CustomerId,\
+                  ProductId,Quantity,Amount,Currency";
+    let november = write("november.csv", header, "L1,,2021-11-02,01,,C1,AZ,1,18000.00,USD");
+    let sold = "L2,,2021-12-02,01,,C2,MW,150,3000.00,USD\nL3,,2021-12-02,01,,C2,BA,1,500.00,USD";
+    let december = write("december.csv", header, sold);
+    let (rates, units) =
+        ("pipelines/programs/templates/rates.toml", "pipelines/programs/templates/units.toml");
+    let arguments = ["--program", rates, "--transactions", &november, "--transactions", &december];
+    let rest = ["--products", &products, "--as-of", "2021-12-31", "-o", "csv"];
+    let arguments = [&arguments[..], &rest].concat();
+    let output = estimate(&[&arguments[..], &["--program", units]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut cents = BTreeMap::new();
+    for line in lines(&output.stdout, &["program", "program_amount"]) {
+        let (program, amount) = line.split_once(',').expect("two columns");
+        let amount: i64 = amount.replace('.', "").parse().expect("an amount");
+        *cents.entry(program.to_owned()).or_insert(0) += amount;
+    }
+    let expected = [("my-rates", 86_375), ("my-units", 82_500)];
+    assert_eq!(cents, expected.map(|(program, cents)| (program.to_owned(), cents)).into());
+    let said = text(&output.stderr);
+    assert_eq!(said.matches("is its own participant").count(), 1, "said once: {said}");
+    // Which of them a lever or term belongs to isn't known; the same one twice is named as it was given.
+    let same = write("other/november.csv", header, "L4,,2021-11-02,01,,C1,AZ,1,1.00,USD");
+    for one in [["--lever", "core"], ["--term", "FY22"]] {
+        let output = estimate(&[&arguments[..], &["--program", units], &one].concat());
+        let said = text(&output.stderr);
+        let expected = "one program file beside a lever or term, found 2";
+        assert!(output.status.code() == Some(2) && said.contains(expected), "{said}");
+    }
+    let twice = text(&estimate(&[&arguments[..], &["--program", rates]].concat()).stderr);
+    assert!(twice.contains(&format!("{rates}: expected a name of its own")), "{twice}");
+    let same = text(&estimate(&[&arguments[..], &["--transactions", &same]].concat()).stderr);
+    assert!(same.contains("names of their own, found `november.csv` twice"), "{same}");
+}
+
 /// What one program file earns on lines of products, by line id.
 fn earned(program: &str, products: &str, lines: &str, wanted: &[&str]) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -339,12 +411,16 @@ fn every_template_estimates() {
         ("seats", "300.00"),
         ("company", "360.00"),
         ("shapes", "565.00"),
+        // 180.00 in each of two months, topped up.
+        ("guarantee", "400.00"),
         // 1,000; 21,000 × 3.75 % + 15 %; max(180, 200) × 2 + 18,500 × 1 % + 3,000 × 4 %.
         ("amounts", "1000.00"),
         ("customer-add", "3937.50"),
         ("engagement", "705.00"),
         // 21,000 × 4 % + (3,000 − 120) × 7 %; nobody shares with a reseller: 21,000 × 4 %.
         ("stack", "1041.60"),
+        // 840.00, and a tenth of what 3,000 × 4 % are.
+        ("accelerator", "852.00"),
         ("payees", "840.00"),
         ("filters", "1050.00"),
         ("requirements", "645.00"),
@@ -375,6 +451,8 @@ fn every_template_estimates() {
         let told = [
             ("tiers", "tier 2 18000 × 0.02 = 360.00"),
             ("growth", "baseline 0: tier 1 500"),
+            ("accelerator", "on 120 that the lever before earned"),
+            ("guarantee", "tier 1 9000 × 0.02 = 180.00, topped up by 20.00 → 200.00"),
             ("company", "days before 18000"),
         ];
         let told =

@@ -1,5 +1,6 @@
-//! Worked examples that others published, run through the daily job as program files and rows where it
-//! has their kind, and all of them through the real kernels. This side only reads TOML, writes files,
+//! Worked examples that others published, run as program files and rows through the daily job and
+//! `estimate` where these have their kind, as lines of a bill through `check sources`, and all of them
+//! through the real kernels. This side only reads TOML, writes files,
 //! calls and compares: no rule is computed here. Every key of a case is read and every expected value is
 //! compared, or the test fails. `EARNEST_EXAMPLES` names another folder of cases.
 
@@ -88,8 +89,8 @@ fn kernel(kind: &str) -> Option<Kernel> {
     })
 }
 
-/// Runs one case; the message doesn't name it. What the job found counts before what the kernel did.
-fn run(case: &Case, job: Option<Result<Row, Failure>>) -> Result<(), Failure> {
+/// Runs one case; the message doesn't name it. What the engine found counts before what the kernel did.
+fn run(case: &Case, engine: Option<Result<Row, Failure>>) -> Result<(), Failure> {
     let kernel = kernel(&case.kind)
         .ok_or_else(|| Failure(format!("expected a known kind, found `{}`", case.kind)))?;
     let reader = Reader::default();
@@ -106,14 +107,14 @@ fn run(case: &Case, job: Option<Result<Row, Failure>>) -> Result<(), Failure> {
     given.input.all_read()?;
     let expected = part("expected")?;
     compare_row("expected", expected, &found)?;
-    if let Some(job) = job {
-        let job = job.map_err(|Failure(message)| Failure(format!("the job: {message}")))?;
-        if !expected.keys().any(|key| job.iter().any(|(name, _)| name == key)) {
-            return Err(Failure("expected the job to publish something of the case".to_owned()));
+    if let Some(engine) = engine {
+        let own = engine.map_err(|Failure(message)| Failure(format!("the engine: {message}")))?;
+        if !expected.keys().any(|key| own.iter().any(|(name, _)| name == key)) {
+            return Err(Failure("expected the engine to say something of the case".to_owned()));
         }
-        found.retain(|(name, _)| job.iter().all(|(other, _)| other != name));
-        found.extend(job);
-        compare_row("expected, by the job", expected, &found)?;
+        found.retain(|(name, _)| own.iter().all(|(other, _)| other != name));
+        found.extend(own);
+        compare_row("expected, by the engine", expected, &found)?;
     }
     Ok(())
 }
@@ -146,14 +147,16 @@ fn cases(folder: &PathBuf) -> Vec<Case> {
 }
 
 #[test]
-fn examples_come_out_of_the_job_and_of_the_kernels() {
+fn examples_come_out_of_the_engine_and_of_its_kernels() {
     let (folder, ours) = folder();
     let readme = std::fs::read_to_string(project().join("tests/examples/README.md"));
     let readme = readme.expect("a README");
     let (mut count, mut described, mut failures) = (0, Vec::new(), Vec::new());
     let cases = cases(&folder);
-    let mut by_job = engine::run(&cases);
-    let through_the_job = by_job.len();
+    let mut by_engine = engine::run(&cases);
+    let by_the_job = by_engine.len();
+    by_engine.extend(engine::bills::run(&cases));
+    let by_the_check = by_engine.len() - by_the_job;
     for case in &cases {
         if ours && !readme.contains(&format!("`{}`", case.id)) {
             failures.push(format!("{}: expected it in the README", case.id));
@@ -163,7 +166,7 @@ fn examples_come_out_of_the_job_and_of_the_kernels() {
             continue;
         }
         count += 1;
-        if let Err(Failure(message)) = run(case, by_job.remove(&case.id)) {
+        if let Err(Failure(message)) = run(case, by_engine.remove(&case.id)) {
             failures.push(format!("{}: {message}", case.id));
         }
     }
@@ -172,8 +175,8 @@ fn examples_come_out_of_the_job_and_of_the_kernels() {
     assert!(bad == 0, "{bad} of {count} cases fail:\n{}", failures.join("\n"));
     if ours {
         let counted = format!(
-            "\n{count} cases run, {through_the_job} of them through the daily job. Described, not \
-             computable: `M-flow`.\n"
+            "\n{count} cases run, {by_the_job} of them through the daily job and `estimate`, \
+             {by_the_check} through `check sources`. Described, not computable: `M-flow`.\n"
         );
         assert_eq!(described, ["M-flow"], "described, not computable");
         assert!(readme.contains(&counted), "the README doesn't say {counted}");

@@ -42,6 +42,9 @@ pub struct Lever {
     pub months: i32,
     at_end: bool,
     minimum: Option<i128>,
+    /// Cents.
+    at_least: Option<i128>,
+    at_most: Option<i128>,
     baseline: Baseline,
     pub tables: Vec<Table>,
 }
@@ -77,10 +80,15 @@ pub fn lever(random: &mut Random) -> Lever {
         .collect();
     let fixed = edge(random);
     let minimum = edge(random);
+    let months = random.of(&[1, 3, 6, 12]);
+    let least = random.below(20_000);
+    let bounded = |random: &mut Random| months == 1 && random.yes(5);
     Lever {
         units,
         customer: random.yes(3),
-        months: random.of(&[1, 3, 6, 12]),
+        months,
+        at_least: bounded(random).then_some(least),
+        at_most: bounded(random).then_some(least + random.below(20_000)),
         at_end: random.yes(5),
         minimum: random.yes(2).then_some(minimum),
         baseline: random.of(&[
@@ -136,7 +144,9 @@ impl Lever {
             }
             lower = upper.unwrap_or(lower);
         }
-        divided(total, one) * counted.signum()
+        let earned = divided(total, one) * counted.signum();
+        let most = self.at_most.map_or(earned, |most| earned.min(most));
+        self.at_least.map_or(most, |least| most.max(least))
     }
 }
 
@@ -218,6 +228,11 @@ pub fn text_of(lever: &Lever, name: &str) -> String {
     if let Some(minimum) = lever.minimum {
         add(format!("minimum = \"{}\"", edge(minimum)));
     }
+    for (key, bound) in [("at_least", lever.at_least), ("at_most", lever.at_most)] {
+        if let Some(bound) = bound {
+            add(format!("{key} = \"{}\"", money(bound)));
+        }
+    }
     match lever.baseline {
         Baseline::None => {}
         Baseline::LastYear => add("baseline = \"last_year\"".to_owned()),
@@ -289,6 +304,8 @@ struct Seen {
     split: usize,
     taken_back: usize,
     below_minimum: usize,
+    topped_up: usize,
+    reduced: usize,
     by_baseline: [usize; 3],
     changed_tables: usize,
 }
@@ -301,6 +318,11 @@ impl Seen {
         self.split += fired * usize::from(terms.rebate % 100 != 0);
         self.taken_back += any(|cents| cents < 0);
         self.below_minimum += usize::from(lever.minimum.is_some()) * any(|cents| cents == 0);
+        let just = |bound: Option<i128>| {
+            bound.is_some_and(|bound| earned.iter().any(|(.., cents)| *cents == bound))
+        };
+        self.topped_up += fired * usize::from(just(lever.at_least));
+        self.reduced += fired * usize::from(just(lever.at_most));
         self.changed_tables += fired * usize::from(lever.tables.len() > 1);
         match lever.baseline {
             Baseline::None => {}
@@ -339,10 +361,13 @@ fn random_measured_levers_earn_what_a_second_evaluator_says() {
     let seen = agree(SEED, RUNS, |random| job(random, PROGRAMS));
     let few = PROGRAMS / 50;
     for seen in &seen {
-        let Seen { fired, split, taken_back, below_minimum, by_baseline, changed_tables } = seen;
+        let Seen { fired, split, taken_back, below_minimum, by_baseline, changed_tables, .. } =
+            seen;
         assert!(*fired > PROGRAMS * 3 / 4, "only {fired} levers earned anything");
         for often in
-            [split, taken_back, below_minimum, changed_tables].into_iter().chain(by_baseline)
+            [split, taken_back, below_minimum, &seen.topped_up, &seen.reduced, changed_tables]
+                .into_iter()
+                .chain(by_baseline)
         {
             assert!(*often > few, "something hardly occurs");
         }

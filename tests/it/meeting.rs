@@ -62,6 +62,8 @@ struct Lever {
     rates: Vec<Rate>,
     engagement: bool,
     after: Option<usize>,
+    /// On what the lever before earned, not on what it leaves.
+    on_earned: bool,
     /// The reseller's hundredths.
     payees: Option<i128>,
     /// Months, minimum in cents, by the lever's products.
@@ -129,7 +131,8 @@ fn lever(random: &mut Random) -> Lever {
         let minimum = if random.yes(5) { random.below(60_000) } else { 0 };
         (1 + random.0.i32(0..14), minimum, random.yes(5))
     });
-    Lever { azure_only: random.yes(4), rates, engagement: false, after: None, payees, add }
+    let (azure_only, engagement) = (random.yes(4), false);
+    Lever { azure_only, rates, engagement, after: None, on_earned: false, payees, add }
 }
 
 /// An engagement of up to three, a chain of up to three, and perhaps a lever alone.
@@ -145,8 +148,13 @@ fn levers(random: &mut Random) -> (Vec<Lever>, Select) {
             // A fixed amount looks at no base.
             next.rates.iter_mut().for_each(|rate| rate.fixed = false);
             next.after = Some(levers.len() - 1);
+            next.on_earned = position == 1 && random.yes(4);
         }
+        let ends = next.on_earned;
         levers.push(next);
+        if ends {
+            break;
+        }
     }
     levers.extend((0..random.below(2)).map(|_| lever(random)));
     (levers, select)
@@ -277,7 +285,11 @@ fn outcomes(
                 left -= wholes.get(&place).copied().unwrap_or_default();
                 before = levers[place].after;
             }
-            let left = if line.cents < 0 { left.min(0) } else { left.max(0) };
+            let left = match lever.after.filter(|_| lever.on_earned) {
+                Some(before) => wholes.get(&before).copied().unwrap_or_default(),
+                None if line.cents < 0 => left.min(0),
+                None => left.max(0),
+            };
             let (whole, part) = earned((terms, lever), rate, line, left, role);
             let outcome = match unadded(lever, &added[number], line, who) {
                 Some(reason) => Outcome::Refused(reason),
@@ -396,6 +408,7 @@ fn random_levers_that_meet_earn_what_a_second_evaluator_says() {
             let kinds = [
                 ("fee", terms.fee > 0 && terms.rebate > 0),
                 ("after", any(|lever| lever.after.is_some())),
+                ("on_earned", any(|lever| lever.on_earned)),
                 ("payees", any(|lever| lever.payees.is_some())),
                 ("fixed", any(|lever| lever.rates.iter().any(|rate| rate.fixed))),
             ];
@@ -417,9 +430,13 @@ fn random_levers_that_meet_earn_what_a_second_evaluator_says() {
         }
     });
     for seen in seen {
-        for what in
-            ["OUTRANKED", "CUSNOTNEW", "IVDCUST", "MINTHNTMT", "fee", "after", "payees", "fixed"]
-        {
+        for what in ["OUTRANKED", "CUSNOTNEW", "IVDCUST", "MINTHNTMT"].into_iter().chain([
+            "fee",
+            "after",
+            "on_earned",
+            "payees",
+            "fixed",
+        ]) {
             let often = seen.get(what).copied().unwrap_or_default();
             assert!(often > PROGRAMS / 20, "`{what}` in {often} programs only");
         }

@@ -48,6 +48,9 @@ pub struct RawEngagement {
     select: Select,
 }
 
+/// How `on` names the lever on whose earning another one earns.
+const ON_EARNED: &str = "earned by ";
+
 /// Most levers that may earn one on what another leaves, one after the other.
 pub const MOST_AFTER_EACH_OTHER: usize = 4;
 
@@ -108,6 +111,7 @@ pub(super) fn join(
         }
         if let Some(on) = &written.on {
             levers[position].after = after(place, on, position, levers)?;
+            levers[position].on_earned = on.get_ref().starts_with(ON_EARNED);
         }
     }
     Ok(())
@@ -127,10 +131,11 @@ fn after(
     if on.get_ref() == "base" {
         return Ok(None);
     }
-    let named = on.get_ref().strip_prefix("after ").unwrap_or_default();
+    let earned_by = on.get_ref().strip_prefix(ON_EARNED);
+    let named = earned_by.or_else(|| on.get_ref().strip_prefix("after ")).unwrap_or_default();
     let Some(found) = levers[..position].iter().position(|lever| lever.lever == named) else {
         let message = format!(
-            "expected `base`, or `after` and the key of a lever above, found `{}`",
+            "expected `base`, or `after` or `earned by` and the key of a lever above, found `{}`",
             on.get_ref()
         );
         return Err(place.error(on, &message));
@@ -147,6 +152,13 @@ fn after(
     if own.rates.iter().any(|rate| rate.amount.is_some()) {
         let message = "expected rates beside `on`: a fixed amount looks at no base";
         return Err(place.error(on, message));
+    }
+    if before.on_earned || earned_by.is_some() && before.after.is_some() {
+        let message = format!(
+            "expected `earned by` a lever that earns on the base, and none after it, found `{}`",
+            on.get_ref()
+        );
+        return Err(place.error(on, &message));
     }
     let chain = std::iter::successors(Some(found), |&lever| levers[lever].after);
     if chain.count() >= MOST_AFTER_EACH_OTHER {

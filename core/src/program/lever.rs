@@ -18,7 +18,7 @@ use crate::decimal::AMOUNT_SCALE;
 /// # Errors
 /// With file, line, what was expected, what was found.
 pub(super) fn lever(place: &Place, raw: &raw::Program, lever: &raw::Lever) -> Result<Lever, Error> {
-    let measured = measured::measured(place, lever)?;
+    let measured = measured::measured(place, raw, lever)?;
     let rates = match &measured {
         Some(measured) => {
             let countries = lever_countries(place, raw, lever)?;
@@ -58,6 +58,7 @@ pub(super) fn lever(place: &Place, raw: &raw::Program, lever: &raw::Lever) -> Re
         engagement: None,
         competes: false,
         after: None,
+        on_earned: false,
         payees: Vec::new(),
         customer_add,
     };

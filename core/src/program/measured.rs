@@ -30,6 +30,9 @@ pub struct Measured {
     pub at: Side,
     /// A measure below it earns nothing. At amount scale.
     pub minimum: Option<i128>,
+    /// Least and most that a window earns, in program currency at money scale.
+    pub at_least: Option<i128>,
+    pub at_most: Option<i128>,
     /// What is left above it is what the tables are applied to.
     pub baseline: Option<Baseline>,
     /// By date, apart from each other.

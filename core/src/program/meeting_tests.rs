@@ -163,9 +163,14 @@ fn faults_name_file_line_and_remedy() {
         (
             "after core",
             "over core",
-            "p.toml:41: expected `base`, or `after` and the key of a lever above",
+            "p.toml:41: expected `base`, or `after` or `earned by` and the key of a lever above",
         ),
-        ("after core", "after accelerator", "p.toml:41: expected `base`, or `after` and the key"),
+        (
+            "after core",
+            "after accelerator",
+            "p.toml:41: expected `base`, or `after` or `earned by`",
+        ),
+        ("after core", "earned by seats", "compete with no other, found `seats`"),
         ("after core", "after seats", "compete with no other, found `seats`"),
         ("rate = \"0.15\"", "amount = \"15\"", "p.toml:41: expected rates beside `on`"),
         ("months = 12", "months = 0", "p.toml:44: expected 1 to 120 `months`, found `0`"),
@@ -199,6 +204,27 @@ fn faults_name_file_line_and_remedy() {
         let error = Program::parse("p.toml", &GOOD.replacen(find, replace, 1)).expect_err(expected);
         assert!(error.0.contains(expected), "`{replace}`: expected `{expected}`, found `{error}`");
     }
+}
+
+#[test]
+fn a_lever_may_earn_on_what_one_on_the_base_earned() {
+    let parse = |text: &str| Program::parse("p.toml", text);
+    let earned = GOOD.replacen("after core", "earned by core", 1);
+    let accelerator = parse(&earned).expect("good").levers.remove(2);
+    assert!(accelerator.on_earned && accelerator.after == Some(1));
+    let more = |on: &str| {
+        let lever = format!(
+            "[[lever]]\nlever = \"more\"\nname = \"More\"\ndraws = \"billing\"\non = \"{on}\"\n\
+             product_groups = [\"azure\"]\n[[lever.rate]]\nrate = \"0.1\"\n[[split]]"
+        );
+        move |text: &str| parse(&text.replacen("[[split]]", &lever, 1))
+    };
+    let none_after = "expected `earned by` a lever that earns on the base, and none after it";
+    for (on, text) in [("after accelerator", &*earned), ("earned by accelerator", GOOD)] {
+        let error = more(on)(text).expect_err(none_after);
+        assert!(error.0.contains(none_after), "{error}");
+    }
+    assert!(more("after core")(&earned).is_ok() && more("earned by core")(&earned).is_ok());
 }
 
 #[test]

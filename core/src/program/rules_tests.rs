@@ -219,6 +219,21 @@ fn what_does_not_go_together_is_refused() {
             "window = \"quarter\"\npayees = { \"1\" = \"2\" }",
             "p.toml:18: expected `payees` beside `per = \"company\"` only",
         ),
+        (
+            window,
+            "window = \"quarter\"\nat_least = \"5\"",
+            "p.toml:24: expected `window = \"month\"` beside `at_least` or `at_most`",
+        ),
+        (
+            window,
+            "window = \"month\"\nat_least = \"5\"\nat_most = \"4\"",
+            "p.toml:24: expected `at_least` not above `at_most`",
+        ),
+        (
+            window,
+            "window = \"month\"\nat_most = \"-1\"",
+            "p.toml:24: expected an amount of 0 or more",
+        ),
     ];
     for (find, replace, expected) in cases {
         assert!(GOOD.contains(find), "`{find}` is in the file");
@@ -229,6 +244,7 @@ fn what_does_not_go_together_is_refused() {
         ("window = { days = 365 }", tiers),
         ("window = \"year\"\nper = \"company\"\npayees = { \"1\" = \"2\" }", tiers),
         ("window = \"quarter\"\nzero = \"flat\"", tiers),
+        ("window = \"month\"\nat_least = \"5\"\nat_most = \"5\"", tiers),
         (
             "window = \"month\"\nbaseline = \"high_water\"\nof = \"quantity\"",
             "shape = \"total\"\ntier = [{ price = \"1\", per = \"10\" }]",

@@ -41,10 +41,15 @@ pub(super) struct Plausible {
     #[serde(default)]
     pub less: Vec<Text>,
     #[serde(default)]
+    pub not_negative: bool,
+    #[serde(default)]
     pub any_of: Vec<Text>,
     pub price: Option<Text>,
+    pub credit: Option<Text>,
     pub quantity: Option<Text>,
     pub exchange_rate: Option<Text>,
+    pub quotient: Option<Text>,
+    pub divisor: Option<Text>,
 }
 
 #[derive(Deserialize)]

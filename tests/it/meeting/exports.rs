@@ -24,7 +24,8 @@ pub fn text_of(levers: &[Lever], select: Select) -> String {
             add("engagement = \"e\"".to_owned());
         }
         if let Some(before) = lever.after {
-            add(format!("on = \"after lever-{before:02}\""));
+            let how = if lever.on_earned { "earned by" } else { "after" };
+            add(format!("on = \"{how} lever-{before:02}\""));
         }
         if let Some((months, minimum, by_product)) = lever.add {
             let first = if by_product { "products" } else { "any" };

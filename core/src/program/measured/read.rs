@@ -5,6 +5,7 @@ use crate::Error;
 use crate::calendar::Period;
 use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, Rounding};
 use crate::program::load::Place;
+use crate::program::pay::money;
 use crate::program::{Days, Program, raw};
 use crate::tiers::{Conventions, Edge, Shape, Terms, Tier, TierTable, UnitScale};
 use chrono::NaiveDate;
@@ -22,6 +23,8 @@ pub struct RawMeasure {
     window: Spanned<Value>,
     at: Option<Side>,
     minimum: Option<raw::Text>,
+    at_least: Option<raw::Text>,
+    at_most: Option<raw::Text>,
     baseline: Option<raw::Text>,
     #[serde(default)]
     zero: Zero,
@@ -104,6 +107,7 @@ struct RawTier {
 /// With file, line, what was expected, what was found.
 pub(in crate::program) fn measured(
     place: &Place,
+    program: &raw::Program,
     lever: &raw::Lever,
 ) -> Result<Option<Measured>, Error> {
     let Some(measure) = &lever.measure else {
@@ -140,6 +144,8 @@ pub(in crate::program) fn measured(
         return Err(place.error(&lever.lever, &message));
     }
     let amount = |at: &raw::Text| place.decimal(at, AMOUNT_SCALE);
+    let bound =
+        |at: &Option<raw::Text>| at.as_ref().map(|at| bound(place, program, at)).transpose();
     let (window, trailing_days) = window(place, &measure.window)?;
     let measured = Measured {
         of: measure.of,
@@ -150,11 +156,40 @@ pub(in crate::program) fn measured(
         payees: measure.payees.clone(),
         at: measure.at.unwrap_or_default(),
         minimum: measure.minimum.as_ref().map(amount).transpose()?,
+        at_least: bound(&measure.at_least)?,
+        at_most: bound(&measure.at_most)?,
         baseline: measure.baseline.as_ref().map(|at| baseline(place, at)).transpose()?,
         tables,
     };
     fits(place, lever, &measured)?;
+    bounds_fit(place, measure, &measured)?;
     Ok(Some(measured))
+}
+
+/// Least or most that a window earns.
+fn bound(place: &Place, program: &raw::Program, at: &raw::Text) -> Result<i128, Error> {
+    let amount = money(place, program, at)?;
+    if amount < 0 {
+        return Err(place.error(at, "expected an amount of 0 or more"));
+    }
+    Ok(amount)
+}
+
+/// Refuses bounds that cross, and those of windows that several cycles settle: what such a window is short of
+/// isn't known before its end.
+fn bounds_fit(place: &Place, written: &RawMeasure, measured: &Measured) -> Result<(), Error> {
+    let Some(at) = written.at_least.as_ref().or(written.at_most.as_ref()) else { return Ok(()) };
+    if measured.window != Window::Month {
+        let message = "expected `window = \"month\"` beside `at_least` or `at_most`: they don't go across \
+                       cycles that close in between";
+        return Err(place.error(at, message));
+    }
+    if let (Some(least), Some(most)) = (measured.at_least, measured.at_most)
+        && least > most
+    {
+        return Err(place.error(at, "expected `at_least` not above `at_most`"));
+    }
+    Ok(())
 }
 
 /// A named window, or the month with the days before its end.

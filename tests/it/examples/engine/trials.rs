@@ -1,10 +1,14 @@
 //! How each kind of case is written as a program file and rows. Three decimals (KWD) unless a case says
 //! otherwise; quantities are units if tiers have prices, else amounts.
 
+mod choice;
+mod fund;
+mod life;
 mod payments;
 mod tables;
 
-use super::{AMOUNT, DAY, LEVER, PERIOD, Results, Sold, TRANSACTION, Trial};
+use super::exports::Sold;
+use super::{AMOUNT, DAY, LEVER, PERIOD, Results, TRANSACTION, Trial};
 use crate::examples::compare::{Found, exact, exacts};
 use crate::examples::fields::{Failure, Fields};
 use toml::Table;
@@ -20,18 +24,35 @@ pub fn of(kind: &str, rule: &Fields, input: &Fields, expected: &Table) -> Made {
         "sum" => tables::sum(rule, input),
         "rate" => payments::rate(rule, input),
         "cap" => payments::cap(rule, input),
+        "cap_balance" => payments::cap_balance(rule, input),
         "running_cap" => payments::running_cap(rule, input),
         "growth" => growth(rule, input),
         "stack" => stack(rule, input),
-        "split" => payments::split(rule, input),
-        "split_by_date" => payments::split_by_date(rule, input),
-        "semester_conversion" => payments::semester_conversion(rule, input),
+        "split" => fund::split(rule, input),
+        "split_by_date" => fund::split_by_date(rule, input),
+        "semester_conversion" => fund::semester_conversion(rule, input),
+        "sublimit" => fund::sublimit(rule, input),
+        "coop_calendar" => fund::coop_calendar(rule, input),
         "minimum_payment" => payments::minimum_payment(rule, input),
-        "payment_date" => payments::payment_date(rule, input),
+        "running_balance" => payments::running_balance(input),
+        "guarantee" => payments::guarantee(rule, input),
+        "commitment" => tables::commitment(rule, input),
+        "payment_date" => life::payment_date(rule, input),
+        "estimated_payment_month" => life::estimated_payment_month(rule, input),
+        "earning_start" => life::earning_start(rule, input),
+        "adjustment_period" => life::adjustment_period(input),
+        "settlement_grouping" => life::settlement_grouping(rule, input),
+        "paid_trigger" => life::paid_trigger(rule, input),
+        "clawback" => life::clawback(rule, input),
+        "refund" => refund(rule, input),
         "cumulative_settlement" => tables::cumulative_settlement(rule, input),
         "delta" => tables::delta(rule, input),
-        "refund" => refund(rule, input),
-        "in_range" => in_range(rule, input),
+        "distinct_sum" => choice::distinct_sum(rule, input),
+        "in_range" => choice::in_range(rule, input),
+        "most_specific" => choice::most_specific(rule, input),
+        "band" => choice::band(rule, input),
+        "uplift" => choice::uplift(rule, input),
+        "new_customer" => choice::new_customer(rule, input),
         "percentage" => percentage(rule, input),
         _ => Ok(None),
     }
@@ -69,7 +90,13 @@ fn capped(limit: &str, on: &str) -> String {
 /// A line of a month from January 2022 on.
 fn sold(month: usize, amount: &str) -> Sold {
     let day = format!("{:04}-{:02}-10", 2022 + month / 12, month % 12 + 1);
-    Sold { product: "X", day, quantity: "1".to_owned(), amount: amount.to_owned(), refunds: None }
+    on(&day, amount)
+}
+
+/// A line of a day.
+fn on(day: &str, amount: &str) -> Sold {
+    let (day, quantity, amount) = (day.to_owned(), "1".to_owned(), amount.to_owned());
+    Sold { product: "X", day, quantity, amount, ..Sold::default() }
 }
 
 /// A line of a number of units.
@@ -98,33 +125,41 @@ fn quarter(text: Option<&str>) -> Option<usize> {
     Some((year.checked_sub(2022)? * 12) + (quarter - 1) * 3)
 }
 
-fn dated(place: usize, back: bool, amount: &str) -> Sold {
-    let line = sold(place, amount);
+/// A line of a month, or of the month a year before.
+fn dated(month: usize, back: bool, amount: &str) -> Sold {
+    let line = sold(month, amount);
     let year: i32 = line.day[..4].parse().unwrap_or_default();
     Sold { day: format!("{}{}", year - i32::from(back), &line.day[4..]), ..line }
 }
 
+/// The months of a quarter, the last ones if there are fewer amounts, and the last for what is left.
+fn in_quarter(first: usize, amounts: &[&str], place: usize) -> usize {
+    first + (place + 3_usize.saturating_sub(amounts.len())).min(2)
+}
+
 fn growth(rule: &Fields, input: &Fields) -> Made {
     let Some(first) = quarter(input.optional_text("quarter")?) else { return Ok(None) };
-    let (current, baseline) = (input.texts("current")?, input.texts("baseline")?);
+    if input.has("month") {
+        return Ok(None);
+    }
     let mut rules = above_last_year("growth", rule.text("rate")?);
     if let Some(limit) = rule.optional_text("cap")? {
         rules.push_str(&capped(limit, "payout"));
     }
     let program = program("KWD", &rules, "minimum = \"0\"");
     let mut lines = Vec::new();
-    for (place, amount) in current.iter().enumerate() {
-        lines.push(dated(first + place, false, amount));
+    for (name, back) in [("current", false), ("baseline", true)] {
+        let amounts = input.texts(name)?;
+        for (place, amount) in amounts.iter().enumerate() {
+            lines.push(dated(in_quarter(first, &amounts, place), back, amount));
+        }
     }
-    for (place, amount) in baseline.iter().enumerate() {
-        lines.push(dated(first + place, true, amount));
-    }
-    let (last, count) = (first + current.len() - 1, current.len());
     let read = move |results: &Results| {
-        let within = |row: &[String]| (0..count).any(|place| row[PERIOD] == month(first + place));
-        let detail = results.detail(|row| row[PERIOD] == month(last))?;
+        let last = month(first + 2);
+        let within = |row: &[String]| (first..first + 3).any(|place| row[PERIOD] == month(place));
+        let detail = results.detail(|row| row[PERIOD] == last)?;
         let amount = |key: &str| Results::exact(detail[key].as_str().unwrap_or("0"));
-        let day = results.earnings.iter().find(|row| row[PERIOD] == month(last));
+        let day = results.earnings.iter().find(|row| row[PERIOD] == last);
         Ok(vec![
             ("current", exact(amount("measured")?)),
             ("baseline", exact(amount("baseline")?)),
@@ -133,58 +168,63 @@ fn growth(rule: &Fields, input: &Fields) -> Made {
             ("earning_date", Found::Text(day.map_or(String::new(), |row| row[DAY].clone()))),
         ])
     };
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }
 
-const COMPONENTS: [&str; 2] = ["core", "growth"];
-
-/// A rate, and another on what lies above last year's.
+/// Each component is a lever: a rate on the base, or on what lies above last year's.
 fn stack(rule: &Fields, input: &Fields) -> Made {
-    let (mut rules, mut caps) = (String::new(), String::new());
-    let parts = rule.tables("components")?;
-    for (part, name) in parts.iter().zip(COMPONENTS) {
-        let known = part.text("name")? == name && part.text("base")? == "revenue";
-        let above = part.optional_text("baseline")?;
-        if !known || parts.len() != COMPONENTS.len() || above.is_some_and(|on| on != "last_year") {
-            return Ok(None);
+    let (mut rules, mut caps, mut names) = (String::new(), String::new(), Vec::new());
+    let (mut bases, mut baselines) = (Vec::new(), Vec::new());
+    for (place, part) in rule.tables("components")?.iter().enumerate() {
+        let (lever, rate) = (format!("l{place}"), part.text("rate")?);
+        bases.push(part.text("base")?);
+        if let Some(baseline) = part.optional_text("baseline")? {
+            baselines.push(baseline);
+            rules.push_str(&above_last_year(&lever, rate));
+        } else {
+            rules.push_str(&at_rate(&lever, rate));
         }
-        let rate = part.text("rate")?;
-        rules.push_str(&match above {
-            Some(_) => above_last_year(name, rate),
-            None => at_rate(name, rate),
-        });
         if let Some(limit) = part.optional_text("cap")? {
-            let cap = capped(limit, "payout").replace("\"cap\"", &format!("\"{name}\""));
-            caps.push_str(&format!("{cap}levers = [\"{name}\"]\n"));
+            let cap = capped(limit, "payout").replace("\"cap\"", &format!("\"{lever}\""));
+            caps.push_str(&format!("{cap}levers = [\"{lever}\"]\n"));
         }
+        names.push((lever, part.text("name")?.to_owned()));
     }
-    rules.push_str(&caps);
-    let program = program("KWD", &rules, "minimum = \"0\"");
-    let lines =
-        vec![dated(12, false, input.text("revenue")?), dated(12, true, input.text("last_year")?)];
-    let read = |results: &Results| {
-        let of =
-            |name: &str| results.sum(AMOUNT, |row| row[LEVER] == name && row[PERIOD] == month(12));
+    bases.dedup();
+    baselines.dedup();
+    if bases.len() != 1 || baselines.len() > 1 {
+        return Ok(None);
+    }
+    let program = program("KWD", &(rules + &caps), "minimum = \"0\"");
+    let mut lines = vec![dated(12, false, input.text(bases[0])?)];
+    for baseline in baselines {
+        lines.push(dated(12, true, input.text(baseline)?));
+    }
+    let read = move |results: &Results| {
         let mut subtotals = Vec::new();
-        for name in COMPONENTS {
-            let name_of = Found::Text(name.to_owned());
-            subtotals.push(Found::Row(vec![("name", name_of), ("amount", exact(of(name)?))]));
+        for (lever, name) in &names {
+            let of = |row: &[String]| row[LEVER] == *lever && row[PERIOD] == month(12);
+            let amount = exact(results.sum(AMOUNT, of)?);
+            subtotals
+                .push(Found::Row(vec![("name", Found::Text(name.clone())), ("amount", amount)]));
         }
         let total = results.sum(AMOUNT, |row| row[PERIOD] == month(12))?;
         Ok(vec![("subtotals", Found::List(subtotals)), ("total", exact(total))])
     };
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }
 
 fn refund(rule: &Fields, input: &Fields) -> Made {
     let program = program("KWD", &of_rate(rule.text("rate")?), "minimum = \"0\"");
     let documents = input.tables("documents")?;
     let mut lines = Vec::new();
+    let mut before = "";
     for (place, document) in documents.iter().enumerate() {
         let amount = document.text("amount")?;
-        let refunds = (place > 0 && amount.starts_with('-')).then(|| place - 1);
-        let day = document.text("date")?.to_owned();
-        lines.push(Sold { day, refunds, ..sold(0, amount) });
+        // What takes back all of the document before is linked to it.
+        let refunds = (place > 0 && amount.strip_prefix('-') == Some(before)).then(|| place - 1);
+        before = amount;
+        lines.push(Sold { refunds, ..on(document.text("date")?, amount) });
     }
     let count = lines.len();
     let read = move |results: &Results| {
@@ -206,43 +246,34 @@ fn refund(rule: &Fields, input: &Fields) -> Made {
         let by_month = Found::List(by_month);
         Ok(vec![("lines", exacts(each)), ("total", exact(total)), ("by_month", by_month)])
     };
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }
 
-fn in_range(rule: &Fields, input: &Fields) -> Made {
-    let mut bounds = String::new();
-    for (key, ours) in [("from", "at_least"), ("to", "at_most")] {
-        if let Some(bound) = rule.optional_text(key)? {
-            bounds.push_str(&format!("{ours} = \"{bound}\"\n"));
-        }
-    }
-    let rate = of_rate(rule.text("rate")?);
-    let rules = format!("{rate}[lever.filter]\ncolumn = \"base\"\n{bounds}");
-    let program = program("KWD", &rules, "minimum = \"0\"");
-    let amounts =
-        if input.has("amount") { vec![input.text("amount")?] } else { input.texts("amounts")? };
-    let count = amounts.len();
-    let lines = amounts.iter().enumerate().map(|(place, amount)| sold(place, amount)).collect();
-    let read = move |results: &Results| {
-        let each = (0..count)
-            .map(|place| results.sum(AMOUNT, |row| row[PERIOD] == month(place)))
-            .collect::<Result<Vec<_>, _>>()?;
-        let total = results.sum(AMOUNT, |_| true)?;
-        let rejected = Found::Flag(results.earnings.is_empty());
-        Ok(vec![("each", exacts(each)), ("total", exact(total)), ("rejected", rejected)])
-    };
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
-}
-
-/// A rate of each event; fixed amounts, allowances and bounds are the kernels'.
+/// Each event is a customer's month: a rate and a flat of it, at least and at most so much. Allowances are the
+/// kernels'.
 fn percentage(rule: &Fields, input: &Fields) -> Made {
-    let others = ["fixed", "free_events", "free_amount", "event_minimum", "event_maximum"];
-    if others.iter().any(|key| rule.has(key)) {
+    if ["free_events", "free_amount"].iter().any(|key| rule.has(key)) {
         return Ok(None);
     }
-    let program = program("KWD", &of_rate(rule.text("rate")?), "minimum = \"0\"");
+    let mut text = "[lever.measure]\nwindow = \"month\"\nper = \"customer\"\n".to_owned();
+    for (key, ours) in [("event_minimum", "at_least"), ("event_maximum", "at_most")] {
+        if let Some(bound) = rule.optional_text(key)? {
+            text.push_str(&format!("{ours} = \"{bound}\"\n"));
+        }
+    }
+    let flat = rule.optional_text("fixed")?.unwrap_or("0");
+    text.push_str(&format!(
+        "[[lever.tiers]]\nshape = \"marginal\"\ntier = [{{ rate = \"{}\", flat = \"{flat}\" }}]\n",
+        rule.text("rate")?
+    ));
+    let program = program("KWD", &lever("events", "X", &text), "minimum = \"0\"");
     let events = input.texts("events")?;
-    let lines = events.iter().map(|amount| sold(0, amount)).collect();
+    // Who buys for nothing is no customer.
+    if input.amounts("events")?.contains(&0) {
+        return Ok(None);
+    }
+    let event = |(customer, amount): (usize, &&str)| Sold { customer, ..sold(0, amount) };
+    let lines = events.iter().enumerate().map(event).collect();
     let read = |results: &Results| Ok(vec![("total", exact(results.sum(AMOUNT, |_| true)?))]);
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }

@@ -1,9 +1,11 @@
 //! Tables of tiers, packages and units; what changed since, settlements of a window.
 
-use super::super::{AMOUNT, LEVER, PERIOD, RATE, Results, Sold, Trial, slices};
+use super::super::{AMOUNT, LEVER, PERIOD, RATE, Results, Trial, slices};
 use super::{Made, lever, month, program, sold, units};
 use crate::examples::compare::{Found, Row, exact, exacts};
+use crate::examples::engine::exports::Sold;
 use crate::examples::fields::{Failure, Fields};
+use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
 use toml::Table;
 
 /// The table of a rule, and whether it is of units. A last tier that ends is open in the program file;
@@ -58,13 +60,14 @@ fn table(rule: &Fields, window: &str) -> Result<Option<(String, bool)>, Failure>
     Ok(Some((text, of_units)))
 }
 
-fn one(month: usize, of_units: bool, quantity: &str) -> Vec<Sold> {
-    // Nothing sold is no line.
-    match (quantity, of_units) {
-        ("0", _) => Vec::new(),
-        (_, true) => vec![units(month, quantity)],
-        (_, false) => vec![sold(month, quantity)],
-    }
+/// A line of a product, of units or of an amount. Nothing sold is no line of the lever's products.
+fn one(product: &'static str, month: usize, of_units: bool, quantity: &str) -> Sold {
+    let (product, line) = match (parse(quantity, AMOUNT_SCALE), of_units) {
+        (Ok(0), _) => ("other", sold(month, "1")),
+        (_, true) => (product, units(month, quantity)),
+        (_, false) => (product, sold(month, quantity)),
+    };
+    Sold { product, ..line }
 }
 
 pub fn tiers(rule: &Fields, input: &Fields, expected: &Table) -> Made {
@@ -76,7 +79,7 @@ pub fn tiers(rule: &Fields, input: &Fields, expected: &Table) -> Made {
         let quantities = input.texts("quantities")?;
         let count = quantities.len();
         let lines = quantities.iter().enumerate();
-        let lines = lines.flat_map(|(place, quantity)| one(place, of_units, quantity)).collect();
+        let lines = lines.map(|(place, quantity)| one("X", place, of_units, quantity)).collect();
         let read = move |results: &Results| {
             let each = (0..count)
                 .map(|place| results.sum(AMOUNT, |row| row[PERIOD] == month(place)))
@@ -84,16 +87,17 @@ pub fn tiers(rule: &Fields, input: &Fields, expected: &Table) -> Made {
             let total = results.sum(AMOUNT, |_| true)?;
             Ok(vec![("each", exacts(each)), ("total", exact(total))])
         };
-        return Ok(Some(Trial { program, lines, read: Box::new(read) }));
+        return Ok(Some(Trial::new(program, lines, read)));
     }
     let quantity = input.text("quantity")?;
-    let mut lines = one(1, of_units, quantity);
+    let mut lines = vec![one("X", 1, of_units, quantity)];
     if let Some(whole) = tier_quantity {
-        // Half of what picks the tier was sold in the month before.
-        if whole != "150" || quantity != "75" {
+        // What else picks the tier was sold in the month before.
+        let before = parse(whole, AMOUNT_SCALE)? - parse(quantity, AMOUNT_SCALE)?;
+        if before < 0 {
             return Ok(None);
         }
-        lines.extend(one(0, of_units, quantity));
+        lines.push(one("X", 0, of_units, &format(before, AMOUNT_SCALE, 0)));
     }
     // What a slice is of the whole is for the kernels to say.
     let slices_of = expected.get("slices").and_then(toml::Value::as_array);
@@ -102,7 +106,7 @@ pub fn tiers(rule: &Fields, input: &Fields, expected: &Table) -> Made {
         return Ok(None);
     }
     let read = move |results: &Results| read_window(results, shares);
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }
 
 /// What the window of February has earned, with its tiers.
@@ -141,23 +145,26 @@ pub fn package(rule: &Fields, input: &Fields) -> Made {
          tier = [{free}{{ price = \"{price}\", per = \"{size}\" }}]\n"
     );
     let program = program("KWD", &lever("packages", "X", &text), "minimum = \"0\"");
-    let lines = one(1, true, input.text("quantity")?);
+    let lines = vec![one("X", 1, true, input.text("quantity")?)];
     let read = |results: &Results| Ok(vec![("total", exact(results.sum(AMOUNT, |_| true)?))]);
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }
 
-const UNITS: [&str; 2] = ["A", "B"];
+const UNITS: [&str; 4] = ["A", "B", "C", "D"];
 
 /// Each unit of measure is a product with a lever of its own.
 pub fn sum(rule: &Fields, input: &Fields) -> Made {
     let (mut rules, mut lines, mut names) = (String::new(), Vec::new(), Vec::new());
     let quantities = input.table("quantity")?;
-    for (part, product) in rule.tables("parts")?.iter().zip(UNITS) {
+    let parts = rule.tables("parts")?;
+    if parts.len() > UNITS.len() {
+        return Ok(None);
+    }
+    for (part, product) in parts.iter().zip(UNITS) {
         let unit = part.text("unit")?;
         let Some((text, of_units)) = table(part, "\"month\"")? else { return Ok(None) };
         rules.push_str(&lever(product, product, &text));
-        let line = one(1, of_units, quantities.text(unit)?);
-        lines.extend(line.into_iter().map(|line| Sold { product, ..line }));
+        lines.push(one(product, 1, of_units, quantities.text(unit)?));
         names.push(unit.to_owned());
     }
     let program = program("KWD", &rules, "minimum = \"0\"");
@@ -173,16 +180,17 @@ pub fn sum(rule: &Fields, input: &Fields) -> Made {
         let total = results.sum(AMOUNT, |_| true)?;
         Ok(vec![("total", exact(total)), ("items", Found::List(items))])
     };
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }
 
 pub fn cumulative_settlement(rule: &Fields, input: &Fields) -> Made {
-    let Some((text, of_units)) = table(&rule.table("price")?, "\"quarter\"")? else {
+    let Some((text, of_units)) = table(&rule.table("price")?, "\"year\"")? else {
         return Ok(None);
     };
-    let program = program("KWD", &lever("tiers", "X", &text), "minimum = \"0\"");
+    let program = program("KWD", &lever("tiers", "X", &text), "minimum = \"0\"")
+        .replace("pays = ", "fiscal_year_start = 1\npays = ");
     let volumes = input.texts("volumes")?;
-    if of_units || volumes.len() > 3 {
+    if of_units || volumes.len() > 12 {
         return Ok(None);
     }
     let count = volumes.len();
@@ -194,31 +202,99 @@ pub fn cumulative_settlement(rule: &Fields, input: &Fields) -> Made {
         let total = results.sum(AMOUNT, |_| true)?;
         Ok(vec![("settlements", exacts(settled)), ("total", exact(total))])
     };
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
 }
 
-/// The quantity before in a quarter's first month, what it rises by in the second.
+/// The quantity before in a quarter's first month, what it rises by in the second. Of a sum, each unit of
+/// measure is a product with a lever of its own.
 pub fn delta(rule: &Fields, input: &Fields) -> Made {
     let price = rule.table("price")?;
-    let plain = matches!(price.text("kind")?, "marginal" | "whole");
-    if !plain || !input.has("previous") || input.has("already_billed") {
+    if !input.has("previous") || input.has("already_billed") {
         return Ok(None);
     }
-    let Some((text, of_units)) = table(&price, "\"quarter\"")? else { return Ok(None) };
-    let program = program("KWD", &lever("tiers", "X", &text), "minimum = \"0\"");
-    let scale = earnest_core::decimal::AMOUNT_SCALE;
-    let (previous, current) = (input.text("previous")?, input.amount("current")?);
-    let more = earnest_core::decimal::format(current - input.amount("previous")?, scale, 0);
-    let mut lines = one(0, of_units, previous);
-    lines.extend(one(1, of_units, &more));
+    let (mut rules, mut lines) = (String::new(), Vec::new());
+    let mut add = |product: &'static str, part: &Fields, before: &str, now: &str| {
+        let plain = matches!(part.text("kind")?, "marginal" | "whole");
+        // A package of one is a unit, if whole ones are counted.
+        let counted = !before.contains('.') && !now.contains('.');
+        let Some((text, of_units)) = table(part, "\"quarter\"")?.filter(|_| plain) else {
+            return Ok(false);
+        };
+        let text = if counted { text.replace(", per = \"1\"", "") } else { text };
+        rules.push_str(&lever(product, product, &text));
+        let (before_it, now) = (parse(before, AMOUNT_SCALE)?, parse(now, AMOUNT_SCALE)?);
+        let more = format(now - before_it, AMOUNT_SCALE, 0);
+        lines.push(one(product, 0, of_units, before));
+        lines.push(one(product, 1, of_units, &more));
+        Ok::<bool, Failure>(true)
+    };
+    if price.text("kind")? == "sum" {
+        let (before, now) = (input.table("previous")?, input.table("current")?);
+        let parts = price.tables("parts")?;
+        if parts.len() > UNITS.len() {
+            return Ok(None);
+        }
+        for (part, product) in parts.iter().zip(UNITS) {
+            let unit = part.text("unit")?;
+            if !add(product, part, before.text(unit)?, now.text(unit)?)? {
+                return Ok(None);
+            }
+        }
+    } else if !add("X", &price, input.text("previous")?, input.text("current")?)? {
+        return Ok(None);
+    }
+    let program = program("KWD", &rules, "minimum = \"0\"");
     let read = |results: &Results| {
-        let detail = results.detail(|row| row[PERIOD] == month(1))?;
-        let amount = |key: &str| Results::exact(detail[key].as_str().unwrap_or("0"));
+        let second = |row: &&Vec<String>| row[PERIOD] == month(1);
+        let of = |key: &str| {
+            let details = results.earnings.iter().filter(second).map(|earned| {
+                let detail = results.detail(|row| row[..] == earned[..])?;
+                Results::exact(detail[key].as_str().unwrap_or("0"))
+            });
+            details.sum::<Result<i128, _>>()
+        };
         Ok(vec![
-            ("already", exact(amount("booked_before")?)),
-            ("total", exact(amount("window_amount")?)),
+            ("already", exact(of("booked_before")?)),
+            ("total", exact(of("window_amount")?)),
             ("delta", exact(results.sum(AMOUNT, |row| row[PERIOD] == month(1))?)),
         ])
     };
-    Ok(Some(Trial { program, lines, read: Box::new(read) }))
+    Ok(Some(Trial::new(program, lines, read)))
+}
+
+/// What a whole period costs at least and at most. Within a period, and after some of it was billed, is for
+/// the kernels to say.
+pub fn commitment(rule: &Fields, input: &Fields) -> Made {
+    if !input.flag("period_end")? || input.has("already_billed") || input.has("already_quantity") {
+        return Ok(None);
+    }
+    let Some((mut text, of_units)) = table(&rule.table("price")?, "\"month\"")? else {
+        return Ok(None);
+    };
+    for (key, ours) in [("minimum", "at_least"), ("maximum", "at_most")] {
+        if let Some(bound) = rule.optional_text(key)? {
+            let window = "window = \"month\"\n";
+            text = text.replace(window, &format!("{window}{ours} = \"{bound}\"\n"));
+        }
+    }
+    let program = program("KWD", &lever("tiers", "X", &text), "minimum = \"0\"");
+    let lines = vec![one("X", 1, of_units, input.text("quantity")?)];
+    let read = |results: &Results| {
+        let of_month = |row: &[String]| row[PERIOD] == month(1);
+        let detail = results.detail(of_month)?;
+        let topped_up = Results::exact(detail["topped_up"].as_str().unwrap_or("0"))?;
+        let mut charged = Vec::new();
+        for slice in slices(&detail)? {
+            if let Found::Decimal(amount, _) = slice[2].1 {
+                charged.push(amount);
+            }
+        }
+        Ok(vec![
+            ("charge", exact(charged.into_iter().sum())),
+            ("top_up", exact(topped_up.max(0))),
+            ("reduction", exact((-topped_up).max(0))),
+            ("total", exact(results.sum(AMOUNT, of_month)?)),
+        ])
+    };
+    Ok(Some(Trial::new(program, lines, read)))
 }
