@@ -11,6 +11,7 @@ mod identities;
 mod keys;
 mod life;
 mod money;
+mod program_filters;
 mod program_tables;
 pub mod programs;
 pub mod sources;

@@ -1,18 +1,15 @@
 //! Programs and currencies as tables of the connection, so that SQL can recompute from them.
 
+use super::program_filters::lever_filters;
 use crate::error::Result;
 use crate::query::literal;
 use chrono::NaiveDate;
 use duckdb::Connection;
 use earnest_core::currency::{codes, minor_units};
-use earnest_core::decimal::{
-    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, format, power_of_ten,
-};
+use earnest_core::decimal::{MONEY_SCALE, RATE_SCALE, Rounding, format, power_of_ten};
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::measured::{Baseline, DatedTable, Measured, Per, Quantity, Side};
-use earnest_core::program::{
-    Days, Filter, First, Grain, Lever, LeverRate, PaysAs, Program, Unmapped,
-};
+use earnest_core::program::{Days, First, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
 use earnest_core::tiers::{Edge, Shape, Terms};
 
 /// Makes the macros `minor_units`, `round_to`, `filters_passed`, `passes_filter`, `any_customer_countries` and
@@ -443,61 +440,4 @@ pub(super) fn days(days: &Days) -> String {
 
 pub(super) fn rate(rate: i128) -> String {
     format(rate, RATE_SCALE, 0)
-}
-
-/// The filters that let a line through, as `;program/lever;…`, and whether a lever's is among them: a
-/// text that lines and levers can be joined by. Blank where no lever has a filter.
-fn lever_filters(programs: &[Program]) -> String {
-    let mut passed = Vec::new();
-    for program in programs {
-        for lever in &program.levers {
-            if let Some(filter) = &lever.filter {
-                let name = literal(&format!(";{}/{}", program.program, lever.lever));
-                passed.push(format!("CASE WHEN {} THEN {name} ELSE '' END", predicate(filter)));
-            }
-        }
-    }
-    let passed = if passed.is_empty() {
-        "''".to_owned()
-    } else {
-        format!("concat({}, ';')", passed.join(", "))
-    };
-    format!(
-        "CREATE OR REPLACE TEMP MACRO filters_passed(source, format, customer_id, customer_country, \
-         product_id, sku_id, charge_type, term_and_billing_cycle, publisher_name, workload, \
-         transaction_currency, base, quantity, unit_price) AS {passed};
-         CREATE OR REPLACE TEMP MACRO passes_filter(passed, program, lever, filtered) AS
-         NOT filtered OR contains(passed, concat(';', program, '/', lever, ';'))"
-    )
-}
-
-/// A missing value is in no list and in no range.
-fn predicate(filter: &Filter) -> String {
-    let all = |filters: &[Filter], with: &str, none: &str| {
-        let parts: Vec<String> = filters.iter().map(predicate).collect();
-        if parts.is_empty() { none.to_owned() } else { format!("({})", parts.join(with)) }
-    };
-    match filter {
-        Filter::AllOf(filters) => all(filters, " AND ", "true"),
-        Filter::AnyOf(filters) => all(filters, " OR ", "false"),
-        Filter::Not(filter) => format!("NOT {}", predicate(filter)),
-        Filter::In { column, values } => {
-            let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
-            if values.is_empty() {
-                return "false".to_owned();
-            }
-            format!("coalesce({column} IN ({}), false)", values.join(", "))
-        }
-        Filter::Range { column, at_least, at_most } => {
-            let bound = |bound: &Option<i128>, sign: &str| {
-                bound.map(|bound| {
-                    let amount = format(bound, AMOUNT_SCALE, 0);
-                    format!("coalesce({column} {sign} {amount}::DECIMAL(38, 12), false)")
-                })
-            };
-            let bounds: Vec<String> =
-                [bound(at_least, ">="), bound(at_most, "<=")].into_iter().flatten().collect();
-            format!("({})", bounds.join(" AND "))
-        }
-    }
 }

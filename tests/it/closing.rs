@@ -1,6 +1,8 @@
 //! Closing cycles: what is refused, in which words; what stays; what a crash leaves.
 
-use crate::support::{closing, digests, earnest, must_run, options, orders_digest, project, rows};
+use crate::support::{
+    closing, digests, earnest, golden_programs, must_run, options, orders_digest, project, rows,
+};
 use earnest::close::Act;
 use earnest::job::Job;
 use earnest::warehouse::{Snapshot, Store};
@@ -411,13 +413,14 @@ fn deliver_again(exports: &Path, day: &str, later: &str) {
 }
 
 /// Generated exports that become known little by little, with closes between: every check holds, and
-/// each account gets in the end what it gets without closes.
+/// each account gets in the end what it gets without closes, where nothing is decided for good.
 #[test]
 fn closes_move_nothing_but_cycles() {
     let exports = crate::properties::exports(3_000);
     deliver_again(exports.path(), "2025-02-08", "2025-04-09");
     deliver_again(exports.path(), "2025-03-08", "2025-06-09");
     let pipeline = exports.path().join("daily.toml");
+    golden_programs(&pipeline);
     let (with, without) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("two"));
     let close = |cycle: &str, on: &str| {
         let done = closing(&pipeline, with.path(), cycle, Act::Close, on);

@@ -1,6 +1,6 @@
 //! `earnest estimate`: the daily job's calculation without a warehouse.
 
-use crate::support::{earnest, project};
+use crate::support::{earnest, golden_programs, project};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -55,15 +55,8 @@ fn with_every_export_it_is_the_daily_job() {
     };
     let generated = earnest::generate::generate(&request).expect("exports");
     let as_of = generated.last_known_on.to_string();
-    // Programs that ask for nothing that an estimate assumes.
-    let job = std::fs::read_to_string(&generated.pipeline).expect("the job");
-    let programs = project().join("tests/golden/programs");
-    let fixed = |line: &str| match line.starts_with("programs = ") {
-        true => format!("programs = \"{}/*.toml\"\n", programs.display()),
-        false => format!("{line}\n"),
-    };
-    let job: String = job.lines().map(fixed).collect();
-    std::fs::write(&generated.pipeline, job).expect("written");
+    // They ask for nothing that an estimate assumes.
+    golden_programs(&generated.pipeline);
     let warehouse = tempfile::tempdir().expect("a folder");
     let run = earnest(&generated.pipeline, warehouse.path(), &["run", "--as-of", &as_of]);
     assert!(matches!(run.status.code(), Some(0 | 1)), "{}", text(&run.stderr));

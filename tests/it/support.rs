@@ -65,6 +65,17 @@ pub fn orders_digest(warehouse: &Path, cycle: &str) -> String {
     rows(&store, &snapshot, &sql).remove(0).remove(0)
 }
 
+/// Gives a job of generated exports the program files of the golden cases, which pay line by line.
+pub fn golden_programs(pipeline: &Path) {
+    let job = std::fs::read_to_string(pipeline).expect("a job");
+    let programs = project().join("tests/golden/programs");
+    let fixed = |line: &str| match line.starts_with("programs = ") {
+        true => format!("programs = \"{}/*.toml\"\n", programs.display()),
+        false => format!("{line}\n"),
+    };
+    std::fs::write(pipeline, job.lines().map(fixed).collect::<String>()).expect("written");
+}
+
 /// Runs the binary on a job and a warehouse.
 pub fn earnest(pipeline: &Path, warehouse: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_earnest"))
