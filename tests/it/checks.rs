@@ -221,8 +221,9 @@ fn every_check_finds_its_fault() {
 
 #[test]
 fn trailing_revenue_is_measured_again() {
-    recomputed(
+    altered(
         "trailing-revenue",
+        "recompute",
         &[
             ("determinations", "FROM published", ""),
             (
@@ -254,8 +255,9 @@ fn the_room_of_shared_caps_is_computed_again() {
     let expected = "plain, tenant, customer C1, 2020-07..2021-06, cycle 2021-06: expected 90.000 of \
                     100.000 by A2 of 2021-04-25, found ";
     let found = |what: &str| format!("{expected}{what}");
-    recomputed(
+    altered(
         "story-shared-cap",
+        "recompute",
         &[
             ("determinations", "FROM published", ""),
             (
@@ -278,8 +280,8 @@ fn the_room_of_shared_caps_is_computed_again() {
     );
 }
 
-/// A golden case on 20 June 2021, each time with one table changed and what the recomputation finds then.
-fn recomputed(case: &str, changes: &[(&str, &str, &str)]) {
+/// A golden case on 20 June 2021, each time with one table changed and what a check finds then.
+fn altered(case: &str, check: &str, changes: &[(&str, &str, &str)]) {
     let warehouse = tempfile::tempdir().expect("a folder");
     let pipeline = project().join(format!("tests/golden/{case}/job.toml"));
     let outcome = must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
@@ -294,7 +296,7 @@ fn recomputed(case: &str, changes: &[(&str, &str, &str)]) {
              CREATE TEMP TABLE {table} AS {changed}"
         );
         connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let found = run(&connection, &programs, "recompute");
+        let found = run(&connection, &programs, check);
         assert!(found.contains(expected), "`{changed}`: {found}");
         assert_eq!(found.is_empty(), expected.is_empty(), "`{changed}`: {found}");
     }
@@ -303,12 +305,7 @@ fn recomputed(case: &str, changes: &[(&str, &str, &str)]) {
 /// The golden case of orders in transaction currency, each time with one thing changed.
 #[test]
 fn orders_in_transaction_currency_are_added_up_again() {
-    let warehouse = tempfile::tempdir().expect("a folder");
-    let pipeline = project().join("tests/golden/paid-as-earned/job.toml");
-    let outcome = must_run(&options(&pipeline, warehouse.path(), "2021-06-20"));
-    let programs = earnest::run::load_programs(&Job::load(&pipeline).expect("the job"));
-    let programs = programs.expect("its programs");
-    for (table, changed, expected) in [
+    let changes = [
         ("payments", "FROM published", ""),
         (
             "payments",
@@ -330,19 +327,8 @@ fn orders_in_transaction_currency_are_added_up_again() {
             "SELECT * REPLACE (1::DECIMAL(18, 9) AS exchange_rate) FROM published",
             "expected an exchange rate unless its program pays in transaction currency, found 1.0",
         ),
-    ] {
-        let connection =
-            earnest::query::connect(&outcome.store, &outcome.snapshot, &Limits::default());
-        let connection = connection.expect("a connection");
-        let sql = format!(
-            "CREATE TEMP VIEW published AS FROM memory.main.{table};
-             CREATE TEMP TABLE {table} AS {changed}"
-        );
-        connection.execute_batch(&sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let found = run(&connection, &programs, "as_earned");
-        assert!(found.contains(expected), "`{changed}`: {found}");
-        assert_eq!(found.is_empty(), expected.is_empty(), "`{changed}`: {found}");
-    }
+    ];
+    altered("paid-as-earned", "as_earned", &changes);
 }
 
 /// What a check finds; blank if nothing.
