@@ -1,4 +1,4 @@
-//! Fields of a record. In: spans, and where the format's columns stand in the file. Out: the trimmed
+//! Fields of records. In: spans, and where the format's columns stand in the file. Out: the trimmed
 //! text of each column that the format declares.
 
 use super::date::DatePatterns;
@@ -7,7 +7,7 @@ use super::splitter::Span;
 use earnest_core::reason::RejectReason;
 use std::sync::Arc;
 
-/// The fields of one record.
+/// The fields of one record, or of several one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Fields<'a> {
     /// What plain spans refer to, from byte `base` on.
@@ -16,8 +16,12 @@ pub(super) struct Fields<'a> {
     /// What unescaped spans refer to.
     pub scratch: &'a str,
     pub spans: &'a [Span],
-    /// The record, if it has no quotes and is separated by commas.
-    pub plain: Option<&'a str>,
+    /// Where the record lies.
+    pub line: Span,
+    /// Whether the record has no quotes and no blanks around fields, and is separated by commas.
+    pub plain: bool,
+    /// Whether the records of the whole block refer to the same text.
+    pub shared: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -66,47 +70,26 @@ pub(super) struct Layout {
     pub dates: DatePatterns,
 }
 
-/// Trimmed fields of the current record, by the format's columns.
-pub(super) struct Texts {
+/// Reads fields by the format's columns.
+pub(super) struct Columns {
     layout: Arc<Layout>,
     /// Whether a file's records have exactly the format's columns in their order.
     as_declared: bool,
-    /// Whether a field of the current record has blanks around it.
-    trims: bool,
-    /// Trimmed fields of the current record, if there is something to trim.
-    trimmed: Vec<Span>,
 }
 
-impl Texts {
-    pub(super) fn new(layout: Arc<Layout>) -> Texts {
+impl Columns {
+    pub(super) fn new(layout: Arc<Layout>) -> Columns {
         let in_order =
             layout.positions.iter().enumerate().all(|(place, position)| *position == place);
-        Texts {
-            as_declared: in_order && layout.fields == layout.positions.len(),
-            layout,
-            trims: false,
-            trimmed: Vec::new(),
-        }
+        let as_declared = in_order && layout.fields == layout.positions.len();
+        Columns { layout, as_declared }
     }
 
-    /// Takes the next record.
-    #[inline]
-    pub(super) fn set(&mut self, fields: Fields) {
-        self.trims = fields.spans.iter().any(|span| has_blanks(fields.bytes(*span)));
-        if self.trims {
-            self.trimmed.clear();
-            self.trimmed.extend(fields.spans.iter().map(|span| trimmed(fields, *span)));
-        }
-    }
-
-    /// The declared columns of the current record as a line of CSV: fields joined by commas, quoted
-    /// only if they must be. `line` is scratch; mostly the record is such a line already.
+    /// The declared columns of a record as a line of CSV: fields joined by commas, quoted only if they
+    /// must be. `line` is scratch; mostly the record is such a line already.
     pub(super) fn canonical<'t>(&self, fields: Fields<'t>, line: &'t mut String) -> &'t str {
-        if let Some(plain) = fields.plain
-            && self.as_declared
-            && !self.trims
-        {
-            return plain;
+        if fields.plain && self.as_declared {
+            return fields.get(fields.line);
         }
         line.clear();
         for column in 0..self.layout.positions.len() {
@@ -125,11 +108,39 @@ impl Texts {
         line
     }
 
-    /// The text of a column; empty if the file lacks the column.
+    /// The text of a column of one record; empty if the file lacks the column.
     #[inline]
     pub(super) fn get<'t>(&self, fields: Fields<'t>, column: usize) -> &'t str {
-        let spans = if self.trims { &self.trimmed } else { fields.spans };
-        spans.get(self.layout.positions[column]).map_or("", |span| fields.get(*span))
+        fields.spans.get(self.layout.positions[column]).map_or("", |span| fields.get(*span))
+    }
+
+    /// The texts of a column of several records.
+    #[inline]
+    pub(super) fn each<'t>(
+        &self,
+        fields: Fields<'t>,
+        column: usize,
+    ) -> impl Iterator<Item = &'t str> + use<'t> {
+        let position = self.layout.positions[column];
+        let records = fields.spans.chunks_exact(self.layout.fields.max(1));
+        records.map(move |record| record.get(position).map_or("", |span| fields.get(*span)))
+    }
+}
+
+/// Where the trimmed fields of the current record lie, if there is something to trim.
+#[derive(Default)]
+pub(super) struct Trimmed(Vec<Span>);
+
+impl Trimmed {
+    /// The record without blanks around its fields.
+    #[inline]
+    pub(super) fn of<'t>(&'t mut self, fields: Fields<'t>) -> Fields<'t> {
+        if !fields.spans.iter().any(|span| has_blanks(fields.bytes(*span))) {
+            return fields;
+        }
+        self.0.clear();
+        self.0.extend(fields.spans.iter().map(|span| trimmed(fields, *span)));
+        Fields { spans: &self.0, plain: false, ..fields }
     }
 }
 

@@ -1,8 +1,8 @@
-//! What identifies a row. In: the trimmed texts of a record. Out: its slice or key, its id, and what
+//! What identifies a row. In: the trimmed fields of a record. Out: its slice or key, its id, and what
 //! links a refund to its original. All of them come from content, never from a position.
 
 use super::columns::{DictColumn, TextColumn, integers};
-use super::fields::{Fields, Texts};
+use super::fields::{Columns, Fields};
 use super::format::{Format, Identity};
 use arrow::array::ArrayRef;
 use earnest_core::id;
@@ -69,10 +69,10 @@ impl<'a> Ids<'a> {
         self.linked.reserve(expected);
     }
 
-    /// Takes the current record's.
-    pub(super) fn push(&mut self, texts: &Texts, fields: Fields) {
+    /// Takes a record's.
+    pub(super) fn push(&mut self, names: &Columns, fields: Fields) {
         let (Identity::Key(columns) | Identity::ReplaceBy(columns)) = &self.format.identity;
-        join(&mut self.joined, texts, fields, columns);
+        join(&mut self.joined, names, fields, columns);
         if self.by_key {
             self.keys.push(&[self.joined.as_bytes()]);
             self.key_hashes.push(xxh3_128(self.joined.as_bytes()));
@@ -80,32 +80,32 @@ impl<'a> Ids<'a> {
             self.slices.push(&self.joined);
         }
         if self.by_key || self.has_digest_ids {
-            let digest = self.digest(texts, fields);
+            let digest = self.digest(names, fields);
             self.digests.push(digest);
             if self.has_digest_ids {
                 self.ids.push(&[&id::characters(digest), b"-1"]);
             }
         }
         if let (false, Some(line_id)) = (self.has_digest_ids, self.format.line_id) {
-            self.ids.push(&[texts.get(fields, line_id).as_bytes()]);
+            self.ids.push(&[names.get(fields, line_id).as_bytes()]);
         }
         if !self.format.link.is_empty() {
-            self.link(texts, fields);
+            self.link(names, fields);
         }
     }
 
     /// Digest of format and every declared column, whatever way the record was written. The columns of
     /// the slice are among them.
-    fn digest(&mut self, texts: &Texts, fields: Fields) -> u128 {
-        let line = texts.canonical(fields, &mut self.line);
+    fn digest(&mut self, names: &Columns, fields: Fields) -> u128 {
+        let line = names.canonical(fields, &mut self.line);
         xxh3_128(line.as_bytes()).wrapping_add(self.salt)
     }
 
-    fn link(&mut self, texts: &Texts, fields: Fields) {
+    fn link(&mut self, names: &Columns, fields: Fields) {
         self.bytes.clear();
         let mut linked = true;
         for &column in &self.format.link {
-            let text = texts.get(fields, column);
+            let text = names.get(fields, column);
             linked &= !text.is_empty();
             add_part(&mut self.bytes, text);
         }
@@ -131,10 +131,10 @@ impl<'a> Ids<'a> {
 }
 
 /// The values of several columns as one text; a `/` within a value doesn't separate.
-fn join(joined: &mut String, texts: &Texts, fields: Fields, columns: &[usize]) {
+fn join(joined: &mut String, names: &Columns, fields: Fields, columns: &[usize]) {
     joined.clear();
     for (place, &column) in columns.iter().enumerate() {
-        let text = texts.get(fields, column);
+        let text = names.get(fields, column);
         if place > 0 {
             joined.push('/');
         }

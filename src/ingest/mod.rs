@@ -31,6 +31,8 @@ mod splitter;
 mod stage;
 mod supersede;
 pub(crate) mod toml_file;
+mod typing;
+mod waiting;
 
 pub use format::Format;
 pub use format::plausible;

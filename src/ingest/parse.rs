@@ -4,7 +4,7 @@
 use super::blocks::{Block, Data, Spares};
 use super::fields::{Fault, Fields, Layout};
 use super::format::Format;
-use super::rows::{Rows, Typed};
+use super::rows::{Faulty, Rows, Typed};
 use super::splitter::{Found, Span, Splitter};
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use earnest_core::reason::RejectReason;
@@ -60,9 +60,22 @@ pub(super) fn parse(idle: &Idle, block: Block, spares: &Spares) -> Parsed {
     let mut rejects = Vec::new();
     let mut push = |record: u32, fields: Fields| rows.push(record, fields);
     let records = match &block.data {
-        Data::Text(bytes) => text_records(bytes, &block, &mut push, &mut rejects),
+        Data::Text(bytes) => {
+            let text = std::str::from_utf8(bytes).ok();
+            let records = text_records(bytes, text, &block, &mut push, &mut rejects);
+            rows.flush(text.unwrap_or_default());
+            records
+        }
         Data::Rows(batch) => table_records(batch, &block, &mut push, &mut rejects),
     };
+    if let (Data::Text(bytes), false) = (&block.data, rows.faulty.is_empty()) {
+        for Faulty { record, line, fault } in rows.faulty.drain(..) {
+            let raw = &bytes[line.start as usize..line.end as usize];
+            let raw = String::from_utf8_lossy(raw).into_owned();
+            rejects.push(Rejected { record, fault, raw });
+        }
+        rejects.sort_by_key(|rejected| rejected.record);
+    }
     let typed = rows.finish();
     idle.give(rows);
     if let Data::Text(bytes) = block.data {
@@ -89,19 +102,22 @@ pub(super) fn records(
 ) -> u32 {
     let mut rejects = Vec::new();
     match &block.data {
-        Data::Text(bytes) => text_records(bytes, block, push, &mut rejects),
+        Data::Text(bytes) => {
+            text_records(bytes, std::str::from_utf8(bytes).ok(), block, push, &mut rejects)
+        }
         Data::Rows(batch) => table_records(batch, block, push, &mut rejects),
     }
 }
 
+/// `all`: the bytes, if all of them are text.
 fn text_records(
     bytes: &[u8],
+    all: Option<&str>,
     block: &Block,
     push: &mut impl FnMut(u32, Fields) -> Result<(), Fault>,
     rejects: &mut Vec<Rejected>,
 ) -> u32 {
     let layout = &block.layout;
-    let all = std::str::from_utf8(bytes).ok();
     let mut splitter = Splitter::new(bytes, layout.delimiter, layout.fields, true);
     let mut record = 0;
     loop {
@@ -119,8 +135,9 @@ fn text_records(
                             base: u32::try_from(base).unwrap_or(u32::MAX),
                             scratch: std::str::from_utf8(&splitter.scratch).unwrap_or_default(),
                             spans: &splitter.spans,
-                            plain: (layout.delimiter == b',' && !splitter.quotes)
-                                .then(|| &text[start - base..end - base]),
+                            line: Span::plain(start, end),
+                            plain: layout.delimiter == b',' && !splitter.quotes,
+                            shared: all.is_some(),
                         },
                     ),
                     None => Err(bad_encoding(bytes, &splitter, block)),
@@ -181,15 +198,23 @@ fn table_records(
         text.clear();
         spans.clear();
         for column in &columns {
-            let start = offset(text.len());
+            let start = text.len();
             if column.is_valid(record as usize) {
                 text.push_str(column.value(record as usize));
             }
-            spans.push(Span { start, end: offset(text.len()), unescaped: false });
+            spans.push(Span::plain(start, text.len()));
             text.push(delimiter);
         }
         text.pop();
-        let fields = Fields { text: &text, base: 0, scratch: "", spans: &spans, plain: None };
+        let fields = Fields {
+            text: &text,
+            base: 0,
+            scratch: "",
+            spans: &spans,
+            line: Span::default(),
+            plain: false,
+            shared: false,
+        };
         if let Err(fault) = push(record, fields) {
             rejects.push(Rejected { record, fault, raw: text.clone() });
         }

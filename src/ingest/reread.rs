@@ -3,7 +3,7 @@
 
 use super::blocks::{Blocks, Spares};
 use super::delivery::deliveries;
-use super::fields::{Fields, LACKING, Layout, Texts};
+use super::fields::{Columns, Fields, LACKING, Layout, Trimmed};
 use super::number::decimal;
 use super::parse::records;
 use crate::error::Result;
@@ -20,7 +20,7 @@ pub struct Record<'a> {
     pub file: &'a str,
     /// 1 is the first after the header.
     pub number: u64,
-    texts: &'a Texts,
+    columns: &'a Columns,
     fields: Fields<'a>,
     layout: &'a Layout,
 }
@@ -29,7 +29,7 @@ impl Record<'_> {
     /// The text of a column of the format, trimmed; empty if the file lacks it.
     #[must_use]
     pub fn text(&self, column: usize) -> &str {
-        self.texts.get(self.fields, column)
+        self.columns.get(self.fields, column)
     }
 
     /// The number in a column, at `scale`; `None` if there is none, or one with more than `decimals`.
@@ -67,15 +67,15 @@ pub fn reread(source: &Source, mut each: impl FnMut(&Record)) -> Result<()> {
                 if before.0 != block.file {
                     before = (block.file, 0);
                 }
-                let mut texts = Texts::new(Arc::clone(&block.layout));
+                let columns = Columns::new(Arc::clone(&block.layout));
+                let mut trimmed = Trimmed::default();
                 before.1 += u64::from(records(&block, &mut |record, fields| {
                     if fields.spans.len() == block.layout.fields {
-                        texts.set(fields);
                         each(&Record {
                             file: &files[block.file].name,
                             number: before.1 + u64::from(record) + 1,
-                            texts: &texts,
-                            fields,
+                            columns: &columns,
+                            fields: trimmed.of(fields),
                             layout: &block.layout,
                         });
                     }

@@ -15,6 +15,14 @@ pub(super) struct Span {
     pub unescaped: bool,
 }
 
+impl Span {
+    /// From a place in the bytes to another.
+    #[inline]
+    pub(super) fn plain(start: usize, end: usize) -> Span {
+        Span { start: offset(start), end: offset(end), unescaped: false }
+    }
+}
+
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -132,7 +140,7 @@ impl<'a> Splitter<'a> {
                 if self.bytes[at] != self.delimiter {
                     break;
                 }
-                self.spans.push(Span { start: offset(field), end: offset(at), unescaped: false });
+                self.spans.push(Span::plain(field, at));
                 field = at + 1;
                 hit += 1;
             }
@@ -244,7 +252,7 @@ impl<'a> Splitter<'a> {
     }
 
     fn plain(&mut self, start: usize, end: usize) {
-        self.spans.push(Span { start: offset(start), end: offset(end), unescaped: false });
+        self.spans.push(Span::plain(start, end));
     }
 
     /// Without the carriage return of a line end.

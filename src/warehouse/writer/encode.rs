@@ -19,8 +19,8 @@ use std::io::Write;
 /// Bytes of a page, about: page, compressed page and the compressor's tables stay in a core's cache.
 const PAGE_BYTES: usize = 128 << 10;
 
-/// Rows at once from which on a row group is expected to fill.
-const MANY_ROWS: usize = 1_024;
+/// Rows from which on a row group is expected to fill.
+const MANY_ROWS: usize = 2_048;
 
 /// Writes row groups of a table to a file.
 pub struct Encoder<W: Write> {
@@ -59,14 +59,14 @@ impl<W: Write> Encoder<W> {
         while taken < batch.num_rows() {
             let rows = (group_rows - self.rows).min(batch.num_rows() - taken);
             let part = batch.slice(taken, rows);
+            let before = self.rows;
+            self.rows += rows;
             for (waiting, column) in self.waiting.iter_mut().zip(part.columns()) {
                 waiting.append(column);
-                // Many rows at once are the first of many.
-                if self.rows == 0 && rows >= MANY_ROWS {
-                    waiting.reserve(group_rows - rows);
+                if before < MANY_ROWS && self.rows >= MANY_ROWS {
+                    waiting.reserve(group_rows - self.rows);
                 }
             }
-            self.rows += rows;
             taken += rows;
             if self.rows == group_rows {
                 self.row_group()?;
