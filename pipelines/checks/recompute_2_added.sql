@@ -17,8 +17,7 @@ CREATE OR REPLACE TEMP TABLE settled_sales AS
 WITH own AS (
     SELECT settled.program, settled.lever, settled.customer_id, covering.transaction_id = settled.transaction_id
             AND covering.source = settled.source AS decides,
-        sum((base * 1000000000000)::HUGEINT
-                * (coalesce(exchange_rate, 0)::DECIMAL(38, 9) * 1000000000)::HUGEINT)
+        sum(trillionths_of(base) * billionths_of(coalesce(exchange_rate, 0)))
             OVER (
                 PARTITION BY settled.program, settled.lever, settled.customer_id
                 ORDER BY covering.transaction_on, covering.transaction_id, covering.source, role
@@ -92,7 +91,7 @@ WHERE first_on >= opened_on;
 CREATE OR REPLACE TEMP TABLE customer_awards AS
 WITH sales AS (
     SELECT windows.*, participant_id, covering.transaction_on, transaction_id, source, role,
-        sum((base * 1000000000000)::HUGEINT * (exchange_rate::DECIMAL(38, 9) * 1000000000)::HUGEINT)
+        sum(trillionths_of(base) * billionths_of(exchange_rate))
             OVER (
                 PARTITION BY windows.program, windows.lever, windows.customer_id, participant_id
                 ORDER BY covering.transaction_on, transaction_id, source, role

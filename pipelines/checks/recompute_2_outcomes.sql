@@ -1,10 +1,5 @@
 -- What the rules make of lines. `lines` names a table or view with the columns of `transactions`.
 
--- `base` in millionths; null if it is finer or too large, which is rare.
-CREATE OR REPLACE TEMP MACRO millionths_of(base) AS CASE
-    WHEN TRY_CAST(base * 1000000 AS BIGINT) * 0.000001::DECIMAL(7, 6) = base
-    THEN TRY_CAST(base * 1000000 AS BIGINT) END;
-
 -- One row per line × role: the reseller, and the billed partner; one of role `none` if it has neither.
 CREATE OR REPLACE TEMP MACRO concerned_in(lines) AS TABLE
 SELECT line.*, millionths_of(base) AS millionths,
@@ -109,8 +104,7 @@ CREATE OR REPLACE TEMP MACRO fee_of(rest, share, fee_share) AS CASE
     WHEN fee_share = 0 THEN 0
     WHEN share + fee_share = 1 THEN rest
     ELSE divided(
-        rest::HUGEINT * (fee_share::DECIMAL(38, 9) * 1000000000)::HUGEINT,
-        ((1 - share)::DECIMAL(38, 9) * 1000000000)::HUGEINT
+        rest::HUGEINT * billionths_of(fee_share), billionths_of(1 - share)
     ) END::BIGINT;
 
 -- What a line earns before payees divide it, in minor units: `e = round(rate × base)`; of a fixed amount,
@@ -124,7 +118,7 @@ CREATE OR REPLACE TEMP MACRO whole_of_line(
     THEN divided(fixed * exchange_whole::HUGEINT, exchange_part::HUGEINT)::BIGINT
     WHEN millionths IS NOT NULL THEN scaled(millionths, rate_part, rate_whole * minor)
     ELSE divided(
-        (rated_base * 1000000000000)::HUGEINT * rate_part,
+        trillionths_of(rated_base) * rate_part,
         rate_whole::HUGEINT * minor * 1000000
     )::BIGINT END;
 

@@ -185,10 +185,8 @@ CREATE OR REPLACE TEMP TABLE original_outcomes AS
 SELECT * FROM outcomes_of('original_lines');
 
 -- `round(minor × part ÷ whole)`, where part and whole are base amounts.
-CREATE OR REPLACE TEMP MACRO portion(minor, part, whole) AS divided(
-    minor::HUGEINT * (part * 1000000000000)::HUGEINT,
-    (whole * 1000000000000)::HUGEINT
-);
+CREATE OR REPLACE TEMP MACRO portion(minor, part, whole) AS
+    divided(minor::HUGEINT * trillionths_of(part), trillionths_of(whole));
 
 -- What their originals earned, taken back.
 CREATE OR REPLACE TEMP VIEW reversible AS

@@ -3,8 +3,8 @@
 
 -- Units that a piece of a refund takes back, as differences of running shares, with 12 decimals.
 CREATE OR REPLACE TEMP MACRO units_back(quantity, before, cumulated, base) AS (
-    portion((coalesce(quantity, 0)::DECIMAL(38, 12) * 1000000000000)::HUGEINT, before, base)
-        - portion((coalesce(quantity, 0)::DECIMAL(38, 12) * 1000000000000)::HUGEINT, cumulated, base)
+    portion(trillionths_of(coalesce(quantity, 0)), before, base)
+        - portion(trillionths_of(coalesce(quantity, 0)), cumulated, base)
 );
 
 -- Whose measure a participant's lines of a month add to: its company's, where it has one.

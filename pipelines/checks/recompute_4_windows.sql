@@ -9,6 +9,6 @@ CREATE OR REPLACE TEMP MACRO first_of(period, months, fiscal_start) AS (
 CREATE OR REPLACE TEMP MACRO added(quantity_of, base, exchange_rate, quantity) AS
     CASE quantity_of
         WHEN 'amount'
-        THEN (base * 1000000000000)::HUGEINT * (exchange_rate::DECIMAL(38, 9) * 1000000000)::HUGEINT
-        ELSE (coalesce(quantity, 0)::DECIMAL(38, 12) * 1000000000000)::HUGEINT * 1000000000
+        THEN trillionths_of(base) * billionths_of(exchange_rate)
+        ELSE trillionths_of(coalesce(quantity, 0)) * 1000000000
     END;

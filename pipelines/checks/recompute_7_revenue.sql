@@ -24,7 +24,7 @@ CREATE OR REPLACE TEMP TABLE trailing_sold AS
 WITH lines AS (
     SELECT DISTINCT asked.program, asked.name, asked.from_on, by_company, line.source,
         line.transaction_id, line.transaction_on, participant_id,
-        (base * 1000000000000)::HUGEINT * (exchange_rate::DECIMAL(38, 9) * 1000000000)::HUGEINT
+        trillionths_of(base) * billionths_of(exchange_rate)
             AS exact
     FROM concerned_in('transactions_in_force') AS line
     JOIN trailing_products AS asked
