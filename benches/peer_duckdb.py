@@ -26,6 +26,9 @@ FORMAT = "format parquet, compression zstd, compression_level 1, per_thread_outp
 FILE_FORMAT = "format parquet, compression zstd, compression_level 1"
 
 # Every lever that covers a line, with what it would earn, in integers.
+# A role is paid by one program, so a place says the program. A condition on `program` beside it would be
+# the only one between `paid` and `cover` alone: of many lines the planner then joins these two first, by
+# program, and every line meets thousands of rows.
 OUTCOMES = """
     select *, rdiv(earned * share_n, {one_share}) as rebate,
            rdiv(earned * exchange_n, exchange_d) as program_earned,
@@ -41,7 +44,7 @@ OUTCOMES = """
         from (select *, (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths
               from {relation}) t
         join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
-        join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
+        join cover c on c.place = (t.product + t.segment) * 4 + y.role_no
         {joined} where {condition}
     )
 """
@@ -53,7 +56,7 @@ MEASURED = """
                  (quantity::decimal(14,3) * 1000::decimal(4,0))::bigint as units
           from {relation}) t
     join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
-    join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
+    join cover c on c.place = (t.product + t.segment) * 4 + y.role_no
     where c.has_measure
 """
 # Whose room of a cap a line takes, and how much of it.

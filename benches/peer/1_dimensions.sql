@@ -251,6 +251,7 @@ from (select g.*, s.from_on, s.month_no from grouped g join segments s using (se
 join (select rates.* exclude (roles), unnest(roles) as role, pays_as
       from rates join levers using (program, lever_no)) r
   on r.product_group = g.product_group
+semi join roles o on o.role = r.role and o.program = r.program
 left join terms t on t.program = r.program and t.from_on <= g.from_on and g.from_on < t.until_on
 left join splits x on x.program = r.program and x.from_on <= g.from_on and g.from_on < x.until_on
 where t.term is null or (r.from_on <= g.from_on and g.from_on < r.until_on)
