@@ -25,14 +25,26 @@ WITH_QUANTITY = COLUMNS + ", quantity"
 FORMAT = "format parquet, compression zstd, compression_level 1, per_thread_output true"
 FILE_FORMAT = "format parquet, compression zstd, compression_level 1"
 
+# Texts that repeat from line to line, by the look-up table that they come from.
+WORDS = {
+    "days": ["period"],
+    "paid": ["role", "partner", "program", "program_currency", "participant", "payment_month",
+             "fund_half", "currency"],
+    "cover": ["lever", "term", "product_group"],
+}
+
 # Every lever that covers a line, with what it would earn, in integers.
+# A role is paid by one program, so a place says the program. A condition on `program` beside it would be
+# the only one between `paid` and `cover` alone: of many lines the planner then joins these two first, by
+# program, and every line meets thousands of rows.
 OUTCOMES = """
     select *, rdiv(earned * share_n, {one_share}) as rebate,
            rdiv(earned * exchange_n, exchange_d) as program_earned,
            rdiv(rebate * exchange_n, exchange_d) as program_rebate
     from (
-        select t.*, y.role, y.partner, y.program, y.program_currency, y.participant,
-               y.payment_month, y.fund_half, c.lever, c.term, c.product_group, c.rate, c.share,
+        select t.* exclude (transaction_currency), y.currency as transaction_currency, y.payee_id,
+               y.role, y.partner, y.program, y.program_currency, y.participant, y.payment_month,
+               y.fund_half, c.lever_id, c.lever, c.term, c.product_group, c.rate, c.share,
                c.share_n, c.in_term, y.exchange_rate, y.exchange_n, y.exchange_d, y.unit,
                y.program_unit, {unadded} as unadded,
                y.eligible and c.in_term and unadded is null as eligible, c.types, c.has_measure, y.role_no,
@@ -41,7 +53,7 @@ OUTCOMES = """
         from (select *, (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths
               from {relation}) t
         join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
-        join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
+        join cover c on c.place = (t.product + t.segment) * 4 + y.role_no
         {joined} where {condition}
     )
 """
@@ -53,7 +65,7 @@ MEASURED = """
                  (quantity::decimal(14,3) * 1000::decimal(4,0))::bigint as units
           from {relation}) t
     join paid y on y.place = t.pair + t.segment and y.currency = t.transaction_currency
-    join cover c on c.place = (t.product + t.segment) * 4 + y.role_no and c.program = y.program
+    join cover c on c.place = (t.product + t.segment) * 4 + y.role_no
     where c.has_measure
 """
 # Whose room of a cap a line takes, and how much of it.
@@ -87,8 +99,8 @@ OWN = NUMBERED.format(relation=OWN_LINES.format(columns=COLUMNS))
 OWN_WITH_QUANTITY = NUMBERED.format(relation=OWN_LINES.format(columns=WITH_QUANTITY))
 ORIGINALS = NUMBERED.format(relation="originals")
 EARNING_COLUMNS = """
-    hash(program, term, lever, source, transaction_id, participant, role, earning_type) as id_high,
-    hash(transaction_id, original_transaction_id, lever, role, earning_type) as id_low,
+    hash(payee_id, lever_id, source, transaction_id, earning_type) as id_high,
+    hash(transaction_id, original_transaction_id, lever_id, payee_id, earning_type) as id_low,
     program, term, lever, earning_type, own_period as period, on_day as transaction_on,
     participant as participant_id, partner as earning_participant_id, role, source, transaction_id,
     original_transaction_id, null::text as aggregate_key, customer_id, product_group,
@@ -166,7 +178,7 @@ def main():
         seconds[f"{name}.cpu"] = round(time.process_time() - busy, 3)
 
     step("rules", lambda: rules.load(connection, str(options.pipeline.parent / job["programs"])))
-    step("dimensions", lambda: run(connection, "1_dimensions.sql", {}))
+    step("dimensions", lambda: dimensions(connection))
     check(connection)
     step("links", lambda: run(connection, "2_links.sql", {
         "columns": WITH_QUANTITY,
@@ -194,6 +206,19 @@ def main():
     if options.timings:
         options.timings.write_text(json.dumps(seconds, indent=2))
     print(json.dumps(seconds, indent=2))
+
+
+def dimensions(connection):
+    """The look-up tables. Their texts become enumerations: small numbers to join, copy and write."""
+    run(connection, "1_dimensions.sql", {})
+    for table, columns in WORDS.items():
+        for column in columns:
+            name = f"{table}_{column}"
+            connection.execute(f"""create type {name} as enum (
+                select distinct {column} from {table} where {column} is not null order by all)""")
+            connection.execute(f"alter table {table} alter {column} type {name}")
+    connection.execute("create type kind as enum ('rebate', 'coop', 'fee')")
+    connection.execute("alter table cover alter types type kind[]")
 
 
 def check(connection):

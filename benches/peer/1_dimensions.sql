@@ -251,6 +251,7 @@ from (select g.*, s.from_on, s.month_no from grouped g join segments s using (se
 join (select rates.* exclude (roles), unnest(roles) as role, pays_as
       from rates join levers using (program, lever_no)) r
   on r.product_group = g.product_group
+semi join roles o on o.role = r.role and o.program = r.program
 left join terms t on t.program = r.program and t.from_on <= g.from_on and g.from_on < t.until_on
 left join splits x on x.program = r.program and x.from_on <= g.from_on and g.from_on < x.until_on
 where t.term is null or (r.from_on <= g.from_on and g.from_on < r.until_on)
@@ -268,7 +269,8 @@ create macro types_of(pays_as, share) as case
 
 -- Amounts are in thousandths or minor units, rates as whole numbers over powers of ten.
 create table cover as
-select row_number() over () as cover_no, c.* exclude (from_on, month_no), l.lever, l.pays_as, types_of(l.pays_as, share) as types,
+select row_number() over () as cover_no, c.* exclude (from_on, month_no), l.lever,
+       hash(c.program, c.term, l.lever) as lever_id, l.pays_as, types_of(l.pays_as, share) as types,
        term is not null as in_term, (product + segment) * 4
            + case role when 'direct' then 0 when 'provider' then 1 else 2 end as place,
        (rate * (10 ** rate_scale)::int)::bigint as rate_n,
@@ -294,7 +296,8 @@ with fx as (
 ), scale as (
     select greatest(max(length(rtrim(split_part(rate::text, '.', 2), '0'))), 1) as n from fx
 )
-select row_number() over () as paid_no, y.*, x.currency, x.rate as exchange_rate,
+select row_number() over () as paid_no, hash(y.program, y.participant, y.role) as payee_id, y.*,
+       x.currency, x.rate as exchange_rate,
        x.rate is not null as known,
        (x.rate * (10 ** n)::bigint)::bigint * (10 ** greatest(program_minor - minor, 0))::bigint
            as exchange_n,

@@ -7,8 +7,8 @@ from programs cross join (select distinct month_no from segments);
 
 copy (
     with wide as (
-        select k.*, y.program, y.program_currency, c.term, c.lever, c.types, y.participant, y.partner,
-               y.role, c.product_group, y.currency as transaction_currency, c.rate, c.share, c.share_n,
+        select k.*, y.payee_id, c.lever_id, y.program, y.program_currency, c.term, c.lever, c.types,
+               y.participant, y.partner, y.role, c.product_group, y.currency as transaction_currency, c.rate, c.share, c.share_n,
                y.exchange_rate, y.fund_half, y.unit, y.program_unit, m.own_period, m.own_month,
                c.on_base, credit = gross as whole
         from credited k join paid y using (paid_no) join cover c using (cover_no)

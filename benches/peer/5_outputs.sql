@@ -39,8 +39,8 @@ with outcome as (
            case when y.program is null then 'NO_PROGRAM'
                 when c.place is null then 'NO_LEVER' else y.unmapped end as reason
     from payees y cross join products p
-    left join (select distinct place, program from cover) c
-      on c.place = (p.product + y.segment) * 4 + y.role_no and c.program = y.program
+    left join (select distinct place from cover) c
+      on c.place = (p.product + y.segment) * 4 + y.role_no
 ), whole as (
     select *, bool_and(reason is not null) over (partition by pair, segment, product) as whole
     from outcome
@@ -58,7 +58,7 @@ select t.* from {own} t semi join (
     select place from omitted
     union
     select distinct y.pair * 1000000 + c.product + y.segment
-    from paid y join cover c on c.segment = y.segment and c.role = y.role and c.program = y.program
+    from paid y join cover c on c.segment = y.segment and c.role = y.role
     where not (y.eligible and c.in_term)
 ) o on o.place = t.pair * 1000000 + t.product + t.segment;
 
