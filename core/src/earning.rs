@@ -6,8 +6,8 @@
 use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
 use crate::decimal::{
-    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, multiply, power_of_ten, round_div, round_product,
-    round_ratio,
+    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, multiply, power_of_ten, round_div,
+    round_product, round_product_by, round_ratio,
 };
 use crate::program::Program;
 use std::sync::Arc;
@@ -115,13 +115,21 @@ pub struct Amounts {
 pub struct Shares {
     pub rebate: i128,
     pub fee: i128,
+    /// Of the rebate.
+    pub rounding: Rounding,
 }
 
 impl Shares {
     /// All of it rebate.
-    pub const REBATE: Shares = Shares { rebate: power_of_ten(RATE_SCALE), fee: 0 };
+    pub const REBATE: Shares = Shares::new(power_of_ten(RATE_SCALE), 0);
     /// All of it a fee.
-    pub const FEE: Shares = Shares { rebate: 0, fee: power_of_ten(RATE_SCALE) };
+    pub const FEE: Shares = Shares::new(0, power_of_ten(RATE_SCALE));
+
+    /// Of rebate and fee, a half rounded away from zero.
+    #[must_use]
+    pub const fn new(rebate: i128, fee: i128) -> Shares {
+        Shares { rebate, fee, rounding: Rounding::HalfAwayFromZero }
+    }
 
     /// The share of an earning type.
     #[must_use]
@@ -139,7 +147,8 @@ impl Shares {
     }
 
     fn rebate_of(&self, amount: i128, minor_units: u32) -> Result<i128, Error> {
-        round_product(amount, MONEY_SCALE, self.rebate, RATE_SCALE, minor_units)
+        let share = (self.rebate, RATE_SCALE);
+        round_product_by((amount, MONEY_SCALE), share, minor_units, self.rounding)
     }
 
     /// The fee's part of what the rebate leaves.
@@ -377,7 +386,7 @@ mod tests {
         let rate_of = |text| parse(text, RATE_SCALE).expect("a rate");
         Terms {
             rate: rate_of(rate),
-            shares: Shares { rebate: rate_of(share), fee: 0 },
+            shares: Shares::new(rate_of(share), 0),
             exchange_rate: rate_of(fx),
             minor_units: minor,
             program_minor_units: 2,
@@ -404,6 +413,19 @@ mod tests {
             assert_eq!(sale.earned, -refund.earned);
             assert_eq!(sale.program_rebate, -refund.program_rebate);
         }
+    }
+
+    #[test]
+    fn halves_of_a_split_go_to_the_even_unit_if_it_says_so() {
+        let mut terms = terms("1", "0.5", "1", 2);
+        terms.shares.rounding = Rounding::HalfEven;
+        for (earned, rebate) in [("0.03", 20), ("0.05", 20), ("-0.05", -20), ("0.07", 40)] {
+            let amounts = Amounts::of(base(earned), &terms).expect("fits");
+            assert_eq!(amounts.part(EarningType::Rebate), (rebate, rebate), "{earned}");
+        }
+        // Only a half is one: 0.65 × 0.05 lies above 0.03.
+        terms.shares.rebate = parse("0.65", RATE_SCALE).expect("a share");
+        assert_eq!(Amounts::of(base("0.05"), &terms).map(|amounts| amounts.rebate), Ok(30));
     }
 
     #[test]

@@ -9,11 +9,12 @@ use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::sum;
 use earnest_core::earning::Terms;
+use earnest_core::guarantee::Due;
 use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::Program;
 use earnest_core::program::measured::{Baseline, Measured, Per};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The earning of a subject's window in a period, or why there is none.
 pub struct Solved {
@@ -74,6 +75,7 @@ pub fn solve(
     revenue: &Revenue,
 ) -> Result<Measures> {
     add_roster(context, &mut added);
+    add_ends(context, &mut added);
     let mut windows: HashMap<WindowKey, Window, foldhash::fast::RandomState> = HashMap::default();
     for (period, added) in added {
         for (key, added) in added {
@@ -146,6 +148,26 @@ fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
     }
 }
 
+/// Adds nothing in the last month of every window that is due a guarantee then, if the month is known.
+fn add_ends(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
+    let known: BTreeSet<Period> = context.decisions.periods().collect();
+    let mut ends = Vec::new();
+    for (key, of) in added.values().flatten() {
+        let program = &context.programs[of.subject.program];
+        let Some(measured) = &program.levers[of.subject.lever].measured else { continue };
+        if measured.at_least.is_none() || measured.due != Due::End {
+            continue;
+        }
+        let last = measured.window.last(of.window);
+        if known.contains(&last) && in_force(program, measured, last) {
+            ends.push((last, *key, nothing(program, of.subject.clone(), of.window)));
+        }
+    }
+    for (last, key, nothing) in ends {
+        added.entry(last).or_default().entry(key).or_insert_with(|| Box::new(nothing));
+    }
+}
+
 /// True if a table and a term are in force on the day that rules a month.
 fn in_force(program: &Program, measured: &Measured, period: Period) -> bool {
     let window = measured.window.first(period, program.fiscal_year_start);
@@ -189,8 +211,9 @@ fn solve_whole(
     let compared = whole.compared(revenue)?;
     let steps = match (compared, measured.table(window)) {
         (Some((baseline, trailing)), Some(table)) => {
-            let minor_units = whole.minor_units();
-            steps(&WindowTerms { measured, table, baseline, trailing, minor_units }, &months)?
+            let (last, minor_units) = (measured.window.last(window), whole.minor_units());
+            let terms = WindowTerms { measured, table, last, baseline, trailing, minor_units };
+            steps(&terms, &months)?
         }
         _ => return Ok(whole.held(windows)),
     };
