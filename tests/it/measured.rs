@@ -187,7 +187,7 @@ impl Lever {
         };
         let end = window + self.months;
         let (mut paid, mut before, mut advanced, mut due) = (0, 0, 0, 0);
-        let mut step = |&(month, earned): &(i32, Option<i128>)| {
+        let step = |&(month, earned): &(i32, Option<i128>)| {
             let now = earned.unwrap_or(0);
             let month_earned = now - before;
             before = now;
@@ -214,7 +214,7 @@ impl Lever {
             };
             paid
         };
-        months.iter().map(|month| step(month)).collect()
+        months.iter().map(step).collect()
     }
 }
 
