@@ -168,7 +168,7 @@ LEFT JOIN month_companies
     AND month_companies.period = verdicts.period
 WHERE flat_on_zero AND met;
 
--- Every window ends in its last month, where it is due a guarantee then: it adds nothing.
+-- Every window ends in its last month, where it is due a guarantee then: it adds nothing for who is eligible.
 CREATE OR REPLACE TEMP TABLE measured_ends AS
 SELECT DISTINCT parts.program, parts.lever, whose, company, customer_id, window_on, participant_id,
     measured_in_force.period
@@ -182,6 +182,9 @@ JOIN program_measure USING (program, lever)
 JOIN measured_in_force
     ON measured_in_force.program = parts.program AND measured_in_force.lever = parts.lever
     AND (measured_in_force.period || '-01')::DATE = window_on + to_months(months - 1)
+SEMI JOIN (SELECT * FROM verdicts WHERE met) AS eligible
+    ON eligible.program = parts.program AND eligible.participant_id = parts.participant_id
+    AND eligible.period = measured_in_force.period
 WHERE at_least IS NOT NULL AND guarantee = 'end';
 
 -- Each participant's part of a window, month by month.

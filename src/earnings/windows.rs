@@ -14,7 +14,7 @@ use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::Program;
 use earnest_core::program::measured::{Baseline, Measured, Per};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 /// The earning of a subject's window in a period, or why there is none.
 pub struct Solved {
@@ -148,9 +148,9 @@ fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
     }
 }
 
-/// Adds nothing in the last month of every window that is due a guarantee then, if the month is known.
+/// Adds nothing in the last month of every window that is due a guarantee then, if its participant is eligible
+/// in it: after a loss nothing new accrues.
 fn add_ends(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
-    let known: BTreeSet<Period> = context.decisions.periods().collect();
     let mut ends = Vec::new();
     for (key, of) in added.values().flatten() {
         let program = &context.programs[of.subject.program];
@@ -159,13 +159,20 @@ fn add_ends(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
             continue;
         }
         let last = measured.window.last(of.window);
-        if known.contains(&last) && in_force(program, measured, last) {
+        if in_force(program, measured, last) && eligible(context, &of.subject, last) {
             ends.push((last, *key, nothing(program, of.subject.clone(), of.window)));
         }
     }
     for (last, key, nothing) in ends {
         added.entry(last).or_default().entry(key).or_insert_with(|| Box::new(nothing));
     }
+}
+
+fn eligible(context: &Context, subject: &Subject, period: Period) -> bool {
+    let Subject { program, participant, .. } = subject;
+    let participant = context.names.participants.text(*participant);
+    let verdict = context.decisions.verdict(*program, participant, period);
+    verdict.is_some_and(|verdict| verdict.eligible)
 }
 
 /// True if a table and a term are in force on the day that rules a month.
