@@ -99,7 +99,7 @@ totals AS (
     FROM tiers
     GROUP BY ALL
 ),
-in_money AS (
+in_money AS MATERIALIZED (
     SELECT * EXCLUDE (amount, side_of_zero, most),
         -- A bound that isn't there is null, and the least of what is there counts.
         least(
@@ -115,6 +115,7 @@ missing AS (
         count(*) FILTER (period < strftime(window_end, '%Y-%m')) OVER so_far AS months_due,
         bool_or(period = strftime(window_end - INTERVAL 1 MONTH, '%Y-%m')) OVER so_far AS ended
     FROM in_money
+    WHERE least IS NOT NULL
     WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
 ),
 -- What a month is advanced; negative: what it pays back, if there is so much to pay.
@@ -129,15 +130,19 @@ advanced AS (
     FROM missing
     WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
 )
+SELECT program, lever, whose, window_on, window_end, period, currency, minor, side, earned AS total
+FROM in_money
+WHERE least IS NULL
+UNION ALL
 SELECT program, lever, whose, window_on, window_end, period, currency, minor, side,
     earned + CASE
-        WHEN NOT reached OR least IS NULL THEN 0
+        WHEN NOT reached THEN 0
         WHEN guarantee = 'start' OR guarantee = 'end' AND ended THEN greatest(least - earned, 0)
         WHEN guarantee = 'cumulative' THEN greatest(max(least * months_due - earned) OVER so_far, 0)
         -- As low as the balance of advances would have gone below zero, it is the higher for it.
         WHEN guarantee = 'draw' THEN advances - least(min(advances) OVER so_far, 0)
         ELSE 0
-    END::HUGEINT AS total
+    END::HUGEINT
 FROM advanced
 WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period);
 
