@@ -109,7 +109,7 @@ pub fn round_div(value: i128, divisor: i128) -> Result<i128, Error> {
 }
 
 /// How a rule rounds what lies between two units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Rounding {
     /// To the nearest unit, a half away from zero: the default, since a refund then is the exact
     /// negative of its sale.
@@ -165,9 +165,23 @@ pub fn round_product(
     factor_scale: u32,
     minor_units: u32,
 ) -> Result<i128, Error> {
-    let exact = multiply(value, factor)?;
-    let rounded = round_div(exact, power_of_ten(value_scale + factor_scale - minor_units))?;
-    multiply(rounded, power_of_ten(MONEY_SCALE - minor_units))
+    let (value, factor) = ((value, value_scale), (factor, factor_scale));
+    round_product_by(value, factor, minor_units, Rounding::default())
+}
+
+/// As [`round_product`], of integers with their decimals, as `rounding` says.
+///
+/// # Errors
+/// On overflow.
+pub fn round_product_by(
+    value: (i128, u32),
+    factor: (i128, u32),
+    minor_units: u32,
+    rounding: Rounding,
+) -> Result<i128, Error> {
+    let exact = multiply(value.0, factor.0)?;
+    let unit = power_of_ten(value.1 + factor.1 - minor_units);
+    multiply(round_div_by(exact, unit, rounding)?, power_of_ten(MONEY_SCALE - minor_units))
 }
 
 /// `round(value × numerator ÷ denominator)` for money at money scale, to minor units.

@@ -2,15 +2,100 @@
 //! recovered and paid. All amounts of a call have one scale, which is the caller's.
 
 use crate::Error;
-use crate::decimal::{RATE_SCALE, power_of_ten, round_ratio_by, subtract, sum};
+use crate::decimal::{RATE_SCALE, Rounding, multiply, power_of_ten, round_ratio_by, subtract, sum};
 
-/// When one guarantee for several periods is posted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timing {
-    /// Paid in the first period; royalties are paid once they exceed it.
+/// How the least of a window is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Due {
+    /// From its first month on: what is earned is paid once it exceeds the least.
+    #[default]
     Start,
-    /// What is missing to it is paid in the last period.
+    /// In its last month, what is missing by then.
     End,
+    /// In each month; what one earns above it counts in the months after.
+    Cumulative,
+    /// In each month, what it is short of as an advance; `None`: no month pays any of it back.
+    Draw(Option<Recovery>),
+}
+
+/// What pays advances back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// First month (counted from 1) that pays back.
+    pub from: usize,
+    /// Share of what a month earns above the least, at rate scale.
+    pub share: i128,
+}
+
+/// Where a month lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Month {
+    Within,
+    Last,
+    /// After the window, where only refunds of its lines are booked.
+    After,
+}
+
+/// A window's guarantee, month by month.
+#[derive(Clone, Copy, Debug)]
+pub struct Guarantee {
+    least: i128,
+    due: Due,
+    /// What is paid back is rounded to it.
+    unit: i128,
+    months: usize,
+    ended: bool,
+    earned: i128,
+    topped_up: i128,
+}
+
+impl Guarantee {
+    /// Of at least so much, in amounts of which the smallest is `unit`.
+    #[must_use]
+    pub fn new(least: i128, due: Due, unit: i128) -> Guarantee {
+        Guarantee { least, due, unit, months: 0, ended: false, earned: 0, topped_up: 0 }
+    }
+
+    /// What the window is topped up by in all, where it has earned so much up to the month that follows. Of
+    /// draws it is what is still to be paid back. Sources: Dynamics 365 rebate management, royalty
+    /// guarantee; Oracle Incentive Compensation docs, draw and recovery.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn month(&mut self, earned: i128, month: Month) -> Result<i128, Error> {
+        self.months += usize::from(month != Month::After);
+        self.ended |= month == Month::Last;
+        let missing = |least| Ok::<_, Error>(subtract(least, earned)?.max(0));
+        self.topped_up = match self.due {
+            Due::Start => missing(self.least)?,
+            Due::End if self.ended => missing(self.least)?,
+            Due::End => 0,
+            Due::Cumulative => {
+                let months =
+                    i128::try_from(self.months).map_err(|_| Error::new("too many months"))?;
+                missing(multiply(self.least, months)?)?.max(self.topped_up)
+            }
+            Due::Draw(_) if month == Month::After => self.topped_up,
+            Due::Draw(recovery) => {
+                let short = subtract(self.least, subtract(earned, self.earned)?)?;
+                sum([self.topped_up, self.advance(short, recovery)?])?.max(0)
+            }
+        };
+        self.earned = earned;
+        Ok(self.topped_up)
+    }
+
+    /// What a month is advanced that is short of so much, or, negative, what it could pay back.
+    fn advance(&self, short: i128, recovery: Option<Recovery>) -> Result<i128, Error> {
+        match recovery {
+            _ if short >= 0 => Ok(short),
+            Some(Recovery { from, share }) if self.months >= from => {
+                let one = multiply(power_of_ten(RATE_SCALE), self.unit)?;
+                multiply(round_ratio_by(short, share, one, Rounding::default())?, self.unit)
+            }
+            _ => Ok(0),
+        }
+    }
 }
 
 /// What a guarantee for several periods pays, period by period.
@@ -20,56 +105,49 @@ pub struct Guaranteed {
     pub royalty_paid: Vec<i128>,
 }
 
+/// What each period adds to what all are topped up by.
+fn top_up_by_period(least: i128, due: Due, earnings: &[i128]) -> Result<Vec<i128>, Error> {
+    let mut guarantee = Guarantee::new(least, due, 1);
+    let (mut earned, mut before) = (0, 0);
+    let mut added = Vec::with_capacity(earnings.len());
+    for (position, &earning) in earnings.iter().enumerate() {
+        earned = sum([earned, earning])?;
+        let last = position + 1 == earnings.len();
+        let now = guarantee.month(earned, if last { Month::Last } else { Month::Within })?;
+        added.push(now - before);
+        before = now;
+    }
+    Ok(added)
+}
+
 /// Tops every period up to a guarantee of its own. If guarantees are cumulative, what exceeds one
-/// lowers the next. Source: Dynamics 365 rebate management, royalty guarantee.
+/// lowers the next.
 ///
 /// # Errors
 /// On overflow.
 pub fn top_ups(amount: i128, royalties: &[i128], cumulative: bool) -> Result<Vec<i128>, Error> {
-    let mut excess = 0;
-    let mut top_ups = Vec::with_capacity(royalties.len());
-    for &royalty in royalties {
-        let guaranteed = subtract(amount, excess)?;
-        let missing = subtract(guaranteed, royalty)?;
-        top_ups.push(missing.max(0));
-        excess = if cumulative { subtract(royalty, guaranteed)?.max(0) } else { 0 };
-    }
-    Ok(top_ups)
+    top_up_by_period(amount, if cumulative { Due::Cumulative } else { Due::Draw(None) }, royalties)
 }
 
-/// One guarantee for all periods.
+/// One guarantee for all periods: at the start it is paid whole, and royalties once they exceed it; at the
+/// end, what is missing.
 ///
 /// # Errors
 /// On overflow.
-pub fn guarantee(amount: i128, royalties: &[i128], timing: Timing) -> Result<Guaranteed, Error> {
+pub fn guarantee(amount: i128, royalties: &[i128], at_start: bool) -> Result<Guaranteed, Error> {
+    let due = if at_start { Due::Start } else { Due::End };
     let mut paid = Guaranteed::default();
-    let mut earned = 0;
-    for (position, &royalty) in royalties.iter().enumerate() {
-        let before = subtract(earned, amount)?.max(0);
-        earned = sum([earned, royalty])?;
-        let last = position + 1 == royalties.len();
-        let (guarantee, royalty) = match timing {
-            Timing::Start => {
-                let first = if position == 0 { amount } else { 0 };
-                (first, subtract(earned, amount)?.max(0) - before)
-            }
-            Timing::End => (if last { subtract(amount, earned)?.max(0) } else { 0 }, royalty),
+    let added = top_up_by_period(amount, due, royalties)?;
+    for (position, (top_up, &royalty)) in added.into_iter().zip(royalties).enumerate() {
+        let guarantee = match (at_start, position) {
+            (true, 0) => amount,
+            (true, _) => 0,
+            (false, _) => top_up,
         };
         paid.guarantee_paid.push(guarantee);
-        paid.royalty_paid.push(royalty);
+        paid.royalty_paid.push(subtract(sum([royalty, top_up])?, guarantee)?);
     }
     Ok(paid)
-}
-
-/// An advance on earnings that later ones may pay back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draw {
-    /// Every period pays at least this much.
-    pub draw: i128,
-    /// First period (counted from 1) that recovers; `None`: none does.
-    pub recovery_from_period: Option<usize>,
-    /// Share of what exceeds the draw that is recovered, at rate scale.
-    pub recovery_share: i128,
 }
 
 /// What one period of a draw does.
@@ -84,32 +162,23 @@ pub struct Drawn {
     pub balance: i128,
 }
 
-impl Draw {
-    /// Runs the periods. Source: Oracle Incentive Compensation docs, draw and recovery.
-    ///
-    /// # Errors
-    /// On overflow.
-    pub fn run(&self, earnings: &[i128]) -> Result<Vec<Drawn>, Error> {
-        let mut balance = 0;
-        let mut periods = Vec::with_capacity(earnings.len());
-        for (position, &earned) in earnings.iter().enumerate() {
-            let above = subtract(earned, self.draw)?;
-            let draw = subtract(self.draw, earned)?.max(0);
-            let recovers = self.recovery_from_period.is_some_and(|from| position + 1 >= from);
-            let one = power_of_ten(RATE_SCALE);
-            let share = round_ratio_by(
-                above.max(0),
-                self.recovery_share,
-                one,
-                crate::decimal::Rounding::default(),
-            )?;
-            let recovered = if recovers { share.min(balance) } else { 0 };
-            balance = sum([balance, draw, -recovered])?;
-            let paid = sum([earned, draw, -recovered])?;
-            periods.push(Drawn { draw, recovered, paid, balance });
-        }
-        Ok(periods)
-    }
+/// Runs a draw: every period pays at least so much.
+///
+/// # Errors
+/// On overflow.
+pub fn draws(
+    draw: i128,
+    recovery: Option<Recovery>,
+    earnings: &[i128],
+) -> Result<Vec<Drawn>, Error> {
+    let mut balance = 0;
+    let added = top_up_by_period(draw, Due::Draw(recovery), earnings)?;
+    let step = |(top_up, &earned): (i128, &i128)| {
+        balance = sum([balance, top_up])?;
+        let paid = sum([earned, top_up])?;
+        Ok(Drawn { draw: top_up.max(0), recovered: (-top_up).max(0), paid, balance })
+    };
+    added.into_iter().zip(earnings).map(step).collect()
 }
 
 /// A running balance after each entry, and what of it can be withdrawn: nothing until it is positive.
@@ -141,11 +210,11 @@ mod tests {
     #[test]
     fn a_guarantee_is_paid_once() {
         for royalties in [[5, 7, 1], [1, 2, 3], [20, 0, 0]] {
-            for timing in [Timing::Start, Timing::End] {
-                let paid = guarantee(10, &royalties, timing).expect("fits");
+            for at_start in [true, false] {
+                let paid = guarantee(10, &royalties, at_start).expect("fits");
                 let sum = |amounts: &[i128]| amounts.iter().sum::<i128>();
                 let total = sum(&paid.guarantee_paid) + sum(&paid.royalty_paid);
-                assert_eq!(total, sum(&royalties).max(10), "{royalties:?} {timing:?}");
+                assert_eq!(total, sum(&royalties).max(10), "{royalties:?} {at_start}");
             }
         }
     }
@@ -153,11 +222,37 @@ mod tests {
     #[test]
     fn never_more_is_recovered_than_was_drawn() {
         let half = power_of_ten(RATE_SCALE) / 2;
-        let draw = Draw { draw: 100, recovery_from_period: Some(2), recovery_share: half };
-        let periods = draw.run(&[40, 140, 500, 100]).expect("fits");
+        let recovery = Some(Recovery { from: 2, share: half });
+        let periods = draws(100, recovery, &[40, 140, 500, 100]).expect("fits");
         let recovered: Vec<_> = periods.iter().map(|period| period.recovered).collect();
         assert_eq!(recovered, [0, 20, 40, 0]);
         assert_eq!(periods.last().map(|period| period.balance), Some(0));
         assert_eq!(running_balance(&[20, -100, 90]), Ok(vec![(20, 20), (-80, 0), (10, 10)]));
+    }
+    /// Refunds that come after a window leave what was due in it.
+    #[test]
+    fn after_the_window_nothing_more_is_due() {
+        let after = |due, earned: &[(i128, Month)]| {
+            let mut guarantee = Guarantee::new(10, due, 1);
+            let month = |&(earned, month)| guarantee.month(earned, month).expect("fits");
+            earned.iter().map(month).collect::<Vec<_>>()
+        };
+        let months = [(4, Month::Within), (30, Month::Last), (21, Month::After), (3, Month::After)];
+        assert_eq!(after(Due::Start, &months), [6, 0, 0, 7]);
+        assert_eq!(after(Due::End, &months), [0, 0, 0, 7]);
+        assert_eq!(after(Due::Cumulative, &months), [6, 6, 6, 17]);
+        assert_eq!(after(Due::Draw(None), &months), [6, 6, 6, 6]);
+        let unended = [(4, Month::Within), (3, Month::After)];
+        assert_eq!(after(Due::End, &unended), [0, 0], "the last month wasn't the lever's");
+    }
+
+    #[test]
+    fn what_is_paid_back_is_rounded_to_the_unit() {
+        let third = power_of_ten(RATE_SCALE) / 3;
+        let due = Due::Draw(Some(Recovery { from: 1, share: third }));
+        let mut guarantee = Guarantee::new(100, due, 10);
+        assert_eq!(guarantee.month(0, Month::Within), Ok(100));
+        // A third of 50 is 16.7, in units of 10 it is 20.
+        assert_eq!(guarantee.month(150, Month::Within), Ok(80));
     }
 }

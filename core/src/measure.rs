@@ -7,8 +7,10 @@ use crate::decimal::{
     AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, allocate, multiply, power_of_ten, rescale,
     subtract, sum,
 };
+use crate::guarantee::{Guarantee, Month};
 use crate::program::measured::{Measured, Quantity};
 use crate::tiers::{Priced, Terms, TierTable};
+use std::cmp::Ordering;
 
 /// What a month of a window earns. Amounts in program currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub struct TierSlice {
 pub struct WindowTerms<'a> {
     pub measured: &'a Measured,
     pub table: &'a TierTable,
+    /// The window's last month.
+    pub last: Period,
     /// At amount scale; 0 without one.
     pub baseline: i128,
     /// What was measured over the days before the window's end, at amount scale, if that picks the tier.
@@ -81,6 +85,7 @@ pub struct WindowTerms<'a> {
 pub fn steps(terms: &WindowTerms, months: &[(Period, i128)]) -> Result<Vec<Step>, Error> {
     let mut exact = 0;
     let (mut cumulated, mut before) = (0, 0);
+    let mut guarantee = terms.guarantee();
     let mut steps = Vec::with_capacity(months.len());
     for &(period, adds) in months {
         exact = sum([exact, adds])?;
@@ -88,7 +93,12 @@ pub fn steps(terms: &WindowTerms, months: &[(Period, i128)]) -> Result<Vec<Step>
         let (counted, priced) = terms.priced(now)?;
         let reached = priced.is_some();
         let (earned, slices) = terms.money(&priced.unwrap_or_default())?;
-        let after = if reached { terms.bounded(earned) } else { earned };
+        let bounded = terms.measured.at_most.map_or(earned, |most| earned.min(most));
+        let due = match &mut guarantee {
+            Some(guarantee) => guarantee.month(bounded, terms.place(period))?,
+            None => 0,
+        };
+        let after = if reached { sum([bounded, due])? } else { earned };
         let (measured, topped_up) = (now - cumulated, after - earned);
         steps.push(Step {
             period,
@@ -124,10 +134,18 @@ impl WindowTerms<'_> {
         rounded(self.measured.of, exact, self.minor_units)
     }
 
-    /// An earning (money scale) between the least and the most that a window earns.
-    fn bounded(&self, earned: i128) -> i128 {
-        let most = self.measured.at_most.map_or(earned, |most| earned.min(most));
-        self.measured.at_least.map_or(most, |least| most.max(least))
+    /// What the window earns at least, at money scale; `None`: nothing is guaranteed.
+    fn guarantee(&self) -> Option<Guarantee> {
+        let unit = power_of_ten(MONEY_SCALE - self.minor_units);
+        self.measured.at_least.map(|least| Guarantee::new(least, self.measured.due, unit))
+    }
+
+    fn place(&self, period: Period) -> Month {
+        match period.cmp(&self.last) {
+            Ordering::Less => Month::Within,
+            Ordering::Equal => Month::Last,
+            Ordering::Greater => Month::After,
+        }
     }
 
     /// What the table is applied to, and what it says; `None`: the minimum isn't reached.
@@ -220,6 +238,7 @@ minimum = "0"
         let terms = WindowTerms {
             measured,
             table: measured.table(first).expect("a table"),
+            last: measured.window.last(first),
             baseline: parse(baseline, AMOUNT_SCALE).expect("an amount"),
             trailing: measured.trailing_days.map(|_| parse("5000", AMOUNT_SCALE).expect("fits")),
             minor_units: 2,

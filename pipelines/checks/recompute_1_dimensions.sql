@@ -36,6 +36,10 @@ CREATE OR REPLACE TEMP MACRO rebate_share(pays_as, share) AS
 CREATE OR REPLACE TEMP MACRO fee_share(pays_as, share) AS
     CASE pays_as WHEN 'split' THEN coalesce(share, 0) WHEN 'rebate' THEN 0 ELSE 1 END::DECIMAL(18, 9);
 
+-- Whether a rebate that lies between two minor units goes to the even one, as its split says.
+CREATE OR REPLACE TEMP MACRO rounds_half_even(pays_as, half_even) AS
+    any_half_even() AND pays_as = 'split' AND coalesce(half_even, false);
+
 -- With the customer's country where rates by market ask for it, and the filters that a line passes.
 CREATE OR REPLACE TEMP TABLE product_days AS
 SELECT DISTINCT product_id, sku_id, data_role, transaction_on,
@@ -196,7 +200,8 @@ FROM (
         CASE WHEN covering.role <> 'direct' AND term IS NOT NULL THEN reseller_share END
             AS payee_share,
         rebate_share(pays_as, program_split.share) AS share,
-        fee_share(pays_as, program_split.fee_share) AS fee_share
+        fee_share(pays_as, program_split.fee_share) AS fee_share,
+        rounds_half_even(pays_as, half_even) AS half_even
     FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
     LEFT JOIN program_split
         ON program_split.program = covering.program

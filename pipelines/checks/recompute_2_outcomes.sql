@@ -32,7 +32,7 @@ SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period
     concerned.transaction_currency, base, base AS rated_base, millionths, concerned.role, concerned.partner_id,
     covers.program, lever, term, segment_on, product_group, share, fee_share, amount,
     payee_share, lever_place, engagement, selects, specificity, aggregated, measured, pays_as,
-    quantity, exchange_rate, cap, concerned.transaction_on, rate_part, rate_whole, share_part, share_whole,
+    quantity, exchange_rate, cap, concerned.transaction_on, rate_part, rate_whole, share_part, share_whole, half_even,
     mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
     CASE WHEN covers.program IS NOT NULL THEN unmapped_reason END AS unmapped_reason,
     CASE
@@ -99,6 +99,15 @@ CREATE OR REPLACE TEMP MACRO scaled(number, part, whole) AS CASE
     WHEN abs(number) <= 4000000000000000000 // (part + 1) THEN divided(number * part, whole)
     ELSE divided(number::HUGEINT * part, whole::HUGEINT)::BIGINT END;
 
+-- `rebate = round(share × e)`; where halves go to the even unit, what lies between two less one if odd.
+CREATE OR REPLACE TEMP MACRO rebate_of(amount, share_part, share_whole, half_even) AS
+    scaled(amount, share_part, share_whole) - CASE
+        WHEN any_half_even() AND half_even
+            AND 2 * (abs(amount)::HUGEINT * share_part % share_whole) = share_whole
+            AND scaled(amount, share_part, share_whole) % 2 <> 0
+        THEN sign(amount)
+        ELSE 0 END;
+
 -- The fee's part of what the rebate leaves; co-op is the rest of it.
 CREATE OR REPLACE TEMP MACRO fee_of(rest, share, fee_share) AS CASE
     WHEN fee_share = 0 THEN 0
@@ -134,11 +143,11 @@ CREATE OR REPLACE TEMP MACRO amounts_of(outcomes) AS TABLE
 SELECT *, fee_of(earned - rebate, share, fee_share) AS fee,
     fee_of(program_earned - program_rebate, share, fee_share) AS program_fee
 FROM (
-    SELECT *, scaled(earned, share_part, share_whole) AS rebate,
+    SELECT *, rebate_of(earned, share_part, share_whole, half_even) AS rebate,
         CASE
             WHEN amount IS NOT NULL OR payee_share IS NOT NULL
-            THEN scaled(program_earned, share_part, share_whole)
-            ELSE scaled(scaled(earned, share_part, share_whole), exchange_part, exchange_whole)
+            THEN rebate_of(program_earned, share_part, share_whole, half_even)
+            ELSE scaled(rebate_of(earned, share_part, share_whole, half_even), exchange_part, exchange_whole)
         END AS program_rebate
     FROM (
         SELECT * EXCLUDE (fixed, whole), payee_part(whole, payee_share, role) AS earned,

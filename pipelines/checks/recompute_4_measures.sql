@@ -131,6 +131,25 @@ CREATE OR REPLACE TEMP MACRO measure_of(quantity_of, adds, minor) AS CASE quanti
 CREATE OR REPLACE TEMP MACRO ruling_day(side, month_on) AS
     CASE side WHEN 'start' THEN month_on ELSE last_day(month_on) END;
 
+-- The months on whose ruling day a table and a term are in force.
+CREATE OR REPLACE TEMP TABLE measured_in_force AS
+SELECT DISTINCT program, lever, period
+FROM program_measure
+JOIN (SELECT DISTINCT program, period FROM verdicts) AS periods USING (program)
+WHERE EXISTS (
+        FROM program_tier
+        WHERE program_tier.program = program_measure.program
+            AND program_tier.lever = program_measure.lever
+            AND coalesce(from_on <= ruling_day(side, (period || '-01')::DATE), true)
+            AND coalesce(ruling_day(side, (period || '-01')::DATE) < until_on, true)
+    )
+    AND EXISTS (
+        FROM program_term
+        WHERE program_term.program = program_measure.program
+            AND coalesce(from_on <= ruling_day(side, (period || '-01')::DATE), true)
+            AND coalesce(ruling_day(side, (period || '-01')::DATE) < until_on, true)
+    );
+
 -- Who is eligible where nothing earns the flat of the first tier: it adds nothing.
 CREATE OR REPLACE TEMP TABLE measured_roster AS
 SELECT program_measure.program, lever, verdicts.participant_id, verdicts.period,
@@ -139,24 +158,34 @@ SELECT program_measure.program, lever, verdicts.participant_id, verdicts.period,
     whose_of(per, verdicts.participant_id, company, NULL) AS whose
 FROM program_measure
 JOIN verdicts USING (program)
+SEMI JOIN measured_in_force
+    ON measured_in_force.program = program_measure.program
+    AND measured_in_force.lever = program_measure.lever
+    AND measured_in_force.period = verdicts.period
 LEFT JOIN month_companies
     ON month_companies.program = verdicts.program
     AND month_companies.participant_id = verdicts.participant_id
     AND month_companies.period = verdicts.period
-WHERE flat_on_zero AND met
-    AND EXISTS (
-        FROM program_tier
-        WHERE program_tier.program = program_measure.program
-            AND program_tier.lever = program_measure.lever
-            AND coalesce(from_on <= ruling_day(side, (verdicts.period || '-01')::DATE), true)
-            AND coalesce(ruling_day(side, (verdicts.period || '-01')::DATE) < until_on, true)
-    )
-    AND EXISTS (
-        FROM program_term
-        WHERE program_term.program = program_measure.program
-            AND coalesce(from_on <= ruling_day(side, (verdicts.period || '-01')::DATE), true)
-            AND coalesce(ruling_day(side, (verdicts.period || '-01')::DATE) < until_on, true)
-    );
+WHERE flat_on_zero AND met;
+
+-- Every window ends in its last month, where it is due a guarantee then: it adds nothing for who is eligible.
+CREATE OR REPLACE TEMP TABLE measured_ends AS
+SELECT DISTINCT parts.program, parts.lever, whose, company, customer_id, window_on, participant_id,
+    measured_in_force.period
+FROM (
+    SELECT program, lever, whose, company, customer_id, window_on, participant_id
+    FROM measured_parts
+    UNION
+    SELECT program, lever, whose, company, NULL, window_on, participant_id FROM measured_roster
+) AS parts
+JOIN program_measure USING (program, lever)
+JOIN measured_in_force
+    ON measured_in_force.program = parts.program AND measured_in_force.lever = parts.lever
+    AND (measured_in_force.period || '-01')::DATE = window_on + to_months(months - 1)
+SEMI JOIN (SELECT * FROM verdicts WHERE met) AS eligible
+    ON eligible.program = parts.program AND eligible.participant_id = parts.participant_id
+    AND eligible.period = measured_in_force.period
+WHERE at_least IS NOT NULL AND guarantee = 'end';
 
 -- Each participant's part of a window, month by month.
 CREATE OR REPLACE TEMP TABLE own_months AS
@@ -169,6 +198,9 @@ FROM (
     UNION ALL
     SELECT program, lever, whose, company, NULL, window_on, participant_id, period, 0, false
     FROM measured_roster
+    UNION ALL
+    SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, 0, false
+    FROM measured_ends
 )
 GROUP BY program, lever, whose, window_on, participant_id, period;
 
@@ -222,7 +254,7 @@ SELECT running.* EXCLUDE (adds, cumulated), program.currency, minor_of(program.c
     CASE WHEN trailing_days IS NOT NULL
         THEN measure_of(quantity_of, coalesce(days_before.adds, 0), minor_of(program.currency))
     END AS days_measure,
-    flat_on_zero, at_least, at_most,
+    flat_on_zero, at_least, at_most, guarantee, recover_from, recover_share,
     coalesce(revenue.missing, false) OR coalesce(high_water.missing, false)
         OR coalesce(days_before.missing, false) AS held,
     (running.window_on + to_months(program_measure.months))::DATE AS window_end, side

@@ -95,19 +95,56 @@ totals AS (
     SELECT program, lever, whose, window_on, window_end, period, currency, minor, side,
         CASE WHEN any_value(counted) < 0 THEN -1 ELSE 1 END AS side_of_zero,
         any_value(counted) IS NOT NULL AS reached, any_value(at_least) AS least,
-        any_value(at_most) AS most, sum(amount) FILTER (entered) AS amount
+        any_value(at_most) AS most, guarantee, recover_from, recover_share, sum(amount) FILTER (entered) AS amount
     FROM tiers
     GROUP BY ALL
 ),
-in_money AS (
-    SELECT *,
-        side_of_zero * divided(coalesce(amount, 0), minor::HUGEINT * 1000000000000000) AS earned
+in_money AS MATERIALIZED (
+    SELECT * EXCLUDE (amount, side_of_zero, most),
+        -- A bound that isn't there is null, and the least of what is there counts.
+        least(
+            side_of_zero * divided(coalesce(amount, 0), minor::HUGEINT * 1000000000000000),
+            CASE WHEN reached THEN most END
+        ) AS earned
     FROM totals
+),
+-- What a month is short of the least, negative above it; how many months the least was due in so far.
+missing AS (
+    SELECT *,
+        least - earned + coalesce(lag(earned) OVER so_far, 0) AS short,
+        count(*) FILTER (period < strftime(window_end, '%Y-%m')) OVER so_far AS months_due,
+        bool_or(period = strftime(window_end - INTERVAL 1 MONTH, '%Y-%m')) OVER so_far AS ended
+    FROM in_money
+    WHERE least IS NOT NULL
+    WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
+),
+-- What a month is advanced; negative: what it pays back, if there is so much to pay.
+advanced AS (
+    SELECT *,
+        sum(CASE
+            WHEN period >= strftime(window_end, '%Y-%m') THEN 0
+            WHEN short >= 0 THEN short
+            WHEN months_due >= recover_from THEN divided(short * recover_share, 1000000000::HUGEINT)
+            ELSE 0
+        END) OVER so_far AS advances
+    FROM missing
+    WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
 )
-SELECT * EXCLUDE (reached, least, most, earned),
-    -- A bound that isn't there is null, and the greatest and the least of what is there counts.
-    CASE WHEN reached THEN greatest(least, least(earned, most)) ELSE earned END AS total
-FROM in_money;
+SELECT program, lever, whose, window_on, window_end, period, currency, minor, side, earned AS total
+FROM in_money
+WHERE least IS NULL
+UNION ALL
+SELECT program, lever, whose, window_on, window_end, period, currency, minor, side,
+    earned + CASE
+        WHEN NOT reached THEN 0
+        WHEN guarantee = 'start' OR guarantee = 'end' AND ended THEN greatest(least - earned, 0)
+        WHEN guarantee = 'cumulative' THEN greatest(max(least * months_due - earned) OVER so_far, 0)
+        -- As low as the balance of advances would have gone below zero, it is the higher for it.
+        WHEN guarantee = 'draw' THEN advances - least(min(advances) OVER so_far, 0)
+        ELSE 0
+    END::HUGEINT
+FROM advanced
+WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period);
 
 -- Of a window's total, each participant's part: a company's by what each location added, those below
 -- nothing as nothing, or all of it the declared payee's; by largest remainder.
@@ -200,7 +237,8 @@ WITH steps AS (
 shared AS (
     SELECT steps.*, pays_as, cap,
         rebate_share(pays_as, program_split.share) AS share,
-        fee_share(pays_as, program_split.fee_share) AS fee_share
+        fee_share(pays_as, program_split.fee_share) AS fee_share,
+        rounds_half_even(pays_as, half_even) AS half_even
     FROM steps
     JOIN program_lever USING (program, lever)
     LEFT JOIN program_split
@@ -214,4 +252,7 @@ shared AS (
     WHERE of_line OR earned <> 0
 )
 SELECT *, fee_of(earned - rebate, share, fee_share) AS fee
-FROM (SELECT *, scaled(earned, part_of(share), whole_of(share)) AS rebate FROM shared);
+FROM (
+    SELECT *, rebate_of(earned, part_of(share), whole_of(share), half_even)::BIGINT AS rebate
+    FROM shared
+);

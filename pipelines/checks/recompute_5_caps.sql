@@ -46,20 +46,20 @@ CREATE OR REPLACE TEMP TABLE capped_items AS
 WITH items AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole,
+        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even,
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM amounts_of('capped_outcomes')
     UNION ALL BY NAME
     SELECT source, transaction_id, original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, original_period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole,
+        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even,
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
     WHERE cap IS NOT NULL
     UNION ALL BY NAME
     SELECT '' AS source, aggregate_key AS transaction_id, program, lever, cap, role, participant_id,
         customer_id, last_on AS transaction_on, period, period AS window_period, transaction_currency,
-        base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, minor, program_minor,
+        base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even, minor, program_minor,
         earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM capped_aggregates()
     UNION ALL BY NAME
@@ -69,7 +69,7 @@ WITH items AS (
         program, lever, cap, participant_id, customer_id, last_day((period || '-01')::DATE)
             AS transaction_on,
         period, strftime(month_on, '%Y-%m') AS window_period, currency AS transaction_currency, pays_as,
-        share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, minor,
+        share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, half_even, minor,
         minor AS program_minor, earned, rebate, fee, earned AS program_earned,
         rebate AS program_rebate, fee AS program_fee
     FROM measured_earnings
@@ -127,8 +127,8 @@ WITH parts AS (
     FROM capped_items
 ),
 split AS (
-    SELECT *, scaled(part_earned, share_part, share_whole) AS part_rebate,
-        scaled(part_program_earned, share_part, share_whole) AS part_program_rebate
+    SELECT *, rebate_of(part_earned, share_part, share_whole, half_even) AS part_rebate,
+        rebate_of(part_program_earned, share_part, share_whole, half_even) AS part_program_rebate
     FROM parts
 )
 SELECT * EXCLUDE (

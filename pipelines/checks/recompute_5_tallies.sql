@@ -4,7 +4,7 @@
 CREATE OR REPLACE TEMP TABLE tallies AS
 SELECT program, lever, term, role, participant_id, product_group, period, transaction_currency,
     aggregated, measured, cap, pays_as, share, fee_share, amount, payee_share, rate_part, rate_whole,
-    share_part, share_whole, exchange_part, exchange_whole, exchange_rate, minor, program_minor, reason,
+    share_part, share_whole, half_even, exchange_part, exchange_whole, exchange_rate, minor, program_minor, reason,
     CASE WHEN aggregated AND participant_id IS NOT NULL AND reason IS NULL THEN customer_id END
         AS customer_id,
     CASE WHEN aggregated THEN segment_on END AS segment_on,

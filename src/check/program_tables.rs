@@ -7,13 +7,16 @@ use chrono::NaiveDate;
 use duckdb::Connection;
 use earnest_core::currency::{codes, minor_units};
 use earnest_core::decimal::{MONEY_SCALE, RATE_SCALE, Rounding, format, power_of_ten};
+use earnest_core::guarantee::Due;
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::measured::{Baseline, DatedTable, Measured, Per, Quantity, Side};
-use earnest_core::program::{Days, First, Grain, Lever, LeverRate, PaysAs, Program, Unmapped};
+use earnest_core::program::{
+    Days, First, Grain, Lever, LeverRate, PaysAs, Program, Split, Unmapped,
+};
 use earnest_core::tiers::{Edge, Shape, Terms};
 
-/// Makes the macros `minor_units`, `round_to`, `filters_passed`, `passes_filter`, `any_customer_countries` and
-/// `any_partner_countries`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
+/// Makes the macros `minor_units`, `round_to`, `filters_passed`, `passes_filter`, `any_customer_countries`,
+/// `any_partner_countries` and `any_half_even`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
 /// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
 /// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are
@@ -62,14 +65,21 @@ fn currencies() -> String {
     )
 }
 
-/// Whether there is a rate by country: if not, nothing needs to be looked at for one.
+/// Whether there is a rate by country, a split that rounds to even: if not, nothing needs to be looked at for one.
 fn any(programs: &[Program]) -> String {
     let of_customers = programs.iter().any(Program::asks_for_customer_countries);
     let of_partners = programs.iter().any(Program::asks_for_partner_countries);
+    let half_even = programs.iter().any(|program| program.splits.iter().any(to_even));
     format!(
         "CREATE OR REPLACE TEMP MACRO any_customer_countries() AS {of_customers};
-        CREATE OR REPLACE TEMP MACRO any_partner_countries() AS {of_partners}"
+        CREATE OR REPLACE TEMP MACRO any_partner_countries() AS {of_partners};
+        CREATE OR REPLACE TEMP MACRO any_half_even() AS {half_even}"
     )
+}
+
+/// A half goes to the even unit.
+fn to_even(split: &Split) -> bool {
+    split.shares.rounding == Rounding::HalfEven
 }
 
 #[derive(Default)]
@@ -118,7 +128,8 @@ impl Tables {
         self.trailing.extend(super::trailing::rows(program));
         for split in &program.splits {
             let (rebate, fee) = (rate(split.shares.rebate), rate(split.shares.fee));
-            self.splits.push(format!("({key}, {}, {rebate}, {fee})", days(&split.days)));
+            let (days, to_even) = (days(&split.days), to_even(split));
+            self.splits.push(format!("({key}, {days}, {rebate}, {fee}, {to_even})"));
         }
         for (place, lever) in program.levers.iter().enumerate() {
             self.add_lever(program, place, lever);
@@ -263,7 +274,7 @@ impl Tables {
             Some(Baseline::Fixed(amount)) => ("'fixed'", amount),
         };
         self.measures.push(format!(
-            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {}, {}, {})",
+            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {}, {}, {}, {})",
             measured.window.months(),
             program.fiscal_year_start,
             integer(measured.minimum),
@@ -271,6 +282,7 @@ impl Tables {
             measured.flat_on_zero,
             in_minor_units(program, measured.at_least),
             in_minor_units(program, measured.at_most),
+            guarantee(measured.due),
         ));
         for (company, payee) in &measured.payees {
             self.company_payees.push(format!("({key}, {}, {})", literal(company), literal(payee)));
@@ -339,7 +351,7 @@ impl Tables {
             (
                 "program_split",
                 "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9), \
-                 fee_share DECIMAL(18, 9)",
+                 fee_share DECIMAL(18, 9), half_even BOOLEAN",
                 self.splits,
             ),
             (
@@ -382,7 +394,7 @@ impl Tables {
                 "program TEXT, lever TEXT, quantity_of TEXT, per TEXT, months INTEGER, \
                  fiscal_start INTEGER, side TEXT, minimum HUGEINT, baseline TEXT, \
                  baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN, at_least HUGEINT, \
-                 at_most HUGEINT",
+                 at_most HUGEINT, guarantee TEXT, recover_from INTEGER, recover_share HUGEINT",
                 self.measures,
             ),
             (
@@ -416,6 +428,22 @@ impl Tables {
             (super::life::TAX_TABLE.0, super::life::TAX_TABLE.1, self.taxes),
         ]
     }
+}
+
+/// How the least is due; from which month on which share is paid back, with nine decimals.
+fn guarantee(due: Due) -> String {
+    let recovery = match due {
+        Due::Draw(recovery) => recovery,
+        _ => None,
+    };
+    let name = match due {
+        Due::Start => "start",
+        Due::End => "end",
+        Due::Cumulative => "cumulative",
+        Due::Draw(_) => "draw",
+    };
+    let from = recovery.map_or("NULL".to_owned(), |recovery| recovery.from.to_string());
+    format!("'{name}', {from}, {}", integer(recovery.map(|recovery| recovery.share)))
 }
 
 fn texts(texts: &[String]) -> String {

@@ -9,6 +9,7 @@ use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::sum;
 use earnest_core::earning::Terms;
+use earnest_core::guarantee::Due;
 use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::Program;
 use earnest_core::program::measured::{Baseline, Measured, Per};
@@ -74,6 +75,7 @@ pub fn solve(
     revenue: &Revenue,
 ) -> Result<Measures> {
     add_roster(context, &mut added);
+    add_ends(context, &mut added);
     let mut windows: HashMap<WindowKey, Window, foldhash::fast::RandomState> = HashMap::default();
     for (period, added) in added {
         for (key, added) in added {
@@ -146,6 +148,33 @@ fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
     }
 }
 
+/// Adds nothing in the last month of every window that is due a guarantee then, if its participant is eligible
+/// in it: after a loss nothing new accrues.
+fn add_ends(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
+    let mut ends = Vec::new();
+    for (key, of) in added.values().flatten() {
+        let program = &context.programs[of.subject.program];
+        let Some(measured) = &program.levers[of.subject.lever].measured else { continue };
+        if measured.at_least.is_none() || measured.due != Due::End {
+            continue;
+        }
+        let last = measured.window.last(of.window);
+        if in_force(program, measured, last) && eligible(context, &of.subject, last) {
+            ends.push((last, *key, nothing(program, of.subject.clone(), of.window)));
+        }
+    }
+    for (last, key, nothing) in ends {
+        added.entry(last).or_default().entry(key).or_insert_with(|| Box::new(nothing));
+    }
+}
+
+fn eligible(context: &Context, subject: &Subject, period: Period) -> bool {
+    let Subject { program, participant, .. } = subject;
+    let participant = context.names.participants.text(*participant);
+    let verdict = context.decisions.verdict(*program, participant, period);
+    verdict.is_some_and(|verdict| verdict.eligible)
+}
+
 /// True if a table and a term are in force on the day that rules a month.
 fn in_force(program: &Program, measured: &Measured, period: Period) -> bool {
     let window = measured.window.first(period, program.fiscal_year_start);
@@ -189,8 +218,9 @@ fn solve_whole(
     let compared = whole.compared(revenue)?;
     let steps = match (compared, measured.table(window)) {
         (Some((baseline, trailing)), Some(table)) => {
-            let minor_units = whole.minor_units();
-            steps(&WindowTerms { measured, table, baseline, trailing, minor_units }, &months)?
+            let (last, minor_units) = (measured.window.last(window), whole.minor_units());
+            let terms = WindowTerms { measured, table, last, baseline, trailing, minor_units };
+            steps(&terms, &months)?
         }
         _ => return Ok(whole.held(windows)),
     };

@@ -406,6 +406,7 @@ fn every_template_estimates() {
         ("shapes", "565.00"),
         // 180.00 in each of two months, topped up.
         ("guarantee", "400.00"),
+        ("draw", "400.00"),
         // 1,000; 21,000 × 3.75 % + 15 %; max(180, 200) × 2 + 18,500 × 1 % + 3,000 × 4 %.
         ("amounts", "1000.00"),
         ("customer-add", "3937.50"),
@@ -446,6 +447,7 @@ fn every_template_estimates() {
             ("growth", "baseline 0: tier 1 500"),
             ("accelerator", "on 120 that the lever before earned"),
             ("guarantee", "tier 1 9000 × 0.02 = 180.00, topped up by 20.00 → 200.00"),
+            ("draw", "topped up by 40.00 → 400.00, less 200.00 before"),
             ("company", "days before 18000"),
         ];
         let told =

@@ -36,6 +36,30 @@ enum Baseline {
     Fixed(i128),
 }
 
+/// How the least of a longer window is due.
+#[derive(Clone, Copy, PartialEq)]
+enum Due {
+    Start,
+    End,
+    Cumulative,
+    /// From which month on so many hundredths are paid back.
+    Draw(Option<(usize, i128)>),
+}
+
+/// Their names, in order.
+const DUE: [&str; 4] = ["start", "end", "cumulative", "draw"];
+
+impl Due {
+    fn place(self) -> usize {
+        match self {
+            Due::Start => 0,
+            Due::End => 1,
+            Due::Cumulative => 2,
+            Due::Draw(_) => 3,
+        }
+    }
+}
+
 pub struct Lever {
     units: bool,
     pub customer: bool,
@@ -45,6 +69,8 @@ pub struct Lever {
     /// Cents.
     at_least: Option<i128>,
     at_most: Option<i128>,
+    /// Beside a least of a window longer than a month.
+    guarantee: Option<Due>,
     baseline: Baseline,
     pub tables: Vec<Table>,
 }
@@ -83,14 +109,19 @@ pub fn lever(random: &mut Random) -> Lever {
     let months = random.of(&[1, 3, 6, 12]);
     let least = random.below(20_000);
     let bounded = |random: &mut Random| months == 1 && random.yes(5);
+    let recovery = random.yes(7).then_some((1 + random.0.usize(0..3), random.below(101)));
+    let due = random.of(&[Due::Start, Due::End, Due::Cumulative, Due::Draw(recovery)]);
+    let guarantee = (months > 1 && random.yes(4)).then_some(due);
+    let each_month = matches!(guarantee, Some(Due::Cumulative | Due::Draw(_)));
     Lever {
         units,
         customer: random.yes(3),
         months,
-        at_least: bounded(random).then_some(least),
+        at_least: (bounded(random) || guarantee.is_some()).then_some(least),
         at_most: bounded(random).then_some(least + random.below(20_000)),
+        guarantee,
         at_end: random.yes(5),
-        minimum: random.yes(2).then_some(minimum),
+        minimum: (random.yes(2) && !each_month).then_some(minimum),
         baseline: random.of(&[
             Baseline::None,
             Baseline::None,
@@ -121,11 +152,11 @@ impl Lever {
         if self.at_end { tables.next_back() } else { tables.next() }.expect("a table")
     }
 
-    /// Cents earned by a measure: cents, or trillionths of a unit.
-    fn earned(&self, window: i32, measure: i128, baseline: i128) -> i128 {
+    /// Cents earned by a measure: cents, or trillionths of a unit; `None`: the minimum isn't reached.
+    fn earned(&self, window: i32, measure: i128, baseline: i128) -> Option<i128> {
         let scale = if self.units { 1_000_000_000_000 } else { 1 };
         if self.minimum.is_some_and(|minimum| measure < minimum * scale) {
-            return 0;
+            return None;
         }
         let counted =
             if self.baseline == Baseline::None { measure } else { (measure - baseline).max(0) };
@@ -145,8 +176,45 @@ impl Lever {
             lower = upper.unwrap_or(lower);
         }
         let earned = divided(total, one) * counted.signum();
-        let most = self.at_most.map_or(earned, |most| earned.min(most));
-        self.at_least.map_or(most, |least| most.max(least))
+        Some(self.at_most.map_or(earned, |most| earned.min(most)))
+    }
+
+    /// What a window pays month by month, of what it has earned by then; a guarantee per month is paid beside
+    /// what the month itself earns.
+    fn paid(&self, window: i32, months: &[(i32, Option<i128>)]) -> Vec<i128> {
+        let Some(least) = self.at_least else {
+            return months.iter().map(|(_, earned)| earned.unwrap_or(0)).collect();
+        };
+        let end = window + self.months;
+        let (mut paid, mut before, mut advanced, mut due) = (0, 0, 0, 0);
+        let step = |&(month, earned): &(i32, Option<i128>)| {
+            let now = earned.unwrap_or(0);
+            let month_earned = now - before;
+            before = now;
+            due += usize::from(month < end);
+            paid = match self.guarantee.unwrap_or(Due::Start) {
+                _ if earned.is_none() => 0,
+                Due::End if month < end - 1 => now,
+                Due::Start | Due::End => now.max(least),
+                Due::Cumulative => {
+                    (paid + month_earned).max(least * i128::try_from(due).expect("few"))
+                }
+                Due::Draw(_) if month >= end => paid + month_earned,
+                Due::Draw(_) if month_earned <= least => {
+                    advanced += least - month_earned;
+                    paid + least
+                }
+                Due::Draw(recovery) => {
+                    let (from, share) = recovery.unwrap_or((usize::MAX, 0));
+                    let above = if due >= from { month_earned - least } else { 0 };
+                    let back = divided(above * share, 100).min(advanced);
+                    advanced -= back;
+                    paid + month_earned - back
+                }
+            };
+            paid
+        };
+        months.iter().map(step).collect()
     }
 }
 
@@ -190,7 +258,14 @@ pub fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(Subject, i
     }
     let rounded = |sum: i128| if lever.units { sum } else { divided(sum, 100) };
     let mut earned = Vec::new();
-    for ((participant, customer, window), months) in measured {
+    let newest = lines.iter().map(|line| line.month).max().unwrap_or_default();
+    for ((participant, customer, window), mut months) in measured {
+        let last = window + lever.months - 1;
+        let ends = lever.guarantee == Some(Due::End) && last <= newest;
+        let without_lines = ends && !months.contains_key(&last);
+        if without_lines {
+            months.insert(last, 0);
+        }
         let compared = |back: i32| {
             rounded(
                 revenue.get(&(participant, customer, window - back)).copied().unwrap_or_default(),
@@ -203,11 +278,18 @@ pub fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(Subject, i
             Baseline::Fixed(fixed) if lever.units => fixed * 1_000_000_000_000,
             Baseline::Fixed(fixed) => fixed,
         };
-        let (mut sum, mut before) = (0, 0);
-        for (month, adds) in months {
+        let mut sum = 0;
+        let cumulated = months.into_iter().map(|(month, adds)| {
             sum += adds;
-            let now = lever.earned(window, rounded(sum), baseline);
-            earned.push(((participant, customer, window), month, now - before));
+            (month, lever.earned(window, rounded(sum), baseline))
+        });
+        let cumulated: Vec<_> = cumulated.collect();
+        let mut before = 0;
+        for (&(month, _), now) in cumulated.iter().zip(lever.paid(window, &cumulated)) {
+            // Who sold nothing in the last month has a row only of what is missing to the least.
+            if month != last || !without_lines || now != before {
+                earned.push(((participant, customer, window), month, now - before));
+            }
             before = now;
         }
     }
@@ -231,6 +313,13 @@ pub fn text_of(lever: &Lever, name: &str) -> String {
     for (key, bound) in [("at_least", lever.at_least), ("at_most", lever.at_most)] {
         if let Some(bound) = bound {
             add(format!("{key} = \"{}\"", money(bound)));
+        }
+    }
+    if let Some(due) = lever.guarantee {
+        add(format!("guarantee = \"{}\"", DUE[due.place()]));
+        if let Due::Draw(Some((from, share))) = due {
+            let share = format!("{}.{:02}", share / 100, share % 100);
+            add(format!("recover = {{ from = {from}, share = \"{share}\" }}"));
         }
     }
     match lever.baseline {
@@ -307,6 +396,7 @@ struct Seen {
     topped_up: usize,
     reduced: usize,
     by_baseline: [usize; 3],
+    guaranteed: [usize; 4],
     changed_tables: usize,
 }
 
@@ -323,6 +413,9 @@ impl Seen {
         };
         self.topped_up += fired * usize::from(just(lever.at_least));
         self.reduced += fired * usize::from(just(lever.at_most));
+        if let Some(due) = lever.guarantee {
+            self.guaranteed[due.place()] += fired;
+        }
         self.changed_tables += fired * usize::from(lever.tables.len() > 1);
         match lever.baseline {
             Baseline::None => {}
@@ -368,6 +461,7 @@ fn random_measured_levers_earn_what_a_second_evaluator_says() {
             [split, taken_back, below_minimum, &seen.topped_up, &seen.reduced, changed_tables]
                 .into_iter()
                 .chain(by_baseline)
+                .chain(&seen.guaranteed)
         {
             assert!(*often > few, "something hardly occurs");
         }

@@ -137,6 +137,8 @@ pub struct Terms {
     pub euro: bool,
     pub rebate: i128,
     pub fee: i128,
+    /// A half of a cent of rebate goes to the even cent.
+    pub half_even: bool,
 }
 
 /// Cents in program currency: all of it, and the parts of rebate and fee.
@@ -178,7 +180,10 @@ pub fn payment_exchange(euro: bool, month: i32) -> i128 {
 impl Terms {
     pub fn random(random: &mut Random) -> Terms {
         let rebate = if random.yes(2) { 100 * random.below(2) } else { 1 + random.below(99) };
-        Terms { euro: random.yes(3), rebate, fee: 0 }
+        // Halves come of shares that are halves.
+        let half_even = random.yes(2);
+        let rebate = if half_even { 50 } else { rebate };
+        Terms { euro: random.yes(3), rebate, fee: 0, half_even }
     }
 
     /// Hundredths of program currency per unit of a line's currency, in a month.
@@ -188,15 +193,21 @@ impl Terms {
 
     /// What is earned in program currency, split there.
     pub fn split(&self, earned: i128) -> Cents {
-        let rebate = divided(earned * self.rebate, 100);
+        let rebate = self.rebate_of(earned);
         Cents { earned, rebate, fee: self.fee_of(earned - rebate) }
     }
 
     /// What is earned in a line's currency, split there, at a rate in hundredths.
     pub fn exchanged(&self, own: i128, rate: i128) -> Cents {
         let exchange = |amount| divided(amount * rate, 100);
-        let (earned, rebate) = (exchange(own), exchange(divided(own * self.rebate, 100)));
+        let (earned, rebate) = (exchange(own), exchange(self.rebate_of(own)));
         Cents { earned, rebate, fee: self.fee_of(earned - rebate) }
+    }
+
+    fn rebate_of(&self, earned: i128) -> i128 {
+        let (hundredths, rebate) = (earned * self.rebate, divided(earned * self.rebate, 100));
+        let odd_half = hundredths.abs() % 100 == 50 && rebate % 2 != 0;
+        rebate - if self.half_even && odd_half { hundredths.signum() } else { 0 }
     }
 
     fn fee_of(&self, rest: i128) -> i128 {
@@ -219,6 +230,9 @@ impl Terms {
     /// Of a program file, the split.
     pub fn text(&self) -> String {
         let mut text = "[[split]]\n".to_owned();
+        if self.half_even {
+            text.push_str("rounding = \"half_even\"\n");
+        }
         for (name, share) in
             [("rebate", self.rebate), ("coop", 100 - self.rebate - self.fee), ("fee", self.fee)]
         {

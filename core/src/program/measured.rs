@@ -8,6 +8,7 @@ pub(super) use read::{check, measured};
 
 use super::Days;
 use crate::calendar::Period;
+use crate::guarantee::Due;
 use crate::tiers::TierTable;
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -33,6 +34,8 @@ pub struct Measured {
     /// Least and most that a window earns, in program currency at money scale.
     pub at_least: Option<i128>,
     pub at_most: Option<i128>,
+    /// How the least is due; of a window of one month, from its start on.
+    pub due: Due,
     /// What is left above it is what the tables are applied to.
     pub baseline: Option<Baseline>,
     /// By date, apart from each other.

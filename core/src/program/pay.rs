@@ -2,7 +2,7 @@
 
 use super::load::Place;
 use super::{CoopThreshold, Payment, PaymentFx, Split, raw};
-use crate::decimal::{MONEY_SCALE, RATE_SCALE, power_of_ten};
+use crate::decimal::{MONEY_SCALE, RATE_SCALE, Rounding, power_of_ten};
 use crate::earning::Shares;
 use crate::{Error, currency};
 use chrono::NaiveDate;
@@ -21,7 +21,11 @@ pub(super) fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Er
         if splits.iter().any(|split| split.days.overlap(&days)) {
             return Err(place.error(&written.rebate, "expected splits that don't overlap"));
         }
-        splits.push(Split { days, shares: Shares { rebate, fee } });
+        let rounding = match written.rounding {
+            raw::Half::HalfUp => Rounding::HalfAwayFromZero,
+            raw::Half::HalfEven => Rounding::HalfEven,
+        };
+        splits.push(Split { days, shares: Shares { rebate, fee, rounding } });
     }
     Ok(splits)
 }

@@ -128,8 +128,20 @@ pub struct Split {
     pub rebate: Text,
     pub coop: Option<Text>,
     pub fee: Option<Text>,
+    #[serde(default)]
+    pub rounding: Half,
     pub from: Option<Text>,
     pub until: Option<Text>,
+}
+
+/// What a half between two minor units is rounded to.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Half {
+    /// Away from zero.
+    #[default]
+    HalfUp,
+    HalfEven,
 }
 
 #[derive(Default, Deserialize)]

@@ -222,7 +222,32 @@ fn what_does_not_go_together_is_refused() {
         (
             window,
             "window = \"quarter\"\nat_least = \"5\"",
-            "p.toml:24: expected `window = \"month\"` beside `at_least` or `at_most`",
+            "p.toml:24: expected `window = \"month\"` beside `at_least`, or `guarantee`",
+        ),
+        (
+            window,
+            "window = \"quarter\"\nat_most = \"5\"",
+            "p.toml:24: expected `window = \"month\"` beside `at_most`",
+        ),
+        (
+            window,
+            "window = \"month\"\nat_least = \"5\"\nguarantee = \"end\"",
+            "p.toml:25: expected `guarantee` beside `at_least` and a window longer than a month",
+        ),
+        (
+            window,
+            "window = \"quarter\"\nguarantee = \"end\"",
+            "p.toml:24: expected `guarantee` beside `at_least` and a window longer than a month",
+        ),
+        (
+            window,
+            "window = \"quarter\"\nminimum = \"1\"\nat_least = \"5\"\nguarantee = \"draw\"",
+            "p.toml:26: expected no `minimum` beside what is guaranteed in each month",
+        ),
+        (
+            window,
+            "window = \"year\"\nat_least = \"5\"\nguarantee = \"end\"\nrecover = { from = 1, share = \"1\" }",
+            "p.toml:26: expected `recover` beside `guarantee = \"draw\"` only",
         ),
         (
             window,
@@ -245,6 +270,7 @@ fn what_does_not_go_together_is_refused() {
         ("window = \"year\"\nper = \"company\"\npayees = { \"1\" = \"2\" }", tiers),
         ("window = \"quarter\"\nzero = \"flat\"", tiers),
         ("window = \"month\"\nat_least = \"5\"\nat_most = \"5\"", tiers),
+        ("window = \"half\"\nat_least = \"5\"\nguarantee = \"end\"\nminimum = \"1\"", tiers),
         (
             "window = \"month\"\nbaseline = \"high_water\"\nof = \"quantity\"",
             "shape = \"total\"\ntier = [{ price = \"1\", per = \"10\" }]",

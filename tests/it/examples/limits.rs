@@ -5,7 +5,7 @@ use super::compare::{Found, Row, exact, exacts};
 use super::fields::{Failure, Fields};
 use earnest_core::caps::{Cap, balance, credit_once};
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, power_of_ten};
-use earnest_core::guarantee::{self, Draw, Timing, top_ups};
+use earnest_core::guarantee::{self, Recovery, draws, top_ups};
 use earnest_core::minimum::{CycleTerms, RateRule};
 use earnest_core::waterfall::BelowMinimum;
 
@@ -84,9 +84,9 @@ pub fn recoverable_draw(given: &Given) -> Result<Row, Failure> {
     let rule = &given.rule;
     let share = rule.optional_rate("recovery_share")?.unwrap_or(power_of_ten(RATE_SCALE));
     let from = rule.optional_count("recovery_from_period")?.map(|period| period as usize);
-    let draw =
-        Draw { draw: rule.exact("draw")?, recovery_from_period: from, recovery_share: share };
-    let periods = draw.run(&given.input.decimals("earnings", EXACT_SCALE)?)?;
+    let recovery = from.map(|from| Recovery { from, share });
+    let earnings = given.input.decimals("earnings", EXACT_SCALE)?;
+    let periods = draws(rule.exact("draw")?, recovery, &earnings)?;
     Ok(vec![
         ("draws", exacts(periods.iter().map(|period| period.draw))),
         ("recovered", exacts(periods.iter().map(|period| period.recovered))),
@@ -98,16 +98,16 @@ pub fn recoverable_draw(given: &Given) -> Result<Row, Failure> {
 pub fn guarantee(given: &Given) -> Result<Row, Failure> {
     let amount = given.rule.exact("amount")?;
     let royalties = given.input.decimals("royalties", EXACT_SCALE)?;
-    let timing = match given.rule.optional_text("timing")? {
+    let at_start = match given.rule.optional_text("timing")? {
         None => {
             let cumulative = given.rule.flag("cumulative")?;
             return Ok(vec![("top_ups", exacts(top_ups(amount, &royalties, cumulative)?))]);
         }
-        Some("start") => Timing::Start,
-        Some("end") => Timing::End,
+        Some("start") => true,
+        Some("end") => false,
         Some(word) => return Err(given.rule.unknown("timing", word)),
     };
-    let found = guarantee::guarantee(amount, &royalties, timing)?;
+    let found = guarantee::guarantee(amount, &royalties, at_start)?;
     Ok(vec![
         ("guarantee_paid", exacts(found.guarantee_paid)),
         ("royalty_paid", exacts(found.royalty_paid)),

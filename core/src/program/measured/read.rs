@@ -4,6 +4,7 @@ use super::{Baseline, DatedTable, Measured, Per, Quantity, Side, Window};
 use crate::Error;
 use crate::calendar::Period;
 use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, Rounding};
+use crate::guarantee::{Due, Recovery};
 use crate::program::load::Place;
 use crate::program::pay::money;
 use crate::program::{Days, Program, raw};
@@ -25,6 +26,8 @@ pub struct RawMeasure {
     minimum: Option<raw::Text>,
     at_least: Option<raw::Text>,
     at_most: Option<raw::Text>,
+    guarantee: Option<Spanned<RawGuarantee>>,
+    recover: Option<Spanned<RawRecovery>>,
     baseline: Option<raw::Text>,
     #[serde(default)]
     zero: Zero,
@@ -40,6 +43,25 @@ enum Zero {
     Nothing,
     /// The flat of the first tier.
     Flat,
+}
+
+/// How the least of a window longer than a month is due.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawGuarantee {
+    Start,
+    End,
+    Cumulative,
+    Draw,
+}
+
+/// What pays advances back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRecovery {
+    /// The month of the window, counted from 1.
+    from: usize,
+    share: raw::Text,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +180,7 @@ pub(in crate::program) fn measured(
         minimum: measure.minimum.as_ref().map(amount).transpose()?,
         at_least: bound(&measure.at_least)?,
         at_most: bound(&measure.at_most)?,
+        due: due(place, measure)?,
         baseline: measure.baseline.as_ref().map(|at| baseline(place, at)).transpose()?,
         tables,
     };
@@ -175,16 +198,53 @@ fn bound(place: &Place, program: &raw::Program, at: &raw::Text) -> Result<i128, 
     Ok(amount)
 }
 
-/// Refuses bounds that cross, and those of windows that several cycles settle: what such a window is short of
-/// isn't known before its end.
-fn bounds_fit(place: &Place, written: &RawMeasure, measured: &Measured) -> Result<(), Error> {
-    let Some(at) = written.at_least.as_ref().or(written.at_most.as_ref()) else { return Ok(()) };
-    if measured.window != Window::Month {
-        let message = "expected `window = \"month\"` beside `at_least` or `at_most`: they don't go across \
-                       cycles that close in between";
-        return Err(place.error(at, message));
+/// How the least is due.
+fn due(place: &Place, written: &RawMeasure) -> Result<Due, Error> {
+    let named = written.guarantee.as_ref().map(|named| *named.get_ref());
+    let Some(recover) = &written.recover else {
+        return Ok(match named {
+            None | Some(RawGuarantee::Start) => Due::Start,
+            Some(RawGuarantee::End) => Due::End,
+            Some(RawGuarantee::Cumulative) => Due::Cumulative,
+            Some(RawGuarantee::Draw) => Due::Draw(None),
+        });
+    };
+    let RawRecovery { from, share } = recover.get_ref();
+    if named != Some(RawGuarantee::Draw) || *from == 0 {
+        let message =
+            "expected `recover` beside `guarantee = \"draw\"` only, `from` a month counted from 1";
+        return Err(place.error_at(recover.span().start, message));
     }
-    if let (Some(least), Some(most)) = (measured.at_least, measured.at_most)
+    Ok(Due::Draw(Some(Recovery { from: *from, share: place.share(share)? })))
+}
+
+/// Refuses bounds that cross, and those of windows that several cycles settle, unless the file says how
+/// the least is due month by month.
+fn bounds_fit(place: &Place, written: &RawMeasure, measured: &Measured) -> Result<(), Error> {
+    let long = measured.window != Window::Month;
+    if let Some(named) = &written.guarantee {
+        let refuse = |message: &str| Err(place.error_at(named.span().start, message));
+        if measured.at_least.is_none() || !long {
+            return refuse(
+                "expected `guarantee` beside `at_least` and a window longer than a month only",
+            );
+        }
+        if matches!(measured.due, Due::Cumulative | Due::Draw(_)) && measured.minimum.is_some() {
+            return refuse("expected no `minimum` beside what is guaranteed in each month");
+        }
+    }
+    if let (Some(least), true, None) = (&written.at_least, long, &written.guarantee) {
+        let message = "expected `window = \"month\"` beside `at_least`, or `guarantee`: \
+                       how it is due across cycles that close in between";
+        return Err(place.error(least, message));
+    }
+    if let (Some(most), true) = (&written.at_most, long) {
+        let message = "expected `window = \"month\"` beside `at_most`: it doesn't go across \
+                       cycles that close in between; a cap does";
+        return Err(place.error(most, message));
+    }
+    if let (Some(at), Some(least), Some(most)) =
+        (&written.at_least, measured.at_least, measured.at_most)
         && least > most
     {
         return Err(place.error(at, "expected `at_least` not above `at_most`"));

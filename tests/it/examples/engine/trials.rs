@@ -3,6 +3,7 @@
 
 mod choice;
 mod fund;
+mod guarantees;
 mod life;
 mod payments;
 mod tables;
@@ -35,7 +36,8 @@ pub fn of(kind: &str, rule: &Fields, input: &Fields, expected: &Table) -> Made {
         "coop_calendar" => fund::coop_calendar(rule, input),
         "minimum_payment" => payments::minimum_payment(rule, input),
         "running_balance" => payments::running_balance(input),
-        "guarantee" => payments::guarantee(rule, input),
+        "guarantee" => guarantees::guarantee(rule, input),
+        "recoverable_draw" => guarantees::recoverable_draw(rule, input),
         "commitment" => tables::commitment(rule, input),
         "payment_date" => life::payment_date(rule, input),
         "estimated_payment_month" => life::estimated_payment_month(rule, input),

@@ -27,11 +27,15 @@ pub fn split(rule: &Fields, input: &Fields) -> Made {
         3 => "KWD",
         _ => return Ok(None),
     };
-    if rule.text("rounding")? != "half_up" || rule.text("remainder")? != "coop" {
+    if rule.text("remainder")? != "coop" {
         return Ok(None);
     }
+    let rounding = rule.text("rounding")?;
     let (rebate, coop) = (rule.text("rebate_share")?, rule.text("coop_share")?);
-    let rules = format!("{}[[split]]\nrebate = \"{rebate}\"\ncoop = \"{coop}\"\n", shared("1"));
+    let rules = format!(
+        "{}[[split]]\nrebate = \"{rebate}\"\ncoop = \"{coop}\"\nrounding = \"{rounding}\"\n",
+        shared("1")
+    );
     let program = program(currency, &rules, "minimum = \"0\"");
     let lines = vec![sold(0, input.text("earning")?)];
     Ok(Some(Trial::new(program, lines, halves)))

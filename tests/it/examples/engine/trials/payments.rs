@@ -1,7 +1,7 @@
 //! Rates with caps and minimums, what cycles pay and carry.
 
 use super::super::{AMOUNT, FORGONE, GROSS, PERIOD, Results, Trial};
-use super::{Made, capped, lever, month, of_rate, program, sold};
+use super::{Made, capped, month, of_rate, program, sold};
 use crate::examples::compare::{Found, Row, exact, exacts};
 use crate::examples::fields::{Failure, Fields};
 
@@ -125,31 +125,6 @@ pub fn running_balance(input: &Fields) -> Made {
         let series =
             |column| (0..count).map(|place| of(place, column)).collect::<Result<Vec<_>, _>>();
         Ok(vec![("balance", exacts(series(5)?)), ("withdrawable", exacts(series(6)?))])
-    };
-    Ok(Some(Trial::new(program, lines, read)))
-}
-
-/// A guarantee of each month's own. What exceeds one is a matter of the month alone.
-pub fn guarantee(rule: &Fields, input: &Fields) -> Made {
-    if rule.has("timing") || rule.flag("cumulative")? {
-        return Ok(None);
-    }
-    let text = format!(
-        "[lever.measure]\nwindow = \"month\"\nat_least = \"{}\"\nzero = \"flat\"\n\
-         [[lever.tiers]]\nshape = \"marginal\"\ntier = [{{ rate = \"1\" }}]\n",
-        rule.text("amount")?
-    );
-    let program = program("KWD", &lever("core", "X", &text), "minimum = \"0\"");
-    let royalties = input.texts("royalties")?;
-    let lines = royalties.iter().enumerate().map(|(place, amount)| sold(place, amount)).collect();
-    let count = royalties.len();
-    let read = move |results: &Results| {
-        let topped_up = |place: usize| {
-            let detail = results.detail(|row| row[PERIOD] == month(place))?;
-            Results::exact(detail["topped_up"].as_str().unwrap_or("0"))
-        };
-        let top_ups = (0..count).map(topped_up).collect::<Result<Vec<_>, _>>()?;
-        Ok(vec![("top_ups", exacts(top_ups))])
     };
     Ok(Some(Trial::new(program, lines, read)))
 }

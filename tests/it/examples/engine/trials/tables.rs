@@ -136,6 +136,12 @@ fn read_window(results: &Results, shares: bool) -> Result<Row, Failure> {
 }
 
 pub fn package(rule: &Fields, input: &Fields) -> Made {
+    let (program, lines) = packages(rule, input.text("quantity")?)?;
+    let read = |results: &Results| Ok(vec![("total", exact(results.sum(AMOUNT, |_| true)?))]);
+    Ok(Some(Trial::new(program, lines, read)))
+}
+
+fn packages(rule: &Fields, quantity: &str) -> Result<(String, Vec<Sold>), Failure> {
     let (size, price) = (rule.text("size")?, rule.text("unit_price")?);
     let free = rule.optional_text("free")?.filter(|free| *free != "0");
     let free =
@@ -145,9 +151,7 @@ pub fn package(rule: &Fields, input: &Fields) -> Made {
          tier = [{free}{{ price = \"{price}\", per = \"{size}\" }}]\n"
     );
     let program = program("KWD", &lever("packages", "X", &text), "minimum = \"0\"");
-    let lines = vec![one("X", 1, true, input.text("quantity")?)];
-    let read = |results: &Results| Ok(vec![("total", exact(results.sum(AMOUNT, |_| true)?))]);
-    Ok(Some(Trial::new(program, lines, read)))
+    Ok((program, vec![one("X", 1, true, quantity)]))
 }
 
 const UNITS: [&str; 4] = ["A", "B", "C", "D"];
@@ -205,12 +209,35 @@ pub fn cumulative_settlement(rule: &Fields, input: &Fields) -> Made {
     Ok(Some(Trial::new(program, lines, read)))
 }
 
+/// What was billed before, elsewhere, is taken off what is paid by a manual adjustment of the same cycle.
+fn billed_elsewhere(price: &Fields, input: &Fields) -> Made {
+    if price.text("kind")? != "package" {
+        return Ok(None);
+    }
+    let (program, lines) = packages(price, input.text("current")?)?;
+    let (period, approved, billed) = (month(1), month(3), input.text("already_billed")?);
+    let row = format!(
+        "KEY,adjustment,KEY,PKEY,rebate,{period},-{billed},KWD,Ops Adjustment,billed elsewhere,asks,\
+         approves,{approved}-01,yes,yes"
+    );
+    let read = |results: &Results| {
+        let paid = results.payments.iter().map(|row| Results::exact(&row[2]));
+        Ok(vec![
+            ("total", exact(results.sum(AMOUNT, |_| true)?)),
+            ("delta", exact(paid.sum::<Result<i128, _>>()?)),
+        ])
+    };
+    Ok(Some(Trial::new(program, lines, read).with("manual-adjustments", row)))
+}
+
 /// The quantity before in a quarter's first month, what it rises by in the second. Of a sum, each unit of
 /// measure is a product with a lever of its own.
 pub fn delta(rule: &Fields, input: &Fields) -> Made {
     let price = rule.table("price")?;
-    if !input.has("previous") || input.has("already_billed") {
-        return Ok(None);
+    match (input.has("previous"), input.has("already_billed")) {
+        (true, false) => {}
+        (false, true) => return billed_elsewhere(&price, input),
+        _ => return Ok(None),
     }
     let (mut rules, mut lines) = (String::new(), Vec::new());
     let mut add = |product: &'static str, part: &Fields, before: &str, now: &str| {
@@ -262,10 +289,11 @@ pub fn delta(rule: &Fields, input: &Fields) -> Made {
     Ok(Some(Trial::new(program, lines, read)))
 }
 
-/// What a whole period costs at least and at most. Within a period, and after some of it was billed, is for
-/// the kernels to say.
+/// What a whole period costs at least and at most, or, of one that goes on, what a month of it costs. What of
+/// a whole one was billed before is for the kernels to say.
 pub fn commitment(rule: &Fields, input: &Fields) -> Made {
-    if !input.flag("period_end")? || input.has("already_billed") || input.has("already_quantity") {
+    let ends = input.flag("period_end")?;
+    if ends && (input.has("already_billed") || input.has("already_quantity")) {
         return Ok(None);
     }
     let Some((mut text, of_units)) = table(&rule.table("price")?, "\"month\"")? else {
@@ -277,8 +305,14 @@ pub fn commitment(rule: &Fields, input: &Fields) -> Made {
             text = text.replace(window, &format!("{window}{ours} = \"{bound}\"\n"));
         }
     }
-    let program = program("KWD", &lever("tiers", "X", &text), "minimum = \"0\"");
     let lines = vec![one("X", 1, of_units, input.text("quantity")?)];
+    if !ends {
+        let before = one("X", 0, of_units, input.optional_text("already_quantity")?.unwrap_or("0"));
+        let billed = input.optional_exact("already_billed")?;
+        let lines = vec![before, lines[0].clone()];
+        return Ok(Some(super::guarantees::before_the_end(&text, lines, billed)));
+    }
+    let program = program("KWD", &lever("tiers", "X", &text), "minimum = \"0\"");
     let read = |results: &Results| {
         let of_month = |row: &[String]| row[PERIOD] == month(1);
         let detail = results.detail(of_month)?;
