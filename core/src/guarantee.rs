@@ -229,6 +229,7 @@ mod tests {
         assert_eq!(periods.last().map(|period| period.balance), Some(0));
         assert_eq!(running_balance(&[20, -100, 90]), Ok(vec![(20, 20), (-80, 0), (10, 10)]));
     }
+
     /// Refunds that come after a window leave what was due in it.
     #[test]
     fn after_the_window_nothing_more_is_due() {
