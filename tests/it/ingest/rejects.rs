@@ -168,6 +168,32 @@ fn a_bad_record_costs_only_itself() {
     );
 }
 
+/// Records are typed together; one that fails must not touch those before or after it.
+#[test]
+fn a_bad_record_among_many_costs_only_itself() {
+    let mut feed = Feed::new().source("x", "transactions", "in/x_*.csv", "");
+    let record = |number: usize| match number {
+        30 => "30,,2021-01-12,P,,C,AZ,1,2021-01-31,2021-01-01,30,USD".to_owned(),
+        31 => "31,,2021-01-12,P,,C,AZ,1,2021-01-01,2021-01-31,31,USD".to_owned(),
+        70 => line("70", "x"),
+        number => line(&number.to_string(), &number.to_string()),
+    };
+    let lines: Vec<String> = (1..=150).map(record).collect();
+    feed.put("x_2021-02-08.csv", super::feed::file(LINES, &lines));
+    let ingested = feed.must();
+    assert_eq!((ingested.read, ingested.staged, ingested.rejected), (150, 148, 2));
+    assert_eq!(
+        feed.query("select record, reason from rejects"),
+        ["30|DATES_REVERSED", "70|BAD_DECIMAL"]
+    );
+    assert_eq!(
+        feed.query(
+            "select count(*) from transactions where transaction_id = record::varchar and base = record"
+        ),
+        ["148"]
+    );
+}
+
 #[test]
 fn limits_decide_what_rejects_mean() {
     let file = |bad: usize| {
