@@ -432,15 +432,11 @@ impl Tables {
 
 /// How the least is due; from which month on which share is paid back, with nine decimals.
 fn guarantee(due: Due) -> String {
-    let recovery = match due {
-        Due::Draw(recovery) => recovery,
-        _ => None,
-    };
-    let name = match due {
-        Due::Start => "start",
-        Due::End => "end",
-        Due::Cumulative => "cumulative",
-        Due::Draw(_) => "draw",
+    let (name, recovery) = match due {
+        Due::Start => ("start", None),
+        Due::End => ("end", None),
+        Due::Cumulative => ("cumulative", None),
+        Due::Draw(recovery) => ("draw", recovery),
     };
     let from = recovery.map_or("NULL".to_owned(), |recovery| recovery.from.to_string());
     format!("'{name}', {from}, {}", integer(recovery.map(|recovery| recovery.share)))

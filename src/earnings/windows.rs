@@ -125,8 +125,7 @@ fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
                     continue;
                 }
                 for participant in context.decisions.participants(number) {
-                    let verdict = context.decisions.verdict(number, participant, period);
-                    if !verdict.is_some_and(|verdict| verdict.eligible) {
+                    if !eligible(context, number, participant, period) {
                         continue;
                     }
                     let company = context.decisions.company(number, participant, period);
@@ -159,7 +158,10 @@ fn add_ends(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
             continue;
         }
         let last = measured.window.last(of.window);
-        if in_force(program, measured, last) && eligible(context, &of.subject, last) {
+        let participant = context.names.participants.text(of.subject.participant);
+        if in_force(program, measured, last)
+            && eligible(context, of.subject.program, participant, last)
+        {
             ends.push((last, *key, nothing(program, of.subject.clone(), of.window)));
         }
     }
@@ -168,10 +170,8 @@ fn add_ends(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
     }
 }
 
-fn eligible(context: &Context, subject: &Subject, period: Period) -> bool {
-    let Subject { program, participant, .. } = subject;
-    let participant = context.names.participants.text(*participant);
-    let verdict = context.decisions.verdict(*program, participant, period);
+fn eligible(context: &Context, program: usize, participant: &str, period: Period) -> bool {
+    let verdict = context.decisions.verdict(program, participant, period);
     verdict.is_some_and(|verdict| verdict.eligible)
 }
 

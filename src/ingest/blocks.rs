@@ -211,9 +211,7 @@ fn open_csv(path: &Path, format: &Format, delimiter: u8) -> Result<(Vec<String>,
         base: u32::try_from(start).unwrap_or(u32::MAX),
         scratch: std::str::from_utf8(&splitter.scratch).unwrap_or_default(),
         spans: &splitter.spans,
-        line: super::splitter::Span::default(),
-        plain: false,
-        shared: false,
+        ..super::fields::Fields::default()
     };
     let header = splitter.spans.iter().map(|span| fields.get(*span).trim().to_owned()).collect();
     let rest = first[splitter.position()..].to_vec();

@@ -8,7 +8,7 @@ use earnest_core::reason::RejectReason;
 use std::sync::Arc;
 
 /// The fields of one record, or of several one after the other.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Fields<'a> {
     /// What plain spans refer to, from byte `base` on.
     pub text: &'a str,

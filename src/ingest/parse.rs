@@ -206,15 +206,7 @@ fn table_records(
             text.push(delimiter);
         }
         text.pop();
-        let fields = Fields {
-            text: &text,
-            base: 0,
-            scratch: "",
-            spans: &spans,
-            line: Span::default(),
-            plain: false,
-            shared: false,
-        };
+        let fields = Fields { text: &text, spans: &spans, ..Fields::default() };
         if let Err(fault) = push(record, fields) {
             rejects.push(Rejected { record, fault, raw: text.clone() });
         }

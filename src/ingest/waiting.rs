@@ -44,15 +44,7 @@ impl Waiting {
 
     /// All records at once; `text` is their block's.
     pub(super) fn all<'a>(&'a self, text: &'a str) -> Fields<'a> {
-        Fields {
-            text,
-            base: 0,
-            scratch: "",
-            spans: &self.spans,
-            line: Span::default(),
-            plain: false,
-            shared: true,
-        }
+        Fields { text, spans: &self.spans, shared: true, ..Fields::default() }
     }
 
     /// One record after the other, with its number.
