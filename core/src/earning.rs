@@ -10,6 +10,7 @@ use crate::decimal::{
     round_product, round_product_by, round_ratio,
 };
 use crate::program::Program;
+use chrono::NaiveDate;
 use std::sync::Arc;
 
 /// As what an earning is paid or kept.
@@ -95,6 +96,14 @@ impl Posting {
     #[must_use]
     pub fn cycle(&self, program: &Program) -> Period {
         self.converted_in.or(self.entered).unwrap_or_else(|| program.due_cycle(self.period))
+    }
+
+    /// The day on which it counts: its period's last; of what changes a closed cycle the due day of the cycle
+    /// that it enters, since what was decided before is not decided again (RULES 6).
+    #[must_use]
+    pub fn counts_on(&self, program: &Program) -> NaiveDate {
+        let last_day = self.period.last_day();
+        self.entered.map_or(last_day, |cycle| program.due_day(cycle).max(last_day))
     }
 }
 

@@ -1,10 +1,21 @@
 -- What expired, rolled over or went missing in each co-op fund, from earnings, claims and program data; one
 -- text per fund in which the published table differs.
 WITH earned AS (
-    SELECT program, participant_id, fund_half, sum(program_amount) AS amount
-    FROM earnings
+    SELECT program, participant_id, fund_half, sum(amount) AS amount
+    FROM (
+        SELECT program, participant_id, fund_half, period, program_amount AS amount
+        FROM earnings
+        WHERE earning_type = 'coop'
+        UNION ALL
+        -- What changes a closed cycle doesn't count before the cycle that it enters is due.
+        SELECT change.program, participant_id, fund_half, period, -program_amount
+        FROM settlement_changes AS change
+        JOIN program_due ON program_due.program = change.program AND program_due.cycle = change.cycle
+        CROSS JOIN snapshot
+        WHERE earning_type = 'coop' AND due_on > as_of
+    )
     CROSS JOIN snapshot
-    WHERE earning_type = 'coop' AND last_day((period || '-01')::DATE) <= as_of
+    WHERE last_day((period || '-01')::DATE) <= as_of
     GROUP BY ALL
 ),
 claimed AS (

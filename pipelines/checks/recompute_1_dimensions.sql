@@ -193,9 +193,13 @@ out_of_term AS (
 )
 -- A column comes before an alias of its name, so the fractions are taken one level up.
 SELECT *, part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
-    part_of(share) AS share_part, whole_of(share) AS share_whole
+    part_of(share) AS share_part, whole_of(share) AS share_whole,
+    dense_rank() OVER (
+        ORDER BY program, lever, term, product_group, rate, amount, payee_share, aggregated, measured,
+            pays_as, share, fee_share, half_even, cap, segment_on
+    ) AS cover_kind
 FROM (
-    SELECT covering.*, segment_on, cap,
+    SELECT covering.*, CASE WHEN aggregated THEN segment_on END AS segment_on, cap,
         CASE WHEN covering.role <> 'direct' AND term IS NOT NULL THEN reseller_share END
             AS payee_share,
         rebate_share(pays_as, program_split.share) AS share,
@@ -217,6 +221,12 @@ FROM (
     ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
         ON changes.program = covering.program AND changes.segment_on <= transaction_on
 );
+
+-- What covers have in common: lines are summed by it, which is quicker than by all that it stands for.
+CREATE OR REPLACE TEMP TABLE cover_kinds AS
+SELECT DISTINCT cover_kind, program, lever, term, product_group, rate_part, rate_whole, amount, payee_share,
+    aggregated, measured, pays_as, share, share_part, share_whole, fee_share, half_even, cap, segment_on
+FROM covers;
 
 CREATE OR REPLACE TEMP TABLE verdicts AS
 SELECT program, participant_id, period, met, reason AS unmet_reason

@@ -30,7 +30,7 @@ WITH concerned AS (
 )
 SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period,
     concerned.transaction_currency, base, base AS rated_base, millionths, concerned.role, concerned.partner_id,
-    covers.program, lever, term, segment_on, product_group, share, fee_share, amount,
+    covers.program, cover_kind, lever, term, segment_on, product_group, share, fee_share, amount,
     payee_share, lever_place, engagement, selects, specificity, aggregated, measured, pays_as,
     quantity, exchange_rate, cap, concerned.transaction_on, rate_part, rate_whole, share_part, share_whole, half_even,
     mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,

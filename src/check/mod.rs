@@ -12,6 +12,7 @@ mod keys;
 mod life;
 mod money;
 mod program_filters;
+mod program_measures;
 mod program_tables;
 pub mod programs;
 pub mod sources;
@@ -159,7 +160,6 @@ fn run_one(
     programs: &[Program],
     deep: bool,
 ) -> Result<Finding> {
-    tracing::debug!("check {}", check.name);
     let found = match &check.how {
         How::SqlAndDeep(_, sql) if deep => faults(connection, sql),
         How::Sql(sql) | How::SqlAndDeep(sql, _) => faults(connection, sql),

@@ -1,41 +1,45 @@
 //! Programs and currencies as tables of the connection, so that SQL can recompute from them.
 
 use super::program_filters::lever_filters;
+use super::program_measures;
 use crate::error::Result;
-use crate::query::literal;
+use crate::query::{literal, text_rows};
 use chrono::NaiveDate;
 use duckdb::Connection;
+use earnest_core::calendar::Period;
 use earnest_core::currency::{codes, minor_units};
-use earnest_core::decimal::{MONEY_SCALE, RATE_SCALE, Rounding, format, power_of_ten};
-use earnest_core::guarantee::Due;
+use earnest_core::decimal::{RATE_SCALE, Rounding, format};
 use earnest_core::program::cap::{CapOn, ProgramCap};
-use earnest_core::program::measured::{Baseline, DatedTable, Measured, Per, Quantity, Side};
 use earnest_core::program::{
     Days, First, Grain, Lever, LeverRate, PaysAs, Program, Split, Unmapped,
 };
-use earnest_core::tiers::{Edge, Shape, Terms};
+use std::collections::BTreeMap;
 
 /// Makes the macros `minor_units`, `round_to`, `filters_passed`, `passes_filter`, `any_customer_countries`,
 /// `any_partner_countries` and `any_half_even`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
 /// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
-/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`. Dates are
+/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`, `program_due`. Dates are
 /// half-open, null is open.
 ///
 /// # Errors
 /// If DuckDB refuses.
 pub fn load(connection: &Connection, programs: &[Program]) -> Result<()> {
     let mut tables = Tables::default();
+    let cycles = text_rows(connection, "SELECT DISTINCT cycle FROM settlement_changes", &[])?;
+    let cycles = cycles.into_iter().flatten().flatten().map(|cycle| cycle.parse());
+    let cycles: Vec<Period> = cycles.collect::<Result<_, _>>()?;
     for program in programs {
         tables.add(program);
+        tables.add_due_days(program, &cycles);
     }
     connection.execute_batch(&currencies())?;
     connection.execute_batch(ROUNDING)?;
     connection.execute_batch(&lever_filters(programs))?;
     connection.execute_batch(&any(programs))?;
-    for (name, columns, rows) in tables.named() {
+    for (name, columns) in TABLES {
         connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE {name} ({columns})"))?;
-        if !rows.is_empty() {
+        if let Some(rows) = tables.0.get(name).filter(|rows| !rows.is_empty()) {
             connection.execute_batch(&format!("INSERT INTO {name} VALUES {}", rows.join(", ")))?;
         }
     }
@@ -82,28 +86,9 @@ fn to_even(split: &Split) -> bool {
     split.shares.rounding == Rounding::HalfEven
 }
 
+/// Rows by table, as SQL.
 #[derive(Default)]
-struct Tables {
-    programs: Vec<String>,
-    names: Vec<String>,
-    roles: Vec<String>,
-    terms: Vec<String>,
-    splits: Vec<String>,
-    levers: Vec<String>,
-    additions: Vec<String>,
-    after: Vec<String>,
-    payees: Vec<String>,
-    rates: Vec<String>,
-    caps: Vec<String>,
-    measures: Vec<String>,
-    company_payees: Vec<String>,
-    tiers: Vec<String>,
-    trailing: Vec<String>,
-    fund_windows: Vec<String>,
-    fund_thresholds: Vec<String>,
-    fund_rollovers: Vec<String>,
-    taxes: Vec<String>,
-}
+pub(super) struct Tables(BTreeMap<&'static str, Vec<String>>);
 
 impl Tables {
     fn add(&mut self, program: &Program) {
@@ -111,25 +96,33 @@ impl Tables {
         let itself = program.unmapped == Unmapped::Itself;
         let (currency, as_earned) = (literal(&program.currency), program.pays_as_earned());
         let group = program.payment.offset_group.as_deref().map_or("NULL".to_owned(), literal);
-        self.programs.push(format!("({key}, {currency}, {itself}, {as_earned}, {group})"));
+        self.row("program", format!("({key}, {currency}, {itself}, {as_earned}, {group})"));
         let mut names: Vec<&String> = vec![&program.program, &program.name];
         names.extend(program.aliases.iter().map(|alias| &alias.name));
         names.sort();
         names.dedup();
         for name in names {
             let called = program.called(name);
-            self.names
-                .extend(called.map(|on| format!("({key}, {}, {})", literal(name), days(&on))));
+            self.rows(
+                "program_name",
+                called.map(|on| format!("({key}, {}, {})", literal(name), days(&on))),
+            );
         }
-        self.roles.extend(program.pays.iter().map(|role| format!("({key}, '{}')", role.name())));
+        self.rows(
+            "program_role",
+            program.pays.iter().map(|role| format!("({key}, '{}')", role.name())),
+        );
         for term in &program.terms {
-            self.terms.push(format!("({key}, {}, {})", literal(&term.term), days(&term.days)));
+            self.row(
+                "program_term",
+                format!("({key}, {}, {})", literal(&term.term), days(&term.days)),
+            );
         }
-        self.trailing.extend(super::trailing::rows(program));
+        self.rows(super::trailing::TABLE.0, super::trailing::rows(program));
         for split in &program.splits {
             let (rebate, fee) = (rate(split.shares.rebate), rate(split.shares.fee));
             let (days, to_even) = (days(&split.days), to_even(split));
-            self.splits.push(format!("({key}, {days}, {rebate}, {fee}, {to_even})"));
+            self.row("program_split", format!("({key}, {days}, {rebate}, {fee}, {to_even})"));
         }
         for (place, lever) in program.levers.iter().enumerate() {
             self.add_lever(program, place, lever);
@@ -138,7 +131,14 @@ impl Tables {
             self.add_cap(program, cap);
         }
         self.add_fund(program);
-        self.taxes.extend(super::life::tax_rows(program));
+        self.rows(super::life::TAX_TABLE.0, super::life::tax_rows(program));
+    }
+
+    /// When cycles are due that changes of closed ones enter.
+    fn add_due_days(&mut self, program: &Program, cycles: &[Period]) {
+        let key = literal(&program.program);
+        let row = |cycle: &Period| format!("({key}, '{cycle}', '{}')", program.due_day(*cycle));
+        self.rows("program_due", cycles.iter().map(row));
     }
 
     /// A rollover of everybody has no participant.
@@ -146,10 +146,10 @@ impl Tables {
         let key = literal(&program.program);
         for window in &program.coop.windows {
             let (days, used, claimed) = (days(&window.days), window.use_months, window.claim_days);
-            self.fund_windows.push(format!("({key}, {days}, {used}, {claimed})"));
+            self.row("program_fund_window", format!("({key}, {days}, {used}, {claimed})"));
         }
         for threshold in &program.coop_thresholds {
-            self.fund_thresholds.push(format!("({key}, {})", days(&threshold.days)));
+            self.row("program_fund_threshold", format!("({key}, {})", days(&threshold.days)));
         }
         for rollover in &program.coop.rollovers {
             let on = rollover.on.map_or("NULL".to_owned(), |day| format!("'{day}'"));
@@ -160,27 +160,30 @@ impl Tables {
                 whom.push("NULL".to_owned());
             }
             let rows = whom.iter().map(|whom| format!("({key}, {halves}, {on}, {whom})"));
-            self.fund_rollovers.extend(rows);
+            self.rows("program_fund_rollover", rows);
         }
     }
 
     /// One row per lever that shares the cap.
     fn add_cap(&mut self, program: &Program, cap: &ProgramCap) {
         for &lever in &cap.levers {
-            self.caps.push(format!(
-                "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {}, {})",
-                literal(&program.program),
-                literal(&program.levers[lever].lever),
-                literal(&cap.cap),
-                cap.limit,
-                if cap.on == CapOn::Payout { "payout" } else { "base" },
-                cap.per.has_participant(),
-                cap.per.has_customer(),
-                cap.window.months(),
-                program.fiscal_year_start,
-                program.payment.months_after,
-                days(&cap.days),
-            ));
+            self.row(
+                "program_cap",
+                format!(
+                    "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {}, {})",
+                    literal(&program.program),
+                    literal(&program.levers[lever].lever),
+                    literal(&cap.cap),
+                    cap.limit,
+                    if cap.on == CapOn::Payout { "payout" } else { "base" },
+                    cap.per.has_participant(),
+                    cap.per.has_customer(),
+                    cap.window.months(),
+                    program.fiscal_year_start,
+                    program.payment.months_after,
+                    days(&cap.days),
+                ),
+            );
         }
     }
 
@@ -200,13 +203,13 @@ impl Tables {
             None => ("NULL".to_owned(), "NULL".to_owned()),
         };
         let filtered = lever.filter.is_some();
-        self.levers.push(format!(
+        self.row("program_lever", format!(
             "({key}, {place}, '{draws}', {aggregated}, {measured}, '{pays_as}', {engagement}, {selects}, \
              {filtered})"
         ));
         self.add_meeting(program, &key, lever);
         if let Some(measured) = &lever.measured {
-            self.add_measure(program, &key, measured);
+            program_measures::add(self, program, &key, measured);
         }
         for (place, lever_rate) in lever.rates.iter().enumerate() {
             self.add_rate(program, &key, place, lever_rate);
@@ -218,14 +221,17 @@ impl Tables {
         if let Some(asked) = &lever.customer_add {
             let by_product = asked.first == First::Products;
             let (months, minimum) = (asked.months, asked.minimum);
-            self.additions.push(format!("({key}, {months}, {by_product}, {minimum})"));
+            self.row("program_customer_add", format!("({key}, {months}, {by_product}, {minimum})"));
         }
         let chain = std::iter::successors(lever.after, |&before| program.levers[before].after);
         let chain = chain.map(|before| literal(&program.levers[before].lever));
         let on_earned = lever.on_earned;
-        self.after.extend(chain.map(|before| format!("({key}, {before}, {on_earned})")));
+        self.rows("program_after", chain.map(|before| format!("({key}, {before}, {on_earned})")));
         for payees in &lever.payees {
-            self.payees.push(format!("({key}, {}, {})", days(&payees.days), rate(payees.reseller)));
+            self.row(
+                "program_payees",
+                format!("({key}, {}, {})", days(&payees.days), rate(payees.reseller)),
+            );
         }
     }
 
@@ -241,7 +247,7 @@ impl Tables {
         let (customer, partner) = (texts(&countries.customer), texts(&countries.partner));
         for (group_place, group) in lever_rate.product_groups.iter().enumerate() {
             for role in roles {
-                self.rates.push(format!(
+                self.row("program_rate", format!(
                     "({key}, {place}, {}, {}, {amount}, '{}', {}, {group_place}, {customer}, {partner}, {typed})",
                     days(&lever_rate.days),
                     rate(lever_rate.rate),
@@ -252,209 +258,91 @@ impl Tables {
         }
     }
 
-    fn add_measure(&mut self, program: &Program, key: &str, measured: &Measured) {
-        let of = match measured.of {
-            Quantity::Amount => "amount",
-            Quantity::Quantity => "quantity",
-        };
-        let per = match measured.per {
-            Per::Participant => "participant",
-            Per::Customer => "customer",
-            Per::Company => "company",
-        };
-        let side = match measured.at {
-            Side::Start => "start",
-            Side::End => "end",
-        };
-        let (baseline, amount) = match measured.baseline {
-            None => ("NULL", 0),
-            Some(Baseline::LastYear) => ("'last_year'", 0),
-            Some(Baseline::Previous) => ("'previous'", 0),
-            Some(Baseline::HighWater) => ("'high_water'", 0),
-            Some(Baseline::Fixed(amount)) => ("'fixed'", amount),
-        };
-        self.measures.push(format!(
-            "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {}, {}, {}, {})",
-            measured.window.months(),
-            program.fiscal_year_start,
-            integer(measured.minimum),
-            integer(measured.trailing_days.map(i128::from)),
-            measured.flat_on_zero,
-            in_minor_units(program, measured.at_least),
-            in_minor_units(program, measured.at_most),
-            guarantee(measured.due),
-        ));
-        for (company, payee) in &measured.payees {
-            self.company_payees.push(format!("({key}, {}, {})", literal(company), literal(payee)));
-        }
-        for (place, dated) in measured.tables.iter().enumerate() {
-            self.add_table(key, place, dated);
-        }
+    pub(super) fn row(&mut self, table: &'static str, row: String) {
+        self.rows(table, [row]);
     }
 
-    fn add_table(&mut self, key: &str, place: usize, dated: &DatedTable) {
-        let shape = match dated.table.shape() {
-            Shape::Marginal => "marginal",
-            Shape::Whole => "whole",
-            Shape::Interpolated => "interpolated",
-            Shape::Rolling => "rolling",
-            Shape::Total => "total",
-        };
-        let conventions = dated.table.conventions();
-        let edge = match conventions.edge {
-            Edge::Inclusive => "lower",
-            Edge::Next => "upper",
-        };
-        let rounding = match conventions.unit_scale.map(|scale| scale.rounding) {
-            None | Some(None) => "exact",
-            Some(Some(Rounding::HalfAwayFromZero)) => "half_up",
-            Some(Some(Rounding::HalfEven)) => "half_even",
-            Some(Some(Rounding::TowardZero | Rounding::Floor)) => "down",
-            Some(Some(Rounding::Ceiling)) => "ceiling",
-        };
-        let mut lower = 0;
-        for tier in dated.table.tiers() {
-            let (pays, per, whole) = match tier.terms {
-                Terms::Rate(rate) => (rate, None, None),
-                Terms::UnitPrice { price, per } => (price, per, None),
-                Terms::Amount(amount) => (0, None, Some(amount)),
-                Terms::None => (0, None, None),
-            };
-            self.tiers.push(format!(
-                "({key}, {place}, {}, '{shape}', '{edge}', {lower}, {}, {pays}, {}, {}, {}, {}, '{rounding}')",
-                days(&dated.days),
-                integer(tier.to),
-                tier.flat,
-                integer(per),
-                integer(whole),
-                integer(conventions.unit_scale.map(|scale| scale.divide_by)),
-            ));
-            lower = tier.to.unwrap_or(lower);
-        }
+    fn rows(&mut self, table: &'static str, rows: impl IntoIterator<Item = String>) {
+        self.0.entry(table).or_default().extend(rows);
     }
+}
 
-    fn named(self) -> [(&'static str, &'static str, Vec<String>); 19] {
-        [
-            (
-                "program",
-                "program TEXT, currency TEXT, unmapped_itself BOOLEAN, pays_as_earned BOOLEAN, \
+/// Every table with its columns.
+const TABLES: [(&str, &str); 20] = [
+    (
+        "program",
+        "program TEXT, currency TEXT, unmapped_itself BOOLEAN, pays_as_earned BOOLEAN, \
                  offset_group TEXT",
-                self.programs,
-            ),
-            (
-                "program_name",
-                "program TEXT, name TEXT, named_from DATE, named_until DATE",
-                self.names,
-            ),
-            ("program_role", "program TEXT, role TEXT", self.roles),
-            ("program_term", "program TEXT, term TEXT, from_on DATE, until_on DATE", self.terms),
-            (
-                "program_split",
-                "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9), \
+    ),
+    ("program_name", "program TEXT, name TEXT, named_from DATE, named_until DATE"),
+    ("program_role", "program TEXT, role TEXT"),
+    ("program_term", "program TEXT, term TEXT, from_on DATE, until_on DATE"),
+    (
+        "program_split",
+        "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9), \
                  fee_share DECIMAL(18, 9), half_even BOOLEAN",
-                self.splits,
-            ),
-            (
-                "program_lever",
-                "program TEXT, lever TEXT, lever_place INTEGER, data_role TEXT, aggregated BOOLEAN, measured BOOLEAN, \
+    ),
+    (
+        "program_lever",
+        "program TEXT, lever TEXT, lever_place INTEGER, data_role TEXT, aggregated BOOLEAN, measured BOOLEAN, \
                  pays_as TEXT, engagement TEXT, selects TEXT, filtered BOOLEAN",
-                self.levers,
-            ),
-            (
-                "program_customer_add",
-                "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT",
-                self.additions,
-            ),
-            (
-                "program_after",
-                "program TEXT, lever TEXT, before TEXT, on_earned BOOLEAN",
-                self.after,
-            ),
-            (
-                "program_payees",
-                "program TEXT, lever TEXT, from_on DATE, until_on DATE, reseller_share DECIMAL(18, 9)",
-                self.payees,
-            ),
-            (
-                "program_rate",
-                "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, \
+    ),
+    (
+        "program_customer_add",
+        "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT",
+    ),
+    ("program_after", "program TEXT, lever TEXT, before TEXT, on_earned BOOLEAN"),
+    (
+        "program_payees",
+        "program TEXT, lever TEXT, from_on DATE, until_on DATE, reseller_share DECIMAL(18, 9)",
+    ),
+    (
+        "program_rate",
+        "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, \
                  rate DECIMAL(18, 9), amount BIGINT, role TEXT, product_group TEXT, \
                  group_place INTEGER, customer_countries TEXT[], partner_countries TEXT[], typed BOOLEAN",
-                self.rates,
-            ),
-            (
-                "program_cap",
-                "program TEXT, lever TEXT, cap TEXT, cap_limit HUGEINT, cap_on TEXT, \
+    ),
+    (
+        "program_cap",
+        "program TEXT, lever TEXT, cap TEXT, cap_limit HUGEINT, cap_on TEXT, \
                  per_participant BOOLEAN, per_customer BOOLEAN, months INTEGER, fiscal_start INTEGER, \
                  due_months INTEGER, from_on DATE, until_on DATE",
-                self.caps,
-            ),
-            (
-                "program_measure",
-                "program TEXT, lever TEXT, quantity_of TEXT, per TEXT, months INTEGER, \
+    ),
+    (
+        "program_measure",
+        "program TEXT, lever TEXT, quantity_of TEXT, per TEXT, months INTEGER, \
                  fiscal_start INTEGER, side TEXT, minimum HUGEINT, baseline TEXT, \
                  baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN, at_least HUGEINT, \
                  at_most HUGEINT, guarantee TEXT, recover_from INTEGER, recover_share HUGEINT",
-                self.measures,
-            ),
-            (
-                "program_company_payee",
-                "program TEXT, lever TEXT, company TEXT, payee TEXT",
-                self.company_payees,
-            ),
-            (
-                "program_tier",
-                "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, shape TEXT, \
+    ),
+    ("program_company_payee", "program TEXT, lever TEXT, company TEXT, payee TEXT"),
+    (
+        "program_tier",
+        "program TEXT, lever TEXT, place INTEGER, from_on DATE, until_on DATE, shape TEXT, \
                  edge TEXT, lower HUGEINT, upper HUGEINT, pays HUGEINT, flat HUGEINT, \
                  per_units HUGEINT, whole_amount HUGEINT, divide_by HUGEINT, scale_rounding TEXT",
-                self.tiers,
-            ),
-            (super::trailing::TABLE.0, super::trailing::TABLE.1, self.trailing),
-            (
-                "program_fund_window",
-                "program TEXT, from_on DATE, until_on DATE, use_months INTEGER, claim_days INTEGER",
-                self.fund_windows,
-            ),
-            (
-                "program_fund_threshold",
-                "program TEXT, from_on DATE, until_on DATE",
-                self.fund_thresholds,
-            ),
-            (
-                "program_fund_rollover",
-                "program TEXT, from_half TEXT, to_half TEXT, on_day DATE, participant_id TEXT",
-                self.fund_rollovers,
-            ),
-            (super::life::TAX_TABLE.0, super::life::TAX_TABLE.1, self.taxes),
-        ]
-    }
-}
-
-/// How the least is due; from which month on which share is paid back, with nine decimals.
-fn guarantee(due: Due) -> String {
-    let (name, recovery) = match due {
-        Due::Start => ("start", None),
-        Due::End => ("end", None),
-        Due::Cumulative => ("cumulative", None),
-        Due::Draw(recovery) => ("draw", recovery),
-    };
-    let from = recovery.map_or("NULL".to_owned(), |recovery| recovery.from.to_string());
-    format!("'{name}', {from}, {}", integer(recovery.map(|recovery| recovery.share)))
-}
+    ),
+    super::trailing::TABLE,
+    (
+        "program_fund_window",
+        "program TEXT, from_on DATE, until_on DATE, use_months INTEGER, claim_days INTEGER",
+    ),
+    ("program_fund_threshold", "program TEXT, from_on DATE, until_on DATE"),
+    (
+        "program_fund_rollover",
+        "program TEXT, from_half TEXT, to_half TEXT, on_day DATE, participant_id TEXT",
+    ),
+    super::life::TAX_TABLE,
+    ("program_due", "program TEXT, cycle TEXT, due_on DATE"),
+];
 
 fn texts(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
     format!("[{}]::TEXT[]", texts.join(", "))
 }
 
-fn integer(number: Option<i128>) -> String {
+pub(super) fn integer(number: Option<i128>) -> String {
     number.map_or("NULL".to_owned(), |number| number.to_string())
-}
-
-/// An amount at money scale in minor units of the program's currency.
-fn in_minor_units(program: &Program, amount: Option<i128>) -> String {
-    let digits = minor_units(&program.currency).unwrap_or(MONEY_SCALE);
-    integer(amount.map(|amount| amount / power_of_ten(MONEY_SCALE - digits)))
 }
 
 pub(super) fn days(days: &Days) -> String {

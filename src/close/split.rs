@@ -11,6 +11,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{filter_record_batch, not};
 use earnest_core::calendar::Period;
 use earnest_core::program::{Program, Redecide};
+use earnest_core::reason::PostingReason;
 use std::sync::Arc;
 
 /// What parts the rows.
@@ -88,8 +89,11 @@ impl Split<'_> {
                 .collect::<Result<_>>()?
             }
             "adjustments" => {
-                let states = columns::text(rows, "state")?;
-                all.map(|row| Some(own(row) && states.value(row) == "posted")).collect()
+                let (states, reasons) =
+                    (columns::text(rows, "state")?, columns::text(rows, "reason")?);
+                let exceeds = PostingReason::Exceeds.code();
+                let tested = |row| states.value(row) == "posted" || reasons.value(row) == exceeds;
+                all.map(|row| Some(own(row) && tested(row))).collect()
             }
             // What was decided before the first close is decided by it.
             "determinations" => {

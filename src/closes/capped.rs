@@ -53,32 +53,31 @@ pub fn read(
     for change in changes {
         let of = &change.attributes;
         if capped(of.text("program"), of.text("lever")) && of.text("earning_type") != "coop" {
-            let (source, id) =
-                place((of.get("source"), of.get("transaction_id")), of.get("aggregate_key"));
-            let settled = Settled {
-                program: of.text("program"),
-                lever: of.text("lever"),
-                participant: of.text("participant_id"),
-                source,
-                id,
-                original: of.get("original_transaction_id").unwrap_or_default(),
-            };
+            let settled = settled_under(
+                (of.text("program"), of.text("lever")),
+                of.text("participant_id"),
+                (of.get("source"), of.get("transaction_id"), of.get("aggregate_key")),
+                of.get("original_transaction_id"),
+            );
             first.note(&settled, change.cycle);
         }
     }
     Ok(first)
 }
 
-/// Source and id of a transaction; of an aggregate a blank one and its key, since its row names the source
-/// of its first line.
-fn place<'a>(
-    (source, id): (Option<&'a str>, Option<&'a str>),
-    aggregate: Option<&'a str>,
-) -> (&'a str, &'a str) {
-    match id {
+/// An earning of a lever's, by its source and transaction; of an aggregate by a blank one and its key, since its
+/// row names the source of its first line.
+fn settled_under<'a>(
+    (program, lever): (&'a str, &'a str),
+    participant: &'a str,
+    (source, transaction_id, aggregate_key): (Option<&'a str>, Option<&'a str>, Option<&'a str>),
+    original: Option<&'a str>,
+) -> Settled<'a> {
+    let (source, id) = match transaction_id {
         Some(id) => (source.unwrap_or_default(), id),
-        None => ("", aggregate.unwrap_or_default()),
-    }
+        None => ("", aggregate_key.unwrap_or_default()),
+    };
+    Settled { program, lever, participant, source, id, original: original.unwrap_or_default() }
 }
 
 /// Notes the rows of a file that the cycle settled: other programs' may be due in others. Co-op never is.
@@ -97,15 +96,12 @@ fn note(
     for row in 0..rows.num_rows() {
         let ours = kind.value(row) != "coop" && filled(due, row) == Some(&named);
         if ours && capped(program.value(row), lever.value(row)) {
-            let (source, id) = place((filled(source, row), filled(id, row)), filled(key, row));
-            let settled = Settled {
-                program: program.value(row),
-                lever: lever.value(row),
-                participant: participant.value(row),
-                source,
-                id,
-                original: filled(original, row).unwrap_or_default(),
-            };
+            let settled = settled_under(
+                (program.value(row), lever.value(row)),
+                participant.value(row),
+                (filled(source, row), filled(id, row), filled(key, row)),
+                filled(original, row),
+            );
             first.note(&settled, cycle);
         }
     }

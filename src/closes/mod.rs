@@ -23,7 +23,7 @@ pub use events::{By, Event, State};
 pub use known::Known;
 pub use offsets::Offset;
 pub use outcomes::{Forfeited, Outcome};
-pub use paid::Paid;
+pub use paid::{Adjusted, Paid};
 
 use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
 use crate::eligibility::Frozen;
@@ -38,6 +38,9 @@ use earnest_core::program::Program;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+/// Whose balance it is: a program's position in the job, an earning type and a participant.
+type Account = (usize, EarningType, String);
+
 /// Everything that later cycles need of closed ones.
 #[derive(Default)]
 pub struct Closed {
@@ -46,11 +49,11 @@ pub struct Closed {
     settled: Vec<SettledFile>,
     /// Changes that closed cycles settled.
     changes: Vec<Change>,
-    outcomes: HashMap<(usize, EarningType, String), BTreeMap<Period, Outcome>>,
-    payments: HashMap<(usize, EarningType, String), Vec<Paid>>,
-    offsets: HashMap<(usize, EarningType, String), Vec<Offset>>,
-    /// Manual adjustments that closed cycles posted, by id and program: cycle and amount.
-    adjusted: HashMap<(String, String), (Period, i128)>,
+    outcomes: HashMap<Account, BTreeMap<Period, Outcome>>,
+    payments: HashMap<Account, Vec<Paid>>,
+    offsets: HashMap<Account, Vec<Offset>>,
+    /// Manual adjustments that closed cycles posted, or refused, by id and program.
+    adjusted: HashMap<(String, String), Adjusted>,
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
@@ -145,11 +148,7 @@ impl Closed {
         earning_type: EarningType,
         participant: &str,
     ) -> &[Paid] {
-        if self.payments.is_empty() {
-            return &[];
-        }
-        let key = (program, earning_type, participant.to_owned());
-        self.payments.get(&key).map_or(&[], Vec::as_slice)
+        of_account(&self.payments, (program, earning_type, participant))
     }
 
     /// What closed cycles offset of an account, sorted by cycle and counterpart.
@@ -160,16 +159,12 @@ impl Closed {
         earning_type: EarningType,
         participant: &str,
     ) -> &[Offset] {
-        if self.offsets.is_empty() {
-            return &[];
-        }
-        let key = (program, earning_type, participant.to_owned());
-        self.offsets.get(&key).map_or(&[], Vec::as_slice)
+        of_account(&self.offsets, (program, earning_type, participant))
     }
 
-    /// The closed cycle that posted a manual adjustment, and its amount there.
+    /// What a closed cycle made of a manual adjustment.
     #[must_use]
-    pub fn adjusted(&self, adjustment_id: &str, program: &str) -> Option<(Period, i128)> {
+    pub fn adjusted(&self, adjustment_id: &str, program: &str) -> Option<Adjusted> {
         if self.adjusted.is_empty() {
             return None;
         }
@@ -251,6 +246,17 @@ impl Closed {
 /// If an amount is too large.
 pub fn table_of(changes: &[Change]) -> Result<RecordBatch> {
     table::write(changes)
+}
+
+/// What closed cycles did to an account; most jobs ask for each of their accounts and have closed nothing.
+fn of_account<'a, T>(
+    all: &'a HashMap<Account, Vec<T>>,
+    (program, earning_type, participant): (usize, EarningType, &str),
+) -> &'a [T] {
+    if all.is_empty() {
+        return &[];
+    }
+    all.get(&(program, earning_type, participant.to_owned())).map_or(&[], Vec::as_slice)
 }
 
 /// What a change puts into its cycle.

@@ -1,7 +1,7 @@
 //! What closed cycles offset between balances, as their files record it.
 
 use super::Closed;
-use super::outcomes::{earning_type, position};
+use super::outcomes::{account, earning_type};
 use crate::columns;
 use crate::error::Result;
 use crate::ingest::read_file;
@@ -39,11 +39,8 @@ pub fn read(
             let (other, other_kind) = (text("other_program")?, text("other_earning_type")?);
             let amount = columns::decimal(&rows, "amount")?;
             for row in 0..rows.num_rows() {
-                let key = (
-                    position(programs, program.value(row))?,
-                    earning_type(kind.value(row))?,
-                    participant.value(row).to_owned(),
-                );
+                let of = (program.value(row), kind.value(row), participant.value(row));
+                let key = account(programs, of)?;
                 closed.offsets.entry(key).or_default().push(Offset {
                     cycle: cycle.value(row).parse()?,
                     amount: amount.value(row),

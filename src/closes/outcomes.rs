@@ -1,6 +1,6 @@
 //! What closed cycles made of balances and of co-op, as their files record it.
 
-use super::{Closed, Threshold, kept};
+use super::{Account, Closed, Threshold, kept};
 use crate::columns;
 use crate::earnings::{FrozenAddition, FrozenRoom};
 use crate::eligibility::Frozen;
@@ -49,6 +49,14 @@ pub fn earning_type(name: &str) -> Result<EarningType> {
         .ok_or_else(|| Error::broken(format!("expected `rebate`, `coop` or `fee`, found `{name}`")))
 }
 
+/// The account of a row's program, earning type and participant.
+pub fn account(
+    programs: &[Program],
+    (program, kind, participant): (&str, &str, &str),
+) -> Result<Account> {
+    Ok((position(programs, program)?, earning_type(kind)?, participant.to_owned()))
+}
+
 /// Reads the movements of balances, and what was decided for good.
 ///
 /// # Errors
@@ -73,11 +81,8 @@ pub fn read(
             let (written_off, recovered) = (money("written_off")?, money("recovered_outside")?);
             let transferred_out = money("transferred_out")?;
             for row in 0..rows.num_rows() {
-                let key = (
-                    position(programs, program.value(row))?,
-                    earning_type(kind.value(row))?,
-                    participant.value(row).to_owned(),
-                );
+                let of = (program.value(row), kind.value(row), participant.value(row));
+                let key = account(programs, of)?;
                 let of = closed.outcomes.entry(key).or_default();
                 of.entry(cycle.value(row).parse()?).or_default().movements = Movements {
                     opening: opening.value(row),

@@ -1,7 +1,7 @@
-//! What closed cycles ordered, and which manual adjustments they posted, as their files record it.
+//! What closed cycles ordered, and which manual adjustments they posted or refused, as their files record it.
 
 use super::Closed;
-use super::outcomes::{earning_type, position};
+use super::outcomes::account;
 use crate::columns;
 use crate::error::Result;
 use crate::ingest::read_file;
@@ -29,7 +29,17 @@ pub struct Paid {
     pub taxes: Taxes,
 }
 
-/// Reads orders and posted adjustments.
+/// What a closed cycle made of a manual adjustment. One that was posted is greater than one that was refused,
+/// which is tried again once it has another amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Adjusted {
+    pub posted: bool,
+    pub cycle: Period,
+    /// In program currency, at money scale.
+    pub amount: i128,
+}
+
+/// Reads orders, and adjustments that were posted or refused.
 ///
 /// # Errors
 /// If a file can't be read, or names a program that the job lacks.
@@ -53,11 +63,8 @@ pub fn read(
             let (rate, withheld) = (money("exchange_rate")?, money("withheld_tax")?);
             let sales = money("sales_tax")?;
             for row in 0..rows.num_rows() {
-                let key = (
-                    position(programs, program.value(row))?,
-                    earning_type(kind.value(row))?,
-                    participant.value(row).to_owned(),
-                );
+                let of = (program.value(row), kind.value(row), participant.value(row));
+                let key = account(programs, of)?;
                 closed.payments.entry(key).or_default().push(Paid {
                     payment_id: id.value(row).to_owned(),
                     cycle: cycle.value(row).parse()?,
@@ -83,10 +90,13 @@ pub fn read(
         for rows in read_file(&path, &ADJUSTMENTS)? {
             let text = |name| columns::text(&rows, name);
             let (id, program, cycle) = (text("adjustment_id")?, text("program")?, text("cycle")?);
-            let amount = columns::decimal(&rows, "amount")?;
+            let (amount, state) = (columns::decimal(&rows, "amount")?, text("state")?);
             for row in 0..rows.num_rows() {
                 let key = (id.value(row).to_owned(), program.value(row).to_owned());
-                closed.adjusted.insert(key, (cycle.value(row).parse()?, amount.value(row)));
+                let (cycle, amount) = (cycle.value(row).parse()?, amount.value(row));
+                let adjusted = Adjusted { posted: state.value(row) == "posted", cycle, amount };
+                let known = closed.adjusted.entry(key).or_insert(adjusted);
+                *known = adjusted.max(*known);
             }
         }
     }

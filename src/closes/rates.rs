@@ -7,7 +7,7 @@ use crate::earnings::{self, facts};
 use crate::error::Result;
 use crate::exchange_rates::ExchangeRates;
 use crate::ingest;
-use crate::schema::{CLOSED_RATES, EXCHANGE_RATES, Kind, PAYMENTS, TRANSACTIONS};
+use crate::schema::{CLAIM_ITEMS, CLOSED_RATES, EXCHANGE_RATES, Kind, PAYMENTS, TRANSACTIONS};
 use crate::warehouse::{DataFile, Snapshot, Store, TableWriter};
 use arrow::array::{Array as _, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -72,7 +72,7 @@ fn keys(rows: &RecordBatch) -> Result<Vec<Key>> {
 }
 
 /// The file of rates that a closing cycle uses first: of earnings in currencies that were sold in months
-/// that are due by then, of payments those of its orders. None if it uses none.
+/// that are due by then, of payments those of its orders and of claims paid by then. None if it uses none.
 ///
 /// # Errors
 /// If the warehouse can't be read, or the disk refuses.
@@ -94,6 +94,11 @@ pub fn close(
             ordered(store, newest, cycle)?
                 .into_iter()
                 .map(|(from, to)| ("payment", &payment, from, to, cycle)),
+        )
+        .chain(
+            claimed(store, newest, cycle)?
+                .into_iter()
+                .map(|(from, to, period)| ("payment", &payment, from, to, period)),
         );
     let mut used: Vec<(Key, i128)> = Vec::new();
     for (kind, rates, from, to, period) in asked.filter(|(_, _, from, to, _)| from != to) {
@@ -157,6 +162,45 @@ fn ordered(store: &Store, newest: &Snapshot, cycle: Period) -> Result<BTreeSet<(
             };
             let pair = |row| (from.value(row).to_owned(), to.value(row).to_owned());
             found.extend((0..rows.num_rows()).filter(ours).map(pair));
+            Ok(())
+        })?;
+    }
+    Ok(found)
+}
+
+/// From, to and month of activity of every claim that was ordered by the end of a cycle's month.
+fn claimed(
+    store: &Store,
+    newest: &Snapshot,
+    cycle: Period,
+) -> Result<BTreeSet<(String, String, Period)>> {
+    let mut orders = BTreeSet::new();
+    for path in newest.paths(store, PAYMENTS.name) {
+        ingest::read_columns(&path, &PAYMENTS, &["payment_id", "cycle", "order_kind"], |rows| {
+            let text = |name| columns::text(rows, name);
+            let (id, of, kind) = (text("payment_id")?, text("cycle")?, text("order_kind")?);
+            for row in (0..rows.num_rows()).filter(|row| kind.value(*row) == "claim") {
+                if of.value(row).parse::<Period>()? <= cycle {
+                    orders.insert(id.value(row).to_owned());
+                }
+            }
+            Ok(())
+        })?;
+    }
+    let mut found = BTreeSet::new();
+    let names = ["payment_id", "claim_currency", "program_currency", "exchange_period"];
+    for path in newest.paths(store, CLAIM_ITEMS.name).into_iter().filter(|_| !orders.is_empty()) {
+        ingest::read_columns(&path, &CLAIM_ITEMS, &names, |rows| {
+            let text = |name| columns::text(rows, name);
+            let (id, period) = (text("payment_id")?, text("exchange_period")?);
+            let (from, to) = (text("claim_currency")?, text("program_currency")?);
+            for row in 0..rows.num_rows() {
+                let month = columns::filled(period, row);
+                if let Some(month) = month.filter(|_| orders.contains(id.value(row))) {
+                    let pair = (from.value(row).to_owned(), to.value(row).to_owned());
+                    found.insert((pair.0, pair.1, month.parse()?));
+                }
+            }
             Ok(())
         })?;
     }

@@ -121,8 +121,8 @@ pub struct Adjustments {
 }
 
 impl Adjustments {
-    /// Reads the rows; approvals after `as_of` don't count yet. What a closed cycle posted stays as it was
-    /// posted, whatever a later delivery says of it.
+    /// Reads the rows; approvals after `as_of` don't count yet. What a closed cycle posted or refused stays as
+    /// it was, whatever a later delivery says of it.
     ///
     /// # Errors
     /// If the batch lacks a column, or a month isn't one, which staging excludes.
@@ -142,6 +142,11 @@ impl Adjustments {
             let recorded = position.and_then(|position| {
                 closed.adjusted(&adjustment.adjustment_id, &programs[position].program)
             });
+            // What a closed cycle refused stays refused, until it is another amount; its row is kept.
+            if recorded.is_some_and(|of| !of.posted && of.amount == adjustment.amount) {
+                continue;
+            }
+            let recorded = recorded.filter(|of| of.posted);
             let position = match test(programs, position, &adjustment, as_of) {
                 Ok(position) => position,
                 Err(reason) => match position.filter(|_| recorded.is_some()) {
@@ -218,8 +223,9 @@ fn successor(programs: &[Program], program: &Program) -> Option<usize> {
 
 /// The cycle that recorded it, else the one in which it was decided, if that is open.
 fn enter(program: &Program, closed: &Closed, adjustment: &mut Adjustment) {
-    if let Some((cycle, amount)) = closed.adjusted(&adjustment.adjustment_id, &program.program) {
-        (adjustment.cycle, adjustment.amount) = (Some(cycle), amount);
+    let recorded = closed.adjusted(&adjustment.adjustment_id, &program.program);
+    if let Some(recorded) = recorded.filter(|of| of.posted) {
+        (adjustment.cycle, adjustment.amount) = (Some(recorded.cycle), recorded.amount);
         return;
     }
     adjustment.cycle = adjustment.approved_on.map(|day| {

@@ -101,15 +101,15 @@ fn account<'a>(
     rates: &ExchangeRates,
     as_of: NaiveDate,
 ) -> Result<FundAccount<'a>> {
-    let mut earned: BTreeMap<(Period, FiscalHalf), i128> = BTreeMap::new();
+    let mut earned: BTreeMap<(NaiveDate, FiscalHalf), i128> = BTreeMap::new();
     for posting in postings {
         let half = posting.fund_half.unwrap_or_else(|| program.fund_half(posting.period));
-        *earned.entry((posting.period, half)).or_default() += posting.amount;
+        *earned.entry((posting.counts_on(program), half)).or_default() += posting.amount;
     }
     let moved: BTreeSet<FiscalHalf> =
         earned.iter().filter(|(_, amount)| **amount != 0).map(|((_, half), _)| *half).collect();
     let terms = |half| terms(program, participant, decisions, half);
-    let by_day = earned.iter().map(|((period, half), amount)| (period.last_day(), *half, *amount));
+    let by_day = earned.iter().map(|((day, half), amount)| (*day, *half, *amount));
     let mut ledger = Ledger::new(terms, by_day);
     for decision in decisions {
         ledger.convert(decision.half, decision.converted());

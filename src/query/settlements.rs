@@ -165,7 +165,10 @@ fn settlements() -> String {
         LEFT JOIN (
             SELECT program, earning_type, participant_id, cycle,
                 CASE WHEN exchange_rate IS NULL THEN payment_currency END AS paid_in,
-                min(payment_id) FILTER (order_kind = 'cycle') AS payment_id
+                coalesce(
+                    min(payment_id) FILTER (order_kind = 'cycle'),
+                    arg_max(payment_id, sequence) FILTER (order_kind = 'reissue')
+                ) AS payment_id
             FROM payments WHERE order_kind <> 'claim' GROUP BY ALL
         ) AS orders USING (program, earning_type, participant_id, cycle)
         WHERE balances.ordered <> 0 OR balances.forfeited <> 0 AND balances.closing = 0

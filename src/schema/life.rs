@@ -53,8 +53,8 @@ pub const ADJUSTMENTS: Table = Table {
     name: "adjustments",
     version: 1,
     description: "What became of manual adjustments",
-    grain: "one row per adjustment; of transfers one per program",
-    key: &["adjustment_id", "program", "state"],
+    grain: "one row per adjustment; of transfers one per program; of one that was refused and corrected one per cycle",
+    key: &["adjustment_id", "program", "state", "cycle"],
     partition: "",
     columns: &[
         content("adjustment_id", Text, "The adjustment"),

@@ -2,19 +2,30 @@
 //! whole, and the next run finishes with the digests of an undisturbed one.
 
 use crate::properties::{AS_OF, exports};
-use crate::support::{digests, earnest, must_run, options, side_by_side};
+use crate::support::{digests, earnest, must_run, one_program, options, side_by_side};
 use earnest::warehouse::{Snapshot, Store};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A number that the environment names.
+fn asked(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
 
 /// Rows of the exports; `./just prove` asks for more.
-fn rows() -> u64 {
-    std::env::var("EARNEST_FAULT_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(10_000)
+fn rows() -> usize {
+    asked("EARNEST_FAULT_ROWS").unwrap_or(10_000)
+}
+
+/// The first operation that meets a fault: a proof that was stopped goes on from there.
+fn first() -> usize {
+    asked("EARNEST_FAULT_FROM").unwrap_or(1)
 }
 
 /// How many operations apart faults are injected: 1 is every one, as in `./just faults`; the default
 /// takes half a minute.
 fn step() -> usize {
-    std::env::var("EARNEST_FAULT_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(29)
+    asked("EARNEST_FAULT_STEP").unwrap_or(29)
 }
 
 /// Whether each operation meets every kind of fault; else they take turns.
@@ -49,8 +60,13 @@ pub fn whole(warehouse: &Path) -> Snapshot {
 
 #[test]
 fn a_run_may_die_at_any_store_operation() {
-    let exports = exports(rows());
+    let exports = exports(rows() as u64);
     let pipeline = exports.path().join("daily.toml");
+    // A fault at every operation takes hundreds of runs. One program that pays line by line makes as many
+    // operations as the shipped ones, which a sample of operations has.
+    if step() == 1 {
+        one_program(&pipeline);
+    }
     let before = tempfile::tempdir().expect("a folder");
     // The state before: half of the deliveries are known.
     let early = must_run(&options(&pipeline, before.path(), "2025-04-15"));
@@ -60,14 +76,18 @@ fn a_run_may_die_at_any_store_operation() {
     let operations = usize::try_from(full.store.operations()).expect("few");
     assert!(operations > 50, "expected many operations, found {operations}");
     let wanted = digests(&full.snapshot);
-    let faults: Vec<String> = (1..=operations)
+    let faults: Vec<String> = (first()..=operations)
         .step_by(step())
         .flat_map(|number| {
-            // Killed after every operation; the other kinds take turns, unless all are asked for.
+            // Killed after every operation; the other kinds take turns, unless all are asked for. Of many
+            // rows a kill is enough.
             let others = ["full", "kill-before", "read-only"];
             let turn = number / step() % (4 * others.len());
-            let chosen =
-                if every_kind() { &others[..] } else { others.get(turn..=turn).unwrap_or(&[]) };
+            let chosen = match (every_kind(), rows() <= 10_000) {
+                (true, _) => &others[..],
+                (false, true) => others.get(turn..=turn).unwrap_or(&[]),
+                (false, false) => &[],
+            };
             let kinds = std::iter::once(&"kill-after").chain(chosen);
             kinds.map(move |kind| format!("{kind}@{number}")).collect::<Vec<_>>()
         })
@@ -87,5 +107,10 @@ fn a_run_may_die_at_any_store_operation() {
         let next = must_run(&options(&pipeline, warehouse.path(), AS_OF));
         assert_eq!(digests(&next.snapshot), wanted, "{fault}: the next run");
     };
-    side_by_side(&faults, |fault| meet(fault));
+    let met = AtomicUsize::new(0);
+    side_by_side(&faults, |fault| {
+        meet(fault);
+        let met = 1 + met.fetch_add(1, Ordering::Relaxed);
+        println!("{fault}: {met} of {}", faults.len());
+    });
 }
