@@ -2,17 +2,33 @@
 -- earning in order of the closed cycle that settled them, of date and transaction id, or of the
 -- aggregate's key and last day; refunds give room back to the scope of what they refund.
 
--- What closed cycles settled has its room before all else. Earnings are told apart by what they are; a
--- row that isn't published wasn't settled.
+-- What closed cycles settled has its room before all else. Earnings are told apart by what they are. Under a
+-- cap that participants share, which is that of a blank one, it has it whoever earns it now.
 CREATE OR REPLACE TEMP TABLE settled_first AS
-SELECT program, lever, participant_id,
-    -- An aggregate's row names the source of its first line.
-    CASE WHEN transaction_id IS NULL THEN '' ELSE source END AS source,
-    coalesce(transaction_id, aggregate_key) AS transaction_id, original_transaction_id,
-    min(cycle) AS settled_in
-FROM earnings
-JOIN (SELECT earning_id, cycle FROM cycle_entries WHERE closed) AS entries USING (earning_id)
-JOIN (SELECT DISTINCT program, lever FROM program_cap) USING (program, lever)
+WITH settled AS (
+    SELECT program, lever, participant_id,
+        -- An aggregate's row names the source of its first line.
+        CASE WHEN transaction_id IS NULL THEN '' ELSE source END AS source,
+        coalesce(transaction_id, aggregate_key) AS transaction_id, original_transaction_id, cycle
+    FROM (
+        SELECT earning_id, program, lever, participant_id, source, transaction_id, original_transaction_id,
+            aggregate_key
+        FROM settled_earnings
+        UNION
+        SELECT earning_id, program, lever, participant_id, source, transaction_id, original_transaction_id,
+            aggregate_key
+        FROM settlement_changes
+    )
+    JOIN (SELECT DISTINCT earning_id, cycle FROM cycle_entries WHERE closed) AS entries
+        USING (earning_id)
+    JOIN (SELECT DISTINCT program, lever FROM program_cap) USING (program, lever)
+)
+SELECT * EXCLUDE (cycle), min(cycle) AS settled_in
+FROM settled
+GROUP BY ALL
+UNION ALL
+SELECT * EXCLUDE (cycle) REPLACE ('' AS participant_id), min(cycle)
+FROM settled
 GROUP BY ALL;
 
 -- The last day of their segment of constant rules, and the key that tells them apart.
@@ -93,7 +109,7 @@ scoped AS (
     JOIN program_lever USING (program, lever)
     LEFT JOIN settled_first
         ON settled_first.program = items.program AND settled_first.lever = items.lever
-        AND settled_first.participant_id = items.participant_id
+        AND settled_first.participant_id = CASE WHEN per_participant THEN items.participant_id ELSE '' END
         AND settled_first.source = coalesce(items.source, '')
         AND settled_first.transaction_id = items.transaction_id
         AND settled_first.original_transaction_id IS NOT DISTINCT FROM items.original_transaction_id

@@ -165,8 +165,9 @@ impl<'a> Unit<'a> {
             self.measure(file, |program, id, now| {
                 if due.contains_key(program) {
                     let before = settled.remove(&id);
-                    let settled = before.map_or(Measured::NOTHING, |before| before.settled);
-                    if !settled.equals(&now) {
+                    // What was never settled is late even if a cap leaves nothing of it: it has its place
+                    // under the cap from then on.
+                    if before.is_none_or(|before| !before.settled.equals(&now)) {
                         found.insert(id, (before, now));
                     }
                 }

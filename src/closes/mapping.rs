@@ -43,7 +43,9 @@ pub fn pair(changes: &mut [Change]) {
         return;
     }
     for place in 0..changes.len() {
-        if changes[place].settled_before.is_some() {
+        // Nothing was settled of it, or nothing is left of what was.
+        let came = changes[place].settled_before.unwrap_or_default() == 0;
+        if !came || changes[place].earned_now.is_none() {
             continue;
         }
         let Some(candidates) = gone.get_mut(&key(&changes[place].attributes)) else { continue };

@@ -6,9 +6,11 @@ use earnest_core::id;
 use std::collections::HashMap;
 
 /// What tells an earning of a capped lever apart, whatever its type: it has one cap for all of them.
+#[derive(Clone, Copy)]
 pub struct Settled<'a> {
     pub program: &'a str,
     pub lever: &'a str,
+    /// Blank under a cap that participants share: there it keeps its place when another one earns it.
     pub participant: &'a str,
     /// Blank of aggregates.
     pub source: &'a str,
@@ -32,10 +34,12 @@ pub struct SettledFirst {
 }
 
 impl SettledFirst {
-    /// Notes that a cycle settled an earning; the first one counts.
+    /// Notes that a cycle settled an earning, of its participant and of anybody; the first one counts.
     pub fn note(&mut self, settled: &Settled, cycle: Period) {
-        let first = self.cycles.entry(settled.key()).or_insert(cycle);
-        *first = cycle.min(*first);
+        for settled in [*settled, Settled { participant: "", ..*settled }] {
+            let first = self.cycles.entry(settled.key()).or_insert(cycle);
+            *first = cycle.min(*first);
+        }
     }
 
     /// The cycle that settled it first; `None`: none has yet.

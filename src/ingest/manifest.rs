@@ -46,10 +46,7 @@ pub(super) fn manifests(source: &Source, files: &[PathBuf]) -> Result<Vec<Manife
         let folder = glob::Pattern::escape(&folder.to_string_lossy());
         let paths = expand(&format!("{folder}/*.manifest.toml")).map_err(Error::check)?;
         for path in paths {
-            let manifest = load(source, &path).map_err(as_check)?;
-            if !manifest.files.iter().any(|file| known.contains(file)) {
-                continue;
-            }
+            let Some(manifest) = load(source, &known, &path).map_err(as_check)? else { continue };
             if let Some(missing) = manifest.files.iter().find(|file| !known.contains(file)) {
                 return Err(Error::check(format!(
                     "{}: expected its files among those of source `{}`, found `{}` outside",
@@ -70,7 +67,8 @@ pub(super) fn manifests(source: &Source, files: &[PathBuf]) -> Result<Vec<Manife
     Ok(manifests)
 }
 
-fn load(source: &Source, path: &Path) -> Result<Manifest> {
+/// `None`: it lists no file of the source.
+fn load(source: &Source, known: &HashSet<&PathBuf>, path: &Path) -> Result<Option<Manifest>> {
     let file = TomlFile::read(path)?;
     let raw: Raw = file.parse()?;
     let known_on = raw.known_on.get_ref().parse().map_err(|_| {
@@ -89,6 +87,9 @@ fn load(source: &Source, path: &Path) -> Result<Manifest> {
         }
         files.insert(listed);
     }
+    if !files.iter().any(|file| known.contains(file)) {
+        return Ok(None);
+    }
     if let (Some(slice), Identity::Key(_)) = (raw.complete_for.first(), &source.format.identity) {
         let message = format!(
             "expected `complete_for` for `replace_by` formats only, found it for `{}`",
@@ -96,13 +97,13 @@ fn load(source: &Source, path: &Path) -> Result<Manifest> {
         );
         return Err(file.error(Some(slice.span()), message));
     }
-    Ok(Manifest {
+    Ok(Some(Manifest {
         delivery: raw.delivery,
         known_on,
         sequence: raw.sequence,
         files,
         complete_for: raw.complete_for.into_iter().map(toml::Spanned::into_inner).collect(),
-    })
+    }))
 }
 
 /// A manifest comes from the source: what is wrong in it is no configuration error.

@@ -137,7 +137,7 @@ fn same_content(versions: &Versions, slice: &str, a: &Part, b: &Part) -> Result<
         "source `{}`: slice `{slice}`: expected one delivery known on {known_on} with sequence {sequence}, found `{}` and `{}` with different content",
         versions.source, a.version.file, b.version.file
     ))
-    .hint("give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery"))
+    .hint("give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery and arrive before the run that reads it"))
 }
 
 fn add_slice(versions: &Versions, file: &DataFile, slice: &str, digest: &mut Digest) -> Result<()> {

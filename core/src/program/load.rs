@@ -6,12 +6,11 @@ use super::lever::{check_lever, lever};
 use super::names::{aliases, successor};
 use super::pay::{coop_thresholds, payment, splits};
 use super::requirement::{requirements, weekday};
-use super::{Days, Program, Term};
+use super::{DataRole, Days, Program, Term};
 use super::{cap, countries, engagement, raw, tax};
 use crate::decimal::{RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
-use std::collections::HashMap;
 
 impl Program {
     /// Reads and checks a program file. `file` is only named in messages.
@@ -163,17 +162,19 @@ fn check_program(place: &Place, program: &Program, at: &raw::Text) -> Result<(),
         );
         return Err(place.error(at, &message));
     }
-    let mut drawn = HashMap::new();
-    for lever in &program.levers {
-        for group in lever.product_groups() {
-            let draws = *drawn.entry(group).or_insert(lever.draws);
-            if draws != lever.draws {
-                let message = format!(
-                    "expected one of `billing` and `detail` per product group, found both for \
-                     `{group}`: the same money would earn twice"
-                );
-                return Err(place.error(at, &message));
-            }
+    let groups = program
+        .levers
+        .iter()
+        .flat_map(|lever| lever.product_groups().into_iter().map(|group| (group, lever.draws)));
+    let drawn: Vec<(&str, DataRole)> = groups.collect();
+    for (group, draws) in &drawn {
+        let meets = |other: &str| other == *group || other == "*" || *group == "*";
+        if drawn.iter().any(|(other, by)| by != draws && meets(other)) {
+            let message = format!(
+                "expected one of `billing` and `detail` per product group, found both for \
+                 `{group}`: the same money would earn twice"
+            );
+            return Err(place.error(at, &message));
         }
     }
     Ok(())

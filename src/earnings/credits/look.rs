@@ -253,7 +253,10 @@ impl<'a> Look<'a> {
         let settled = asked.closed.settled_first.cycle(&Settled {
             program: &program.program,
             lever: &program.levers[outcome.lever].lever,
-            participant: names.participants.text(participant),
+            participant: match cap.per.has_participant() {
+                true => names.participants.text(participant),
+                false => "",
+            },
             source: if source < 0 { "" } else { names.sources.text(source) },
             id,
             original: line.original_transaction_id.unwrap_or_default(),

@@ -190,7 +190,7 @@ fn slices_of_equal_rank_may_repeat_but_not_contradict_each_other() {
     assert_eq!(
         message,
         "source `nce`: slice `I3`: expected one delivery known on 2021-02-08 with sequence 1, found `b-invoice_2021-02-08.csv` and `c-invoice_2021-02-08.csv` with different content\n\
-         hint: give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery"
+         hint: give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery and arrive before the run that reads it"
     );
     feed.remove("c-invoice_2021-02-08.csv");
     feed.put("c-invoice_2021-02-08_2.csv", invoice(&[("I3", "31")]));
