@@ -101,13 +101,14 @@ impl<'a> Ids<'a> {
         xxh3_128(line.as_bytes()).wrapping_add(self.salt)
     }
 
+    /// A blank first column, the order, links nothing; blanks of the others are the same: what is bought once
+    /// has no subscription.
     fn link(&mut self, names: &Columns, fields: Fields) {
         self.bytes.clear();
-        let mut linked = true;
+        let first = self.format.link.first();
+        let linked = first.is_some_and(|&order| !names.get(fields, order).is_empty());
         for &column in &self.format.link {
-            let text = names.get(fields, column);
-            linked &= !text.is_empty();
-            add_part(&mut self.bytes, text);
+            add_part(&mut self.bytes, names.get(fields, column));
         }
         let first = (xxh3_128(&self.bytes) >> 64) as u64;
         self.links.push(if linked { first.cast_signed() } else { 0 });
