@@ -233,8 +233,8 @@ SELECT program, participant_id, period, met, reason AS unmet_reason
 FROM eligibility
 WHERE requirement = 'all';
 
--- The first reason against a line's product, its customer or the line itself; none where there is none.
--- A blank program means all.
+-- The first reason against a line's product, its customer or the line itself, and against which of them;
+-- none where there is none. A blank program means all.
 CREATE OR REPLACE TEMP TABLE ineligible_lines AS
 WITH listed AS (
     SELECT kind, id, reason, named.program,
@@ -263,7 +263,7 @@ reached AS (
         AND first_on <= transaction_on AND transaction_on < end_on
 )
 SELECT source, transaction_id, program,
-    arg_min(reason, place * 1000 + precedence) AS ineligible_reason
+    arg_min(reason, place * 1000 + precedence) AS ineligible_reason, min(place) AS ineligible_place
 FROM reached
 JOIN (SELECT code AS reason, precedence FROM reasons WHERE kind = 'outcome') USING (reason)
 GROUP BY ALL;
