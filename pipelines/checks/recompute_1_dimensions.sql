@@ -61,15 +61,24 @@ JOIN product_groups_in_force AS members
     AND coalesce(members.from_on <= transaction_on, true)
     AND coalesce(transaction_on < members.until_on, true);
 
--- Days on which some rule of a program changes: aggregates end there.
+-- Days on which some rule of a lever changes: its aggregates end there. Terms and splits are those of all
+-- levers of a program, rates and caps are its own.
 CREATE OR REPLACE TEMP TABLE changes AS
-SELECT program, unnest([from_on, until_on]) AS segment_on FROM program_term
-UNION
-SELECT program, unnest([from_on, until_on]) FROM program_split
-UNION
-SELECT program, unnest([from_on, until_on]) FROM program_rate
-UNION
-SELECT program, unnest([from_on, until_on]) FROM program_cap;
+SELECT program, lever, segment_on
+FROM (
+    SELECT program, lever, unnest([from_on, until_on]) AS segment_on
+    FROM (
+        SELECT program, from_on, until_on FROM program_term
+        UNION ALL
+        SELECT program, from_on, until_on FROM program_split
+    )
+    JOIN program_lever USING (program)
+    UNION
+    SELECT program, lever, unnest([from_on, until_on]) FROM program_rate
+    UNION
+    SELECT program, lever, unnest([from_on, until_on]) FROM program_cap
+)
+WHERE segment_on IS NOT NULL;
 
 -- Rows of the participant map that share a day are rejected on all their days. A program's old name
 -- means it on its days only.
@@ -218,8 +227,9 @@ FROM (
         ON program_cap.program = covering.program AND program_cap.lever = covering.lever
         AND coalesce(program_cap.from_on, DATE '-infinity') <= transaction_on
         AND transaction_on < coalesce(program_cap.until_on, DATE 'infinity')
-    ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
-        ON changes.program = covering.program AND changes.segment_on <= transaction_on
+    ASOF LEFT JOIN changes
+        ON changes.program = covering.program AND changes.lever = covering.lever
+        AND changes.segment_on <= transaction_on
 );
 
 -- What covers have in common: lines are summed by it, which is quicker than by all that it stands for.
@@ -233,8 +243,8 @@ SELECT program, participant_id, period, met, reason AS unmet_reason
 FROM eligibility
 WHERE requirement = 'all';
 
--- The first reason against a line's product, its customer or the line itself; none where there is none.
--- A blank program means all.
+-- The first reason against a line's product, its customer or the line itself, and against which of them;
+-- none where there is none. A blank program means all.
 CREATE OR REPLACE TEMP TABLE ineligible_lines AS
 WITH listed AS (
     SELECT kind, id, reason, named.program,
@@ -263,7 +273,7 @@ reached AS (
         AND first_on <= transaction_on AND transaction_on < end_on
 )
 SELECT source, transaction_id, program,
-    arg_min(reason, place * 1000 + precedence) AS ineligible_reason
+    arg_min(reason, place * 1000 + precedence) AS ineligible_reason, min(place) AS ineligible_place
 FROM reached
 JOIN (SELECT code AS reason, precedence FROM reasons WHERE kind = 'outcome') USING (reason)
 GROUP BY ALL;

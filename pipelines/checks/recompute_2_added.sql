@@ -116,7 +116,7 @@ QUALIFY row_number() OVER (
 
 CREATE OR REPLACE TEMP MACRO added_of(lines) AS TABLE
 SELECT covering.* REPLACE (CASE
-        WHEN asked.program IS NULL OR reason <> 'NORATE' THEN reason
+        WHEN asked.program IS NULL OR NOT asks_customer THEN reason
         WHEN windows.first_on IS NULL OR covering.transaction_on < windows.first_on
             OR covering.transaction_on >= windows.end_on THEN 'CUSNOTNEW'
         WHEN awards.participant_id IS NULL THEN 'MINTHNTMT'

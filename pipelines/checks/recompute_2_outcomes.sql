@@ -41,7 +41,10 @@ SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period
         WHEN NOT met THEN unmet_reason
         WHEN ineligible_reason IS NOT NULL THEN ineligible_reason
         WHEN exchange_part IS NULL THEN 'NORATE'
-    END AS reason
+    END AS reason,
+    -- Nothing is against the partner, the product or the customer: what else a lever asks of the customer
+    -- comes next, before the line itself.
+    term IS NOT NULL AND coalesce(met, false) AND coalesce(ineligible_place, 3) = 3 AS asks_customer
 FROM concerned
 LEFT JOIN covers
     ON covers.transaction_on = concerned.transaction_on

@@ -47,8 +47,9 @@ FROM (
         FROM amounts_of('aggregates')
         WHERE cap IS NOT NULL
     ) AS sums
-    ASOF LEFT JOIN (SELECT program, segment_on FROM changes WHERE segment_on IS NOT NULL) AS changes
-        ON changes.program = sums.program AND sums.begins_on < changes.segment_on
+    ASOF LEFT JOIN changes
+        ON changes.program = sums.program AND changes.lever = sums.lever
+        AND sums.begins_on < changes.segment_on
 );
 
 CREATE OR REPLACE TEMP VIEW capped_outcomes AS

@@ -64,7 +64,7 @@ impl Aggregates {
                 group: outcome.subject.group,
                 currency: line.currency,
                 customer: line.customer_id.map(str::to_owned),
-                last_day: segments.last_day(outcome.program, line.transaction_on),
+                last_day: segments.last_day((outcome.program, outcome.lever), line.transaction_on),
                 reasons: reasons.clone(),
             };
             let group = self.0.entry(key).or_insert_with(|| Group {

@@ -443,12 +443,17 @@ impl Against<'_> {
             return holder.unmet.clone();
         }
         let term = (self.term == OUT_OF_TERM).then_some(Reason::OutOfTerm);
-        let barred = self.bars.iter().filter(|bar| bar.concerns(self.program));
+        let barred = |of_line: bool| {
+            let bars = self.bars.iter().filter(move |bar| bar.of_line == of_line);
+            bars.filter(|bar| bar.concerns(self.program)).map(|bar| bar.reason)
+        };
         let rate = self.exchange_rate.is_none().then_some(Reason::NoRate);
         let of_partner = term.into_iter().chain(holder.unmet.iter().copied());
-        let of_line = barred.map(|bar| bar.reason).chain(self.unadded).chain(rate);
+        // A customer that wasn't added is against the customer, so it comes before the line itself.
+        let of_customer = barred(false).chain(self.unadded);
+        let of_line = barred(true).chain(rate);
         let mut reasons: Vec<Reason> = Vec::new();
-        for reason in of_partner.chain(of_line) {
+        for reason in of_partner.chain(of_customer).chain(of_line) {
             if !reasons.contains(&reason) {
                 reasons.push(reason);
             }

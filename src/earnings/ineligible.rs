@@ -20,6 +20,8 @@ const KINDS: [&str; 3] = ["product", "customer", "transaction"];
 pub struct Bar {
     program: Option<usize>,
     pub reason: Reason,
+    /// It is about the line itself, not about its product or customer.
+    pub of_line: bool,
 }
 
 impl Bar {
@@ -57,16 +59,17 @@ impl Ineligible {
             let place = place.ok_or_else(|| refused("kind", kind.value(row)))?;
             let reason = Reason::published(reason.value(row))
                 .ok_or_else(|| refused("reason", reason.value(row)))?;
+            let of_line = KINDS[place] == "transaction";
             let days = (
                 columns::day(from, row).unwrap_or(NaiveDate::MIN),
                 columns::day(until, row).unwrap_or(NaiveDate::MAX),
             );
             let listed = found.kinds[place].entry(id.value(row).to_owned()).or_default();
             match columns::filled(program, row) {
-                None => listed.push(Row { bar: Bar { program: None, reason }, days }),
+                None => listed.push(Row { bar: Bar { program: None, reason, of_line }, days }),
                 Some(name) => {
                     listed.extend(called.programs(name).iter().map(|&(program, named)| {
-                        let bar = Bar { program: Some(program), reason };
+                        let bar = Bar { program: Some(program), reason, of_line };
                         Row { bar, days: (days.0.max(named.first()), days.1.min(named.end())) }
                     }))
                 }

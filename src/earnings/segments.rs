@@ -5,21 +5,25 @@ use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::program::{Days, Program};
 
-/// The segments of constant rules within a period: terms, splits, rates and caps change between them.
+/// The segments of constant rules of each lever within a period: its program's terms and splits, its own
+/// rates and caps change between them.
 pub struct Segments {
-    /// Per program: days on which something changes, then the first day after the period.
-    starts: Vec<Vec<i32>>,
+    /// By program and lever: days on which something changes, then the first day after the period.
+    starts: Vec<Vec<Vec<i32>>>,
 }
 
 impl Segments {
     pub fn of(programs: &[Program], period: Period) -> Segments {
-        let starts = programs.iter().map(|program| changes(rule_days(program), period));
-        Segments { starts: starts.collect() }
+        let of_program = |program: &Program| {
+            let levers = 0..program.levers.len();
+            levers.map(|lever| changes(rule_days(program, lever), period)).collect()
+        };
+        Segments { starts: programs.iter().map(of_program).collect() }
     }
 
-    /// The last day of the segment that a day lies in, for a program.
-    pub fn last_day(&self, program: usize, on: i32) -> i32 {
-        let next = self.starts[program].iter().find(|start| on < **start);
+    /// The last day of the segment that a day lies in, for a program's lever.
+    pub fn last_day(&self, (program, lever): (usize, usize), on: i32) -> i32 {
+        let next = self.starts[program][lever].iter().find(|start| on < **start);
         next.map_or(on, |start| start - 1)
     }
 }
@@ -34,7 +38,9 @@ pub struct DaySegments {
 
 impl DaySegments {
     pub fn of(programs: &[Program], products: &ProductGroups, period: Period) -> DaySegments {
-        let rules = programs.iter().flat_map(rule_days);
+        let rules = programs.iter().flat_map(|program| {
+            (0..program.levers.len()).flat_map(|lever| rule_days(program, lever))
+        });
         let levers = programs.iter().flat_map(|program| &program.levers);
         let payees = levers.flat_map(|lever| lever.payees.iter().map(|payees| payees.days));
         let mut starts = changes(rules.chain(payees).chain(products.days()), period);
@@ -51,12 +57,13 @@ impl DaySegments {
     }
 }
 
-/// Ranges of days within which a program's rules are the same.
-fn rule_days(program: &Program) -> impl Iterator<Item = Days> {
+/// Ranges of days within which the rules of a program's lever are the same.
+fn rule_days(program: &Program, lever: usize) -> impl Iterator<Item = Days> {
     let terms = program.terms.iter().map(|term| term.days);
     let splits = program.splits.iter().map(|split| split.days);
-    let rates = program.levers.iter().flat_map(|lever| &lever.rates).map(|rate| rate.days);
-    let caps = program.caps.iter().map(|cap| cap.days);
+    let rates = program.levers[lever].rates.iter().map(|rate| rate.days);
+    let caps = program.caps.iter().filter(move |cap| cap.levers.contains(&lever));
+    let caps = caps.map(|cap| cap.days);
     terms.chain(splits).chain(rates).chain(caps)
 }
 

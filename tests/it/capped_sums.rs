@@ -130,13 +130,6 @@ fn rules(random: &mut Random, summed: bool) -> Rules {
             1 if summed => Lever::Summed(random.below(2_000)),
             _ => Lever::Measured(measured::lever(random)),
         });
-        // Dated tables would end sums on the days of their change.
-        if let Some(Lever::Measured(lever)) = levers.last()
-            && summed
-            && lever.tables.len() > 1
-        {
-            levers.pop();
-        }
     }
     let mut caps: Vec<Cap> = (0..1 + count / 2).map(|_| cap(random)).collect();
     let cap_of: Vec<usize> = (0..count).map(|_| random.0.usize(0..caps.len())).collect();
