@@ -280,7 +280,19 @@ impl Amounts {
         Amounts::of_both(earned, program_earned, terms)
     }
 
-    /// What a cap leaves out: `self` is the whole.
+    #[must_use]
+    pub fn plus(&self, other: &Amounts) -> Amounts {
+        Amounts {
+            earned: self.earned + other.earned,
+            rebate: self.rebate + other.rebate,
+            fee: self.fee + other.fee,
+            program_earned: self.program_earned + other.program_earned,
+            program_rebate: self.program_rebate + other.program_rebate,
+            program_fee: self.program_fee + other.program_fee,
+        }
+    }
+
+    /// What is left, e.g. what a cap leaves out: `self` is the whole.
     #[must_use]
     pub fn minus(&self, part: &Amounts) -> Amounts {
         Amounts {

@@ -196,7 +196,7 @@ WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT m
 
 CREATE OR REPLACE TEMP TABLE reversals AS
 SELECT program, lever, term, role, participant_id, cap, customer_id, originals.period AS original_period,
-    pieces.transaction_on, pieces.base, exchange_rate, share_part, share_whole, half_even, pieces.period, pieces.transaction_currency, pays_as, share,
+    pieces.transaction_on, pieces.base, cumulated AS refunded, exchange_rate, share_part, share_whole, half_even, pieces.period, pieces.transaction_currency, pays_as, share,
     fee_share,
     minor, program_minor, pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
     portion(earned, before, original_base)

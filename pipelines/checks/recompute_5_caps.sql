@@ -69,7 +69,7 @@ WITH items AS (
     UNION ALL BY NAME
     SELECT source, transaction_id, original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, original_period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even,
+        transaction_currency, base, refunded, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even,
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
     WHERE cap IS NOT NULL
@@ -132,8 +132,29 @@ FROM running;
 CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross) AS
     divided(amount::HUGEINT * abs(credited), abs(gross))::BIGINT;
 
+-- Of refunds all that they take back of a line up to one of them is split, less what was before it: so the
+-- refunds of a line add up to what was credited of it.
 CREATE OR REPLACE TEMP TABLE credited_amounts AS
-WITH parts AS (
+WITH cumulated AS (
+    SELECT * FROM capped_items WHERE original_transaction_id IS NULL
+    UNION ALL BY NAME
+    SELECT * REPLACE (
+        sum(gross) OVER pieces AS gross, sum(credited) OVER pieces AS credited,
+        (sum(earned) OVER pieces)::BIGINT AS earned, (sum(rebate) OVER pieces)::BIGINT AS rebate,
+        (sum(fee) OVER pieces)::BIGINT AS fee,
+        (sum(program_earned) OVER pieces)::BIGINT AS program_earned,
+        (sum(program_rebate) OVER pieces)::BIGINT AS program_rebate,
+        (sum(program_fee) OVER pieces)::BIGINT AS program_fee
+    )
+    FROM capped_items
+    WHERE original_transaction_id IS NOT NULL
+    WINDOW pieces AS (
+        PARTITION BY program, lever, role, participant_id, source, original_transaction_id
+        ORDER BY refunded
+        ROWS UNBOUNDED PRECEDING
+    )
+),
+parts AS (
     SELECT *, credited = gross AS whole,
         CASE WHEN credited <> gross THEN credited_part(earned, credited, gross) END AS part_earned,
         CASE
@@ -141,27 +162,43 @@ WITH parts AS (
             WHEN cap_on = 'payout' THEN credited::BIGINT
             ELSE credited_part(program_earned, credited, gross)
         END AS part_program_earned
-    FROM capped_items
+    FROM cumulated
 ),
 split AS (
     SELECT *, rebate_of(part_earned, share_part, share_whole, half_even) AS part_rebate,
         rebate_of(part_program_earned, share_part, share_whole, half_even) AS part_program_rebate
     FROM parts
+),
+credited AS (
+    SELECT * EXCLUDE (
+            earned, rebate, fee, program_earned, program_rebate, program_fee, part_earned, part_rebate,
+            part_program_earned, part_program_rebate
+        ),
+        CASE WHEN whole THEN earned ELSE part_earned END AS earned,
+        CASE WHEN whole THEN rebate ELSE part_rebate END AS rebate,
+        CASE WHEN whole THEN fee ELSE fee_of(part_earned - part_rebate, share, fee_share) END AS fee,
+        CASE WHEN whole THEN program_earned ELSE part_program_earned END AS program_earned,
+        CASE WHEN whole THEN program_rebate ELSE part_program_rebate END AS program_rebate,
+        CASE
+            WHEN whole THEN program_fee
+            ELSE fee_of(part_program_earned - part_program_rebate, share, fee_share)
+        END AS program_fee
+    FROM split
 )
-SELECT * EXCLUDE (
-        earned, rebate, fee, program_earned, program_rebate, program_fee, part_earned, part_rebate,
-        part_program_earned, part_program_rebate
-    ),
-    CASE WHEN whole THEN earned ELSE part_earned END AS earned,
-    CASE WHEN whole THEN rebate ELSE part_rebate END AS rebate,
-    CASE WHEN whole THEN fee ELSE fee_of(part_earned - part_rebate, share, fee_share) END AS fee,
-    CASE WHEN whole THEN program_earned ELSE part_program_earned END AS program_earned,
-    CASE WHEN whole THEN program_rebate ELSE part_program_rebate END AS program_rebate,
-    CASE
-        WHEN whole THEN program_fee
-        ELSE fee_of(part_program_earned - part_program_rebate, share, fee_share)
-    END AS program_fee
-FROM split;
+SELECT * FROM credited WHERE original_transaction_id IS NULL
+UNION ALL BY NAME
+SELECT * REPLACE (
+    earned - lag(earned, 1, 0) OVER pieces AS earned, rebate - lag(rebate, 1, 0) OVER pieces AS rebate,
+    fee - lag(fee, 1, 0) OVER pieces AS fee,
+    program_earned - lag(program_earned, 1, 0) OVER pieces AS program_earned,
+    program_rebate - lag(program_rebate, 1, 0) OVER pieces AS program_rebate,
+    program_fee - lag(program_fee, 1, 0) OVER pieces AS program_fee
+)
+FROM credited
+WHERE original_transaction_id IS NOT NULL
+WINDOW pieces AS (
+    PARTITION BY program, lever, role, participant_id, source, original_transaction_id ORDER BY refunded
+);
 
 CREATE OR REPLACE TEMP MACRO cap_money(cap_on, amount, minor) AS money_of(
     CASE cap_on

@@ -23,7 +23,7 @@ use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, Rounding, power_of_ten, r
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::program::Program;
 use earnest_core::program::cap::{CapOn, ProgramCap};
-use look::{Asked, Found, item_key, look};
+use look::{Asked, Item, item_key, look};
 use rayon::prelude::*;
 use scope::{ScopeKey, Sum};
 use std::collections::{HashMap, HashSet};
@@ -44,7 +44,7 @@ pub struct Balance {
 #[derive(Default)]
 pub struct Credits {
     /// Where what is credited isn't all.
-    by_item: Keyed<ItemKey, Credit>,
+    by_item: Keyed<ItemKey, Found>,
     /// Whether a cap limits it on some day, by program and lever.
     capped: Vec<Vec<bool>>,
     /// In order of their scopes.
@@ -74,21 +74,67 @@ impl Credits {
         terms: &Terms,
         gross: &Amounts,
     ) -> Result<Amounts> {
-        if self.by_item.is_empty() || !self.capped[outcome.program][outcome.lever] {
-            return Ok(*gross);
+        match self.found((line, aggregate), outcome) {
+            Some(found) => found.credit.part(gross, found.on, terms),
+            None => Ok(*gross),
         }
-        let Some(found) = self.by_item.get(&item_key((line, aggregate), outcome)) else {
-            return Ok(*gross);
+    }
+
+    /// What is credited of a refund's piece. `before` is what pieces before it take back of the same
+    /// earning, `reversed` what this one does, both gross. All pieces together are rounded as the
+    /// earning was, so they take back what was credited, to the cent.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn of_piece(
+        &self,
+        line: &Line,
+        outcome: &Outcome,
+        terms: &Terms,
+        (before, reversed): (&Amounts, &Amounts),
+    ) -> Result<Amounts> {
+        let Some(Found { credit, before: taken, on }) = self.found((line, None), outcome) else {
+            return Ok(*reversed);
         };
-        Ok(gross.credited(found.credited, found.gross, found.on == CapOn::Payout, terms)?)
+        let all = taken.plus(credit).part(&before.plus(reversed), *on, terms)?;
+        Ok(all.minus(&taken.part(before, *on, terms)?))
+    }
+
+    fn found(&self, item: (&Line, Option<&str>), outcome: &Outcome) -> Option<&Found> {
+        if self.by_item.is_empty() || !self.capped[outcome.program][outcome.lever] {
+            return None;
+        }
+        self.by_item.get(&item_key(item, outcome))
     }
 }
 
-/// What a cap credits of an item, on the scale of what it limits.
+/// What a cap credits of an item.
+struct Found {
+    credit: Credit,
+    /// Of a refund's piece: what it credits of the pieces before it of the same earning.
+    before: Credit,
+    on: CapOn,
+}
+
+/// How much of what is credited, on the scale of what the cap limits.
+#[derive(Clone, Copy, Default)]
 struct Credit {
     gross: i128,
     credited: i128,
-    on: CapOn,
+}
+
+impl Credit {
+    fn is_whole(&self) -> bool {
+        self.gross == self.credited
+    }
+
+    fn plus(&self, other: &Credit) -> Credit {
+        Credit { gross: self.gross + other.gross, credited: self.credited + other.credited }
+    }
+
+    fn part(&self, of: &Amounts, on: CapOn, terms: &Terms) -> Result<Amounts> {
+        Ok(of.credited(self.credited, self.gross, on == CapOn::Payout, terms)?)
+    }
 }
 
 /// Finds what caps credit; nothing is read if no program has one.
@@ -124,7 +170,8 @@ pub fn credit(
     let mut used: Keyed<ScopeKey, i128> = HashMap::default();
     if !reached.is_empty() || !shared.is_empty() {
         let asked = Asked { items: &reached, rooms: &shared, closed };
-        let Found { mut items, entries, .. } = look(context, (periods, measures), Some(asked))?;
+        let look::Found { mut items, entries, .. } =
+            look(context, (periods, measures), Some(asked))?;
         for (key, cycles) in entries {
             let Some(sum) = sums.get(&key) else { continue };
             credits.rooms.extend(rooms::of_scope(context, &sum.scope, cycles)?);
@@ -136,15 +183,20 @@ pub fn credit(
                 continue;
             };
             let mut cap = Cap::new(limit(context, &scope.scope)?)?;
+            let mut pieces: Vec<(&Item, Credit)> = Vec::new();
+            let on = rules(context, &scope.scope).on;
             for item in items {
                 let credited = cap.credit(item.gross)?.amount;
                 *used.entry(item.scope).or_default() += credited;
-                if credited != item.gross {
-                    let on = rules(context, &scope.scope).on;
-                    let credit = Credit { gross: item.gross, credited, on };
-                    credits.by_item.insert(item.key, credit);
+                let credit = Credit { gross: item.gross, credited };
+                if item.taken_back.is_some() {
+                    pieces.push((item, credit));
+                } else if !credit.is_whole() {
+                    let before = Credit::default();
+                    credits.by_item.insert(item.key, Found { credit, before, on });
                 }
             }
+            credits.by_item.extend(cumulated(pieces, on));
         }
     }
     for (key, Sum { scope, tally }) in sums {
@@ -155,6 +207,24 @@ pub fn credit(
     }
     credits.balances.sort_by(|a, b| a.scope.cmp(&b.scope));
     Ok(credits)
+}
+
+/// Pieces of refunds with what is credited of those before them of the same earning, where that, or what
+/// is credited of themselves, isn't all.
+fn cumulated(mut pieces: Vec<(&Item, Credit)>, on: CapOn) -> Vec<(ItemKey, Found)> {
+    pieces.sort_unstable_by_key(|(item, _)| item.taken_back);
+    let original = |item: &Item| item.taken_back.map(|(original, _)| original);
+    let mut found = Vec::new();
+    for pieces in pieces.chunk_by(|a, b| original(a.0) == original(b.0)) {
+        let mut before = Credit::default();
+        for (item, credit) in pieces {
+            if !before.is_whole() || !credit.is_whole() {
+                found.push((item.key, Found { credit: *credit, before, on }));
+            }
+            before = before.plus(credit);
+        }
+    }
+    found
 }
 
 fn rules<'a>(context: &Context<'a>, scope: &Scope) -> &'a ProgramCap {

@@ -89,8 +89,9 @@ fn piece(
         match &outcome.verdict {
             Verdict::Earned(terms, amounts) => {
                 let (minor, program_minor) = (terms.minor_units, terms.program_minor_units);
-                let reversed = amounts.reversed(before, cumulated, base, minor, program_minor)?;
-                let credited = credits.of((line, None), outcome, terms, &reversed)?;
+                let taken = |from, to| amounts.reversed(from, to, base, minor, program_minor);
+                let (earlier, reversed) = (taken(0, before)?, taken(before, cumulated)?);
+                let credited = credits.of_piece(line, outcome, terms, (&earlier, &reversed))?;
                 sink.earned(line, outcome, terms, (&reversed, &credited), &origin)?;
             }
             Verdict::Refused(reasons, forgone) => {

@@ -85,6 +85,17 @@ pub type Room = (usize, Option<usize>, Option<usize>, i32);
 /// Running gross of every scope.
 pub type Rooms = BTreeMap<Room, i128>;
 
+/// What is earned, or what refunds take back of a sale so far, and how much of it is credited.
+#[derive(Clone, Copy, Default)]
+pub struct Taken {
+    adds: i128,
+    credited: i128,
+    earns: Cents,
+}
+
+/// Of each lever's sales, by place, what refunds take back so far.
+pub type TakenBack = BTreeMap<(usize, usize), Taken>;
+
 impl Cap {
     /// The room of what counts in a month.
     pub fn room(
@@ -99,16 +110,30 @@ impl Cap {
         (number, participant, customer, window(counts, self.months))
     }
 
-    /// What it credits of an earning in its place, base in ten-thousandths of program currency.
-    pub fn credit(&self, gross: &mut i128, terms: &Terms, base: i128, earns: Cents) -> Cents {
+    /// What it credits of an earning in its place, base in ten-thousandths of program currency; of a
+    /// refund after what others took back of the same sale.
+    pub fn credit(
+        &self,
+        gross: &mut i128,
+        terms: &Terms,
+        (base, earns): (i128, Cents),
+        taken: &mut Taken,
+    ) -> Cents {
         let (adds, limit) =
             if self.base { (base, self.limit * 100) } else { (earns.earned, self.limit) };
         let held = (*gross).clamp(0, limit);
         *gross += adds;
-        let credited = (*gross).clamp(0, limit) - held;
+        let before = self.part(terms, taken);
+        taken.adds += adds;
+        taken.credited += (*gross).clamp(0, limit) - held;
+        taken.earns += earns;
+        self.part(terms, taken) - before
+    }
+
+    fn part(&self, terms: &Terms, Taken { adds, credited, earns }: &Taken) -> Cents {
         match (self.base, credited == adds) {
-            (_, true) => earns,
-            (false, _) => terms.split(credited),
+            (_, true) => *earns,
+            (false, _) => terms.split(*credited),
             (true, _) => terms.split(divided(earns.earned * credited.abs(), adds.abs())),
         }
     }
@@ -139,6 +164,7 @@ pub fn line_earnings<'a>(
 /// What is earned, and how many credits a cap changed, of sales and of refunds.
 fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (Sums, [usize; 2]) {
     let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::new(), [0; 2]);
+    let mut taken_back = TakenBack::new();
     let earnings: Vec<_> =
         levers.iter().map(|lever| line_earnings(terms, lever.rate, lines)).collect();
     for place in 0..lines.len() {
@@ -147,7 +173,13 @@ fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (
             let cap = &caps[lever.cap];
             let counts = sold(lines, line).month;
             let room = cap.room(lever.cap, line.participant, Some(line.customer), counts);
-            let credited = cap.credit(rooms.entry(room).or_default(), terms, base, earns);
+            let mut sale = Taken::default();
+            let taken = match line.refunds {
+                Some(of) => taken_back.entry((number, of)).or_default(),
+                None => &mut sale,
+            };
+            let gross = rooms.entry(room).or_default();
+            let credited = cap.credit(gross, terms, (base, earns), taken);
             changed[usize::from(line.refunds.is_some())] += usize::from(credited != earns);
             *sums.entry((number, line.participant, line.month)).or_default() += credited;
         }

@@ -1,7 +1,7 @@
 //! Caps that lines, sums of lines and measures share, in random programs, over random lines and refunds;
 //! see `random.rs`.
 
-use crate::capped::{Cap, Rooms, cap, cap_text, line_earnings};
+use crate::capped::{Cap, Rooms, Taken, TakenBack, cap, cap_text, line_earnings};
 use crate::measured::{self, Sums, program, text_of};
 use crate::random::{Cents, Job, Line, Random, Terms, agree, date, divided, lines, month, sold};
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ struct Item {
     earns: Cents,
     /// Ten-thousandths of program currency.
     base: i128,
+    /// The place of the line that it takes back.
+    refunds: Option<usize>,
 }
 
 fn last_day(month: i32) -> i128 {
@@ -44,7 +46,8 @@ fn of_measure(terms: &Terms, lever: &measured::Lever, number: usize, lines: &[Li
                 customer.map_or(String::new(), |customer: usize| format!("C{customer}"));
             let key = format!("{customer_id}/{}/{}/{}", month(window), month(last), month(booked));
             let place = ((booked, last_day(booked)), key, number, participant);
-            Item { place, customer, counts: booked.min(last), earns: terms.split(earns), base: 0 }
+            let (counts, earns) = (booked.min(last), terms.split(earns));
+            Item { place, customer, counts, earns, base: 0, refunds: None }
         };
     earned.map(item).collect()
 }
@@ -66,6 +69,7 @@ fn of_sums(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Item
             counts: booked,
             earns: terms.exchanged(divided(cents * rate, 10_000), exchange),
             base: cents * exchange,
+            refunds: None,
         }
     };
     sums.into_iter().map(item).collect()
@@ -78,6 +82,7 @@ fn of_lines(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Ite
         counts: sold(lines, line).month,
         earns,
         base,
+        refunds: line.refunds,
     };
     line_earnings(terms, rate, lines).into_iter().map(item).collect()
 }
@@ -97,12 +102,19 @@ fn evaluate(terms: &Terms, rules: &Rules, lines: &[Line]) -> (Sums, [usize; 3]) 
     }
     items.sort_by(|a, b| a.place.cmp(&b.place));
     let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::new(), [0; 3]);
+    let mut taken_back = TakenBack::new();
     for item in items {
         let ((booked, _), _, number, participant) = item.place;
         let of = rules.cap_of[number];
         let cap = &rules.caps[of];
         let room = cap.room(of, participant, item.customer, item.counts);
-        let credited = cap.credit(rooms.entry(room).or_default(), terms, item.base, item.earns);
+        let mut earned = Taken::default();
+        let taken = match item.refunds {
+            Some(of) => taken_back.entry((number, of)).or_default(),
+            None => &mut earned,
+        };
+        let gross = rooms.entry(room).or_default();
+        let credited = cap.credit(gross, terms, (item.base, item.earns), taken);
         let kind = match rules.levers[number] {
             Lever::Measured(_) => 0,
             Lever::Summed(_) => 1,

@@ -10,7 +10,7 @@
 mod jobs;
 
 use std::fmt::Write as _;
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 
 pub use jobs::{Job, Program, agree, agree_on, agree_with_refusals, name};
 
@@ -154,6 +154,18 @@ impl AddAssign for Cents {
         self.earned += other.earned;
         self.rebate += other.rebate;
         self.fee += other.fee;
+    }
+}
+
+impl Sub for Cents {
+    type Output = Cents;
+
+    fn sub(self, other: Cents) -> Cents {
+        Cents {
+            earned: self.earned - other.earned,
+            rebate: self.rebate - other.rebate,
+            fee: self.fee - other.fee,
+        }
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Item {
     pub order: (i32, i32, String, i32, Option<String>, usize, i32, i32),
     pub key: ItemKey,
     pub gross: i128,
+    /// Of a refund's piece: the earning that it takes back, and how much of its base others did before.
+    pub taken_back: Option<(ItemKey, i128)>,
 }
 
 pub type Sums = Keyed<ScopeKey, Sum>;
@@ -125,7 +127,8 @@ impl Taker for Look<'_> {
             match &outcome.verdict {
                 Verdict::Earned(terms, amounts) => {
                     let ruled = (day(line.transaction_on), self.period, line.customer_id);
-                    let item = Gross { line, aggregate: None, outcome, terms, amounts };
+                    let (aggregate, taken_back) = (None, None);
+                    let item = Gross { line, aggregate, outcome, terms, amounts, taken_back };
                     self.take(&item, ruled, false)?;
                 }
                 Verdict::Aggregated(..)
@@ -149,6 +152,7 @@ struct Gross<'a> {
     outcome: &'a Outcome,
     terms: &'a Terms,
     amounts: &'a Amounts,
+    taken_back: Option<(ItemKey, i128)>,
 }
 
 impl<'a> Look<'a> {
@@ -175,6 +179,7 @@ impl<'a> Look<'a> {
                 outcome: &summed.outcome,
                 terms: &summed.terms,
                 amounts: &summed.amounts,
+                taken_back: None,
             };
             self.take(&item, ruled, false)
         })
@@ -198,6 +203,7 @@ impl<'a> Look<'a> {
                 outcome: &solved.outcome(context, earned),
                 terms: &earned.terms,
                 amounts: &Amounts::of_earned(earned.amount(), &earned.terms)?,
+                taken_back: None,
             };
             self.take(&item, ruled, false)?;
         }
@@ -213,7 +219,7 @@ impl<'a> Look<'a> {
         (on, period, customer): (NaiveDate, Period, Option<&str>),
         follows: bool,
     ) -> Result<()> {
-        let Gross { line, aggregate, outcome, terms, amounts } = item;
+        let Gross { line, aggregate, outcome, terms, amounts, taken_back } = item;
         let program = &self.context.programs[outcome.program];
         let Some((position, cap)) = program.cap_on(outcome.lever, on) else { return Ok(()) };
         let scope = ScopeOf {
@@ -285,6 +291,7 @@ impl<'a> Look<'a> {
             ),
             key: item_key((line, *aggregate), outcome),
             gross,
+            taken_back: *taken_back,
         });
         Ok(())
     }
@@ -328,8 +335,16 @@ impl<'a> Look<'a> {
                 let ruled = (day(original.transaction_on), original.period, customer);
                 let follows = (original.transaction_on, id)
                     <= (refund.transaction_on, &refund.transaction_id);
-                let amounts = &reversed;
-                let item = Gross { line: &line, aggregate: None, outcome, terms, amounts };
+                let of_original =
+                    Line { transaction_id: Some(id), original_transaction_id: None, ..line };
+                let item = Gross {
+                    line: &line,
+                    aggregate: None,
+                    outcome,
+                    terms,
+                    amounts: &reversed,
+                    taken_back: Some((item_key((&of_original, None), outcome), reversal.before)),
+                };
                 self.take(&item, ruled, follows)?;
             }
         }
