@@ -59,6 +59,7 @@ pub fn whole(warehouse: &Path) -> Snapshot {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a proof that takes an hour says how far it came")]
 fn a_run_may_die_at_any_store_operation() {
     let exports = exports(rows() as u64);
     let pipeline = exports.path().join("daily.toml");
