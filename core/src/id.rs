@@ -58,10 +58,21 @@ pub fn text(digest: u128) -> String {
     characters(digest).map(char::from).iter().collect()
 }
 
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The digest that [`text`] wrote; `None`: it wrote something else.
+#[must_use]
+pub fn digest_of(text: &str) -> Option<u128> {
+    let known = |character| ALPHABET.iter().position(|known| *known == character);
+    let digest = text.bytes().try_fold(0u128, |digest, character| {
+        Some(digest.checked_mul(32)? | u128::try_from(known(character)?).ok()?)
+    })?;
+    (text.len() == 26).then_some(digest)
+}
+
 /// The 26 ASCII characters of [`text`], without an allocation.
 #[must_use]
 pub fn characters(digest: u128) -> [u8; 26] {
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     const LOW: u128 = (1 << 60) - 1;
     let mut characters = [0; 26];
     // Shifts of 64 bits are cheap, those of 128 are not: twelve characters of 60 bits at a time.
@@ -95,5 +106,10 @@ mod tests {
         }
         assert_eq!(text(0), "0".repeat(26));
         assert_eq!(text(u128::MAX), format!("7{}", "z".repeat(25)));
+        for digest in [0, 1, u128::MAX, of(&["a"])] {
+            assert_eq!(digest_of(&text(digest)), Some(digest));
+        }
+        let other = [format!("8{}", "0".repeat(25)), "u".repeat(26), "0".repeat(25)];
+        assert!(other.iter().all(|other| digest_of(other).is_none()));
     }
 }

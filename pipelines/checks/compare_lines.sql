@@ -51,7 +51,7 @@ expected AS (
     UNION ALL
     SELECT source, transaction_id, coalesce(original, ''), program, lever, participant_id, role, 'NORATE',
         base, NULL
-    FROM held_parts
+    FROM held_lines
 ),
 published AS (
     SELECT source, transaction_id, coalesce(original_transaction_id, '') AS original, program, lever,

@@ -18,40 +18,52 @@ CREATE OR REPLACE TEMP MACRO whose_of(per, participant_id, company, customer_id)
     WHEN 'company' THEN coalesce('company ' || company, 'participant ' || participant_id)
     ELSE 'participant ' || participant_id END;
 
-CREATE OR REPLACE TEMP TABLE measured_parts AS
+CREATE OR REPLACE TEMP VIEW measured_lines AS
+SELECT outcomes.program, outcomes.lever, participant_id, role, outcomes.period,
+    transaction_currency, outcomes.source, transaction_id, NULL AS original, base, per,
+    CASE per WHEN 'customer' THEN customer_id END AS customer_id,
+    outcomes.period AS counted_period,
+    first_of(outcomes.period, months, fiscal_start) AS window_on,
+    added(quantity_of, base, exchange_rate, quantity) AS adds
+FROM outcomes_of('plain_lines') AS outcomes
+JOIN program_measure USING (program, lever)
+WHERE measured AND participant_id IS NOT NULL AND reason IS NULL
+UNION ALL
+SELECT originals.program, originals.lever, participant_id, role, pieces.period,
+    pieces.transaction_currency, pieces.source, refund, pieces.original, pieces.base, per,
+    CASE per WHEN 'customer' THEN customer_id END, originals.period,
+    first_of(originals.period, months, fiscal_start),
+    CASE quantity_of
+        WHEN 'amount' THEN added('amount', pieces.base, exchange_rate, NULL)
+        ELSE units_back(quantity, before, cumulated, original_base) * 1000000000
+    END
+FROM pieces
+JOIN original_outcomes AS originals
+    ON originals.source = pieces.source AND originals.transaction_id = pieces.original
+JOIN program_measure
+    ON program_measure.program = originals.program AND program_measure.lever = originals.lever
+WHERE NOT excess AND participant_id IS NOT NULL AND reason IS NULL;
+
+-- What lines of a month add together; single ones are told apart only where they are refused, and `--deep`
+-- looks at each.
+CREATE OR REPLACE TEMP VIEW measured_sums AS
+SELECT program, lever, participant_id, role, period, transaction_currency, per, customer_id,
+    counted_period, window_on, count(*) AS rows, sum(base) AS base, sum(adds) AS adds
+FROM measured_lines
+GROUP BY ALL;
+
+CREATE OR REPLACE TEMP MACRO with_whose(parts) AS TABLE
 SELECT parts.* EXCLUDE (counted_period, per),
     CASE per WHEN 'company' THEN company END AS company,
     whose_of(per, parts.participant_id, company, customer_id) AS whose
-FROM (
-    SELECT outcomes.program, outcomes.lever, participant_id, role, outcomes.period,
-        transaction_currency, outcomes.source, transaction_id, NULL AS original, base, per,
-        CASE per WHEN 'customer' THEN customer_id END AS customer_id,
-        outcomes.period AS counted_period,
-        first_of(outcomes.period, months, fiscal_start) AS window_on,
-        added(quantity_of, base, exchange_rate, quantity) AS adds
-    FROM outcomes_of('plain_lines') AS outcomes
-    JOIN program_measure USING (program, lever)
-    WHERE measured AND participant_id IS NOT NULL AND reason IS NULL
-    UNION ALL
-    SELECT originals.program, originals.lever, participant_id, role, pieces.period,
-        pieces.transaction_currency, pieces.source, refund, pieces.original, pieces.base, per,
-        CASE per WHEN 'customer' THEN customer_id END, originals.period,
-        first_of(originals.period, months, fiscal_start),
-        CASE quantity_of
-            WHEN 'amount' THEN added('amount', pieces.base, exchange_rate, NULL)
-            ELSE units_back(quantity, before, cumulated, original_base) * 1000000000
-        END
-    FROM pieces
-    JOIN original_outcomes AS originals
-        ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-    JOIN program_measure
-        ON program_measure.program = originals.program AND program_measure.lever = originals.lever
-    WHERE NOT excess AND participant_id IS NOT NULL AND reason IS NULL
-) AS parts
+FROM query_table(parts) AS parts
 LEFT JOIN month_companies
     ON month_companies.program = parts.program
     AND month_companies.participant_id = parts.participant_id
     AND month_companies.period = counted_period;
+
+CREATE OR REPLACE TEMP TABLE measured_parts AS
+FROM with_whose('measured_sums');
 
 -- What baselines and days before look at: all lines of the lever's products, whatever their day and
 -- outcome.
@@ -65,39 +77,46 @@ JOIN program_measure USING (program, lever)
 WHERE baseline IN ('last_year', 'previous', 'high_water') OR trailing_days IS NOT NULL;
 
 CREATE OR REPLACE TEMP MACRO revenue_of(lines) AS TABLE
-SELECT concerned.source, concerned.transaction_id, covers.program, covers.lever,
+-- Materialized, because two small tables that share the day would be joined on that alone before.
+WITH covered AS MATERIALIZED (
+    SELECT concerned.source, concerned.transaction_id, covers.program, covers.lever, partner_id,
+        concerned.transaction_on, concerned.period, transaction_currency, customer_id, quantity, base,
+        partner_countries
+    FROM concerned_in(lines) AS concerned
+    JOIN baseline_covers AS covers
+        ON covers.transaction_on = concerned.transaction_on
+        AND covers.product_id IS NOT DISTINCT FROM concerned.product_id
+        AND covers.sku_id IS NOT DISTINCT FROM concerned.sku_id
+        AND covers.data_role = concerned.data_role
+        AND covers.role = concerned.role
+        AND passes_filter(concerned.filter_place, covers.program, covers.lever, filtered)
+    WHERE len(customer_countries) = 0
+        OR list_contains(customer_countries, concerned.customer_country)
+)
+SELECT covered.source, covered.transaction_id, covered.program, covered.lever,
     whose_of(per, mappings.participant_id, company, customer_id) AS whose, quantity_of, quantity,
-    exchange_rate, base, trailing_days, concerned.transaction_on,
-    first_of(concerned.period, months, fiscal_start) AS window_on
-FROM concerned_in(lines) AS concerned
-JOIN baseline_covers AS covers
-    ON covers.transaction_on = concerned.transaction_on
-    AND covers.product_id IS NOT DISTINCT FROM concerned.product_id
-    AND covers.sku_id IS NOT DISTINCT FROM concerned.sku_id
-    AND covers.data_role = concerned.data_role
-    AND covers.role = concerned.role
-    AND passes_filter(concerned.filter_place, covers.program, covers.lever, filtered)
+    exchange_rate, base, trailing_days, covered.transaction_on,
+    first_of(covered.period, months, fiscal_start) AS window_on
+FROM covered
 JOIN program_measure
-    ON program_measure.program = covers.program AND program_measure.lever = covers.lever
+    ON program_measure.program = covered.program AND program_measure.lever = covered.lever
 JOIN mappings
-    ON mappings.program = covers.program
-    AND mappings.partner_id = concerned.partner_id
-    AND mappings.transaction_on = concerned.transaction_on
+    ON mappings.program = covered.program
+    AND mappings.partner_id = covered.partner_id
+    AND mappings.transaction_on = covered.transaction_on
 JOIN exchange
-    ON exchange.program = covers.program
-    AND exchange.transaction_currency = concerned.transaction_currency
-    AND exchange.period = concerned.period
+    ON exchange.program = covered.program
+    AND exchange.transaction_currency = covered.transaction_currency
+    AND exchange.period = covered.period
 LEFT JOIN month_companies
-    ON month_companies.program = covers.program
+    ON month_companies.program = covered.program
     AND month_companies.participant_id = mappings.participant_id
-    AND month_companies.period = concerned.period
+    AND month_companies.period = covered.period
 LEFT JOIN partner_places
-    ON partner_places.partner_id = concerned.partner_id
-    AND partner_places.transaction_on = concerned.transaction_on
+    ON partner_places.partner_id = covered.partner_id
+    AND partner_places.transaction_on = covered.transaction_on
 WHERE mappings.participant_id IS NOT NULL
-    AND (len(customer_countries) = 0
-        OR list_contains(customer_countries, concerned.customer_country))
-    AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[covers.program]));
+    AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[covered.program]));
 
 -- By first day of the window; by day where days before pick the tier.
 CREATE OR REPLACE TEMP TABLE revenue AS
@@ -275,10 +294,12 @@ LEFT JOIN days_before
     ON days_before.program = running.program AND days_before.lever = running.lever
     AND days_before.whose = running.whose AND days_before.window_on = running.window_on;
 
+CREATE OR REPLACE TEMP TABLE held_months AS
+SELECT program, lever, whose, window_on, period FROM measured_months WHERE held;
+
 CREATE OR REPLACE TEMP VIEW held_parts AS
-SELECT measured_parts.*
-FROM measured_parts
-SEMI JOIN (SELECT * FROM measured_months WHERE held) AS months
-    ON months.program = measured_parts.program AND months.lever = measured_parts.lever
-    AND months.whose = measured_parts.whose
-    AND months.window_on = measured_parts.window_on AND months.period = measured_parts.period;
+FROM measured_parts SEMI JOIN held_months USING (program, lever, whose, window_on, period);
+
+CREATE OR REPLACE TEMP VIEW held_lines AS
+FROM with_whose('measured_lines')
+SEMI JOIN held_months USING (program, lever, whose, window_on, period);

@@ -251,8 +251,17 @@ shared AS (
         AND coalesce(ruling_day(side, month_on) < program_cap.until_on, true)
     WHERE of_line OR earned <> 0
 )
-SELECT *, fee_of(earned - rebate, share, fee_share) AS fee
+SELECT program, lever, participant_id, company, customer_id, window_on, window_end, month_on, period,
+    currency, minor, cap, pays_as, share, fee_share, half_even, earned, rebate,
+    fee_of(earned - rebate, share, fee_share) AS fee
 FROM (
     SELECT *, rebate_of(earned, part_of(share), whole_of(share), half_even)::BIGINT AS rebate
     FROM shared
 );
+
+-- Large, and looked at no longer.
+DROP TABLE revenue;
+DROP TABLE own_months;
+DROP TABLE measured_months;
+DROP TABLE measured_totals;
+DROP TABLE own_totals;

@@ -125,8 +125,13 @@ running AS (
     ) AS reached
     FROM scoped
 )
-SELECT *, least(greatest(reached, 0), cap_limit) - least(greatest(reached - gross, 0), cap_limit)
-    AS credited
+SELECT source, transaction_id, original_transaction_id, program, lever, cap, role, participant_id,
+    transaction_on, period, transaction_currency, refunded, share, fee_share, share_part, share_whole,
+    half_even, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
+    cap_on, cap_limit, per_participant, months, due_months, scope_participant, scope_customer, window_on,
+    settled_in, gross,
+    least(greatest(reached, 0), cap_limit) - least(greatest(reached - gross, 0), cap_limit)
+        AS credited
 FROM running;
 
 CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross) AS
@@ -134,7 +139,7 @@ CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross) AS
 
 -- Of refunds all that they take back of a line up to one of them is split, less what was before it: so the
 -- refunds of a line add up to what was credited of it.
-CREATE OR REPLACE TEMP TABLE credited_amounts AS
+CREATE OR REPLACE TEMP VIEW credited_amounts AS
 WITH cumulated AS (
     SELECT * FROM capped_items WHERE original_transaction_id IS NULL
     UNION ALL BY NAME

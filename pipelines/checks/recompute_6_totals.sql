@@ -74,7 +74,7 @@ WITH refused AS (
     WHERE participant_id IS NOT NULL AND NOT aggregated AND (excess OR reason IS NOT NULL)
     UNION ALL
     SELECT 'unearned', 'NORATE', program, lever, participant_id, role, period, transaction_currency,
-        1, base
+        rows, base
     FROM held_parts
     UNION ALL
     SELECT 'out of scope',

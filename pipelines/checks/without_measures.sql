@@ -6,8 +6,10 @@ CREATE OR REPLACE TEMP TABLE measured_earnings (
     rebate BIGINT, fee BIGINT
 );
 
-CREATE OR REPLACE TEMP TABLE held_parts (
+CREATE OR REPLACE TEMP TABLE held_lines (
     program VARCHAR, lever VARCHAR, participant_id VARCHAR, role VARCHAR, period VARCHAR,
     transaction_currency VARCHAR, source VARCHAR, transaction_id VARCHAR, original VARCHAR,
     base DECIMAL(38, 9)
 );
+
+CREATE OR REPLACE TEMP VIEW held_parts AS SELECT *, 1 AS rows FROM held_lines;

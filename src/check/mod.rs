@@ -11,6 +11,7 @@ mod identities;
 mod keys;
 mod life;
 mod money;
+mod months;
 mod program_filters;
 mod program_measures;
 mod program_tables;
@@ -43,6 +44,9 @@ pub struct Check {
 pub enum How {
     /// A SELECT of one text column: a row per fault.
     Sql(&'static str),
+    /// A SELECT of one text column over the months that `checked(period)` holds for, some at a time: what
+    /// it compares lies within a month.
+    SqlByMonths(&'static str),
     /// A SELECT of one text column, and another one that only `--deep` runs.
     SqlAndDeep(&'static str, &'static str),
     /// A SELECT of one text column, made from the schema.
@@ -163,6 +167,7 @@ fn run_one(
     let found = match &check.how {
         How::SqlAndDeep(_, sql) if deep => faults(connection, sql),
         How::Sql(sql) | How::SqlAndDeep(sql, _) => faults(connection, sql),
+        How::SqlByMonths(sql) => months::faults(connection, sql),
         How::Made(make) => faults(connection, &make()),
         How::Recompute => compare::recompute(connection, programs, deep),
     };

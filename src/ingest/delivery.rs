@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 /// Files that a source handed over together.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
-    /// From source, day, sequence and content: never from the order of arrival.
+    /// From source, day, sequence and content: never from the order of arrival. Of files that came in a
+    /// later run than others: the others' id, a dot, and the digest of these.
     pub id: String,
     /// As the source or the files' names call it.
     pub name: String,
@@ -52,6 +53,19 @@ impl Delivery {
         let id = id_of(source, self.known_on, self.sequence, &files);
         Delivery { id, files, ..self.clone() }
     }
+
+    /// The same delivery with files that came in a later run than its others, which lie there unchanged.
+    pub(super) fn late_part(&self, source: &str, files: Vec<InputFile>, of: &str) -> Delivery {
+        let late = self.with_files(source, files);
+        let digest = late.id.rsplit('-').next().unwrap_or_default();
+        Delivery { id: format!("{}.{digest}", whole_of(of)), ..late }
+    }
+}
+
+/// The id that the parts of a delivery share, in whatever run they came.
+pub(super) fn whole_of(id: &str) -> &str {
+    let tail = id.rfind('-').unwrap_or(0);
+    id[tail..].find('.').map_or(id, |dot| &id[..tail + dot])
 }
 
 /// What tells deliveries of a source apart: day, sequence, name.

@@ -17,6 +17,20 @@ pub(super) struct Occurrences {
 }
 
 impl Occurrences {
+    /// Takes the ids of lines that came in earlier parts of the delivery.
+    pub(super) fn resume(&mut self, ids: &StringArray) {
+        for text in ids.iter().flatten() {
+            let parsed = text.split_once('-').and_then(|(digest, number)| {
+                Some((id::digest_of(digest)?, number.parse::<u64>().ok()?))
+            });
+            let Some((digest, number)) = parsed else { continue };
+            if self.seen.insert(digest, &[]).is_some() || number > 1 {
+                let count = self.again.entry(digest).or_insert(1);
+                *count = number.max(*count);
+            }
+        }
+    }
+
     /// The ids of a block's rows; `None` if none of its lines came before, so that all are first.
     pub(super) fn ids(&mut self, digests: &[u128]) -> Option<ArrayRef> {
         let mut numbers: Vec<(usize, u64)> = Vec::new();
@@ -113,6 +127,18 @@ mod tests {
         let numbers: Vec<_> = (0..4).map(|row| ids.value(row)[26..].to_owned()).collect();
         assert_eq!(numbers, ["-1", "-2", "-3", "-1"]);
         assert_eq!(ids.value(3)[..26], id::text(5));
+    }
+
+    #[test]
+    fn a_later_part_numbers_on() {
+        let mut before = Occurrences::default();
+        let of = |numbers: &[&str]| StringArray::from(numbers.to_vec());
+        let [one, two] = [1, 2].map(id::text);
+        before.resume(&of(&[&format!("{two}-3"), &format!("{one}-1"), &format!("{two}-1")]));
+        let ids = before.ids(&[2, 1, 2, 3]).expect("they came before");
+        let ids = ids.as_string::<i32>();
+        let numbers: Vec<_> = (0..4).map(|row| ids.value(row)[26..].to_owned()).collect();
+        assert_eq!(numbers, ["-4", "-2", "-5", "-1"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is new. In: the deliveries that lie at a source, and what earlier runs read. Out: deliveries to
 //! stage, deliveries that only repeat what came before, and files that are not known yet.
 
-use super::delivery::{Delivery, InputFile};
+use super::delivery::{Delivery, InputFile, whole_of};
 use super::inputs::{Known, State};
 use super::supersede::Rank;
 use crate::job::Source;
@@ -32,19 +32,7 @@ pub(super) fn plan(
     known: &[Known],
     as_of: NaiveDate,
 ) -> Plan {
-    let of_source: Vec<&Known> = known.iter().filter(|known| known.source == source.name).collect();
-    let mut states: HashMap<Name, State> = HashMap::new();
-    for known in &of_source {
-        let name = (known.name.as_str(), known.sha256.as_str(), (known.known_on, known.sequence));
-        // A repeat that was staged after all has both states.
-        if states.get(&name) != Some(&State::Staged) {
-            states.insert(name, known.state);
-        }
-    }
-    let mut bytes = Bytes::default();
-    for known in of_source.iter().filter(|known| known.state == State::Staged) {
-        bytes.add(&known.sha256, (known.known_on, known.sequence));
-    }
+    let mut earlier = Earlier::of(known.iter().filter(|known| known.source == source.name));
     let mut plan = Plan { new: Vec::new(), repeats: Vec::new(), later: Vec::new() };
     for delivery in deliveries {
         if delivery.known_on > as_of {
@@ -52,9 +40,55 @@ pub(super) fn plan(
             plan.later.extend(files.map(|file| (delivery.clone(), file)));
             continue;
         }
-        sort_in(&mut plan, &delivery, &states, &mut bytes, source);
+        sort_in(&mut plan, &delivery, &mut earlier, source);
     }
     plan
+}
+
+/// What is known of a source's files.
+struct Earlier<'a> {
+    states: HashMap<Name<'a>, State>,
+    staged: Vec<&'a Known>,
+    bytes: Bytes,
+}
+
+impl<'a> Earlier<'a> {
+    fn of(known: impl Iterator<Item = &'a Known>) -> Earlier<'a> {
+        let mut earlier =
+            Earlier { states: HashMap::new(), staged: Vec::new(), bytes: Bytes::default() };
+        for known in known {
+            let rank = (known.known_on, known.sequence);
+            let name = (known.name.as_str(), known.sha256.as_str(), rank);
+            // A repeat that was staged after all has both states.
+            if earlier.states.get(&name) != Some(&State::Staged) {
+                earlier.states.insert(name, known.state);
+            }
+            if known.state == State::Staged {
+                earlier.staged.push(known);
+                earlier.bytes.add(&known.sha256, rank);
+            }
+        }
+        earlier
+    }
+
+    fn state(&self, file: &InputFile, rank: Rank) -> Option<State> {
+        self.states.get(&(file.name.as_str(), file.sha256.as_str(), rank)).copied()
+    }
+
+    /// The id of what was staged of a delivery, if all of it lies there as it was: then new files are further
+    /// parts, else they contradict it.
+    fn part_of(&self, delivery: &Delivery) -> Option<&'a str> {
+        let here = |known: &&Known| {
+            let same =
+                |file: &InputFile| (&file.name, &file.sha256) == (&known.name, &known.sha256);
+            delivery.files.iter().any(same)
+        };
+        let of_rank = |known: &&&Known| (known.known_on, known.sequence) == delivery.rank();
+        let ids = self.staged.iter().filter(of_rank).filter(|known| here(known));
+        let id = ids.map(|known| whole_of(&known.delivery_id)).min()?;
+        let mut parts = self.staged.iter().filter(|known| whole_of(&known.delivery_id) == id);
+        parts.all(here).then_some(id)
+    }
 }
 
 /// Bytes that were staged, with the lowest rank of a delivery that has them: a delivery of a lower
@@ -76,23 +110,18 @@ impl Bytes {
 /// A file's name and bytes, and its delivery's rank.
 type Name<'a> = (&'a str, &'a str, Rank);
 
-fn sort_in(
-    plan: &mut Plan,
-    delivery: &Delivery,
-    states: &HashMap<Name, State>,
-    bytes: &mut Bytes,
-    source: &Source,
-) {
-    let state = |file: &InputFile| {
-        states.get(&(file.name.as_str(), file.sha256.as_str(), delivery.rank())).copied()
-    };
-    let open: Vec<&InputFile> =
-        delivery.files.iter().filter(|file| state(file) != Some(State::Staged)).collect();
+fn sort_in(plan: &mut Plan, delivery: &Delivery, earlier: &mut Earlier, source: &Source) {
+    let rank = delivery.rank();
+    let open: Vec<&InputFile> = delivery
+        .files
+        .iter()
+        .filter(|file| earlier.state(file, rank) != Some(State::Staged))
+        .collect();
     if open.is_empty() {
         return;
     }
-    if open.iter().all(|file| bytes.came_before(file, delivery.rank())) {
-        let counts = open.iter().any(|file| state(file).is_none());
+    if open.iter().all(|file| earlier.bytes.came_before(file, rank)) {
+        let counts = open.iter().any(|file| earlier.state(file, rank).is_none());
         let files = open.into_iter().cloned().collect();
         let delivery = delivery.with_files(&source.name, files);
         plan.repeats.push(Repeat { delivery, counts });
@@ -103,13 +132,17 @@ fn sort_in(
     let (first, again): (Vec<&InputFile>, Vec<&InputFile>) =
         open.into_iter().partition(|file| within.insert(file.sha256.as_str()));
     for file in &first {
-        bytes.add(&file.sha256, delivery.rank());
+        earlier.bytes.add(&file.sha256, rank);
     }
     if !again.is_empty() {
-        let counts = again.iter().any(|file| state(file).is_none());
+        let counts = again.iter().any(|file| earlier.state(file, rank).is_none());
         let again = again.into_iter().cloned().collect();
         let delivery = delivery.with_files(&source.name, again);
         plan.repeats.push(Repeat { delivery, counts });
     }
-    plan.new.push(delivery.with_files(&source.name, first.into_iter().cloned().collect()));
+    let first = first.into_iter().cloned().collect();
+    plan.new.push(match earlier.part_of(delivery) {
+        Some(of) => delivery.late_part(&source.name, first, of),
+        None => delivery.with_files(&source.name, first),
+    });
 }

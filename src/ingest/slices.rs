@@ -1,6 +1,7 @@
 //! Replacement slice by slice. In: the deliveries of a `replace_by` source. Out: which slices of which
 //! delivery end with which other. The newest delivery that has a slice has it whole.
 
+use super::delivery::whole_of;
 use super::read::{open, read_file, read_texts, texts};
 use super::supersede::{Kind, Supersession, Version, Versions};
 use crate::error::{Error, Result};
@@ -104,10 +105,14 @@ fn history(
                 found.push(ended(versions, slice, part, next, kind));
             }
         }
-        let Some((first, others)) = present.split_first() else { continue };
-        for other in others {
-            same_content(versions, slice, first, other)?;
-            found.push(ended(versions, slice, other, first, Kind::Superseded));
+        let Some(first) = present.first() else { continue };
+        let (first, others): (Vec<&Part>, Vec<&Part>) = present
+            .iter()
+            .partition(|part| whole_of(&part.version.id) == whole_of(&first.version.id));
+        for other in others.chunk_by(|a, b| whole_of(&a.version.id) == whole_of(&b.version.id)) {
+            same_content(versions, slice, &first, other)?;
+            let ended = |part: &&Part| ended(versions, slice, part, first[0], Kind::Superseded);
+            found.extend(other.iter().map(ended));
         }
     }
     Ok(())
@@ -120,11 +125,11 @@ fn ended(versions: &Versions, slice: &str, part: &Part, by: &Part, kind: Kind) -
     row
 }
 
-/// Two deliveries of equal rank may repeat a slice, but not contradict each other.
-fn same_content(versions: &Versions, slice: &str, a: &Part, b: &Part) -> Result<()> {
-    let digest = |part: &Part| {
+/// Two deliveries of equal rank may repeat a slice, but not contradict each other. The parts of each add up.
+fn same_content(versions: &Versions, slice: &str, a: &[&Part], b: &[&Part]) -> Result<()> {
+    let digest = |parts: &[&Part]| {
         let mut digest = Digest::default();
-        for file in &part.version.files {
+        for file in parts.iter().flat_map(|part| &part.version.files) {
             add_slice(versions, file, slice, &mut digest)?;
         }
         Ok::<_, Error>(digest)
@@ -132,12 +137,13 @@ fn same_content(versions: &Versions, slice: &str, a: &Part, b: &Part) -> Result<
     if digest(a)? == digest(b)? {
         return Ok(());
     }
-    let (known_on, sequence) = a.version.rank;
+    let (a, b) = (a[0].version, b[0].version);
+    let (known_on, sequence) = a.rank;
     Err(Error::check(format!(
         "source `{}`: slice `{slice}`: expected one delivery known on {known_on} with sequence {sequence}, found `{}` and `{}` with different content",
-        versions.source, a.version.file, b.version.file
+        versions.source, a.file, b.file
     ))
-    .hint("give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery and arrive before the run that reads it"))
+    .hint("give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery, and those that came before lie there unchanged"))
 }
 
 fn add_slice(versions: &Versions, file: &DataFile, slice: &str, digest: &mut Digest) -> Result<()> {

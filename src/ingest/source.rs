@@ -78,6 +78,8 @@ impl Run<'_> {
         let pools = (0..workers)
             .map(|_| thread_pool(threads / workers))
             .collect::<Result<Vec<rayon::ThreadPool>>>()?;
+        let earlier: Vec<Vec<DataFile>> =
+            new.iter().map(|delivery| self.versions.earlier_parts(&delivery.id)).collect();
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
         let results: Mutex<BTreeMap<usize, Result<Staged>>> = Mutex::default();
@@ -85,7 +87,7 @@ impl Run<'_> {
             while !failed.load(Ordering::Relaxed) {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some(delivery) = new.get(place) else { return };
-                let staged = pool.install(|| stage(store, source, delivery));
+                let staged = pool.install(|| stage(store, source, delivery, &earlier[place]));
                 failed.fetch_or(staged.is_err(), Ordering::Relaxed);
                 if let Ok(mut results) = results.lock() {
                     results.insert(place, staged);

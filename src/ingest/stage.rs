@@ -8,6 +8,7 @@ use super::delivery::Delivery;
 use super::format::Identity;
 use super::occurrences::{Keys, Occurrences};
 use super::parse::{Idle, Parsed, parse};
+use super::read::read_texts;
 use super::rejects::Rejects;
 use super::rows::period_text;
 use crate::error::Result;
@@ -45,8 +46,13 @@ pub(super) struct Counts {
     pub sums: BTreeMap<String, i128>,
 }
 
-/// Stages a delivery.
-pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Result<Staged> {
+/// Stages a delivery. Of equal lines in files that earlier runs staged of it, `earlier`, it counts on.
+pub(super) fn stage(
+    store: &Store,
+    source: &Source,
+    delivery: &Delivery,
+    earlier: &[DataFile],
+) -> Result<Staged> {
     let threads = rayon::current_num_threads();
     // A thread alone takes block after block, each while it is in the core's cache.
     let group = if threads == 1 { 1 } else { threads * 4 };
@@ -54,6 +60,14 @@ pub(super) fn stage(store: &Store, source: &Source, delivery: &Delivery) -> Resu
     let idle = Idle::new(&source.format);
     let mut blocks = Blocks::new(source, &delivery.files, &spares);
     let mut sink = Sink::new(store, source, delivery)?;
+    if source.format.has_digest_ids() {
+        for file in earlier {
+            read_texts(&store.path(&file.path), &["transaction_id"], |columns| {
+                columns.iter().for_each(|ids| sink.occurrences.resume(ids));
+                Ok(())
+            })?;
+        }
+    }
     let mut read = blocks.group(group)?;
     let mut parsed: Vec<Parsed> = Vec::new();
     while !(read.is_empty() && parsed.is_empty()) {

@@ -2,7 +2,7 @@
 //! rows of `supersessions`. The outcome is the same in whatever order deliveries arrived: each
 //! version ends when the next one, by rank, became known.
 
-use super::delivery::days_since_epoch;
+use super::delivery::{days_since_epoch, whole_of};
 use super::read::{known_on_of, read_file, texts};
 use crate::error::Result;
 use crate::schema::SUPERSESSIONS;
@@ -89,6 +89,14 @@ impl Versions<'_> {
         let known: HashSet<_> = self.recorded.iter().map(Supersession::identity).collect();
         rows.retain(|row| !known.contains(&row.identity()));
         rows
+    }
+
+    /// The staged files of a delivery's parts that came before.
+    pub(super) fn earlier_parts(&self, delivery: &str) -> Vec<DataFile> {
+        let parts = self.versions.values().filter(|version| {
+            version.id != delivery && whole_of(&version.id) == whole_of(delivery)
+        });
+        parts.flat_map(|version| version.files.clone()).collect()
     }
 
     /// A row that says that `version` ends with `by`.

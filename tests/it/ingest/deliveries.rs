@@ -190,7 +190,7 @@ fn slices_of_equal_rank_may_repeat_but_not_contradict_each_other() {
     assert_eq!(
         message,
         "source `nce`: slice `I3`: expected one delivery known on 2021-02-08 with sequence 1, found `b-invoice_2021-02-08.csv` and `c-invoice_2021-02-08.csv` with different content\n\
-         hint: give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery and arrive before the run that reads it"
+         hint: give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery, and those that came before lie there unchanged"
     );
     feed.remove("c-invoice_2021-02-08.csv");
     feed.put("c-invoice_2021-02-08_2.csv", invoice(&[("I3", "31")]));
@@ -257,6 +257,64 @@ fn a_part_that_is_the_same_again_still_belongs_to_its_delivery() {
     feed.must();
     assert_eq!(feed.in_force("2021-02-08"), ["10", "11"]);
     assert_eq!(feed.in_force("2021-03-08"), ["10", "12"]);
+}
+
+#[test]
+fn parts_of_a_delivery_add_up_in_whatever_runs_they_come() {
+    let parts = [
+        [("I1", "10"), ("I1", "10"), ("I2", "20")],
+        [("I1", "10"), ("I1", "11"), ("I3", "30")],
+        [("I1", "10"), ("I2", "20"), ("I2", "21")],
+    ];
+    let put = |feed: &Feed, part: usize| {
+        feed.put(&format!("invoice_2021-02-08_part{part}.csv"), invoice(&parts[part]));
+    };
+    let mut whole = Feed::invoices();
+    (0..3).for_each(|part| put(&whole, part));
+    whole.must();
+    let expected = ["10", "10", "10", "10", "11", "20", "20", "21", "30"];
+    for order in orders(3) {
+        let mut feed = Feed::invoices();
+        for (came, part) in order.iter().enumerate() {
+            put(&feed, *part);
+            assert_eq!(feed.must().staged, 3);
+            if came == 0 {
+                // A newer delivery has one of the slices by then.
+                feed.put("invoice_2021-03-08.csv", invoice(&[("I3", "31")]));
+                feed.must();
+            }
+        }
+        assert_eq!(feed.in_force("2021-02-08"), expected, "{order:?}");
+        let ids =
+            "select transaction_id from transactions where known_on = date '2021-02-08' order by 1";
+        assert_eq!(feed.query(ids), whole.query(ids), "{order:?}");
+        assert_eq!(feed.in_force("2021-03-08").len(), 9, "{order:?}");
+        assert_eq!(feed.must().read, 0);
+        // What repeats it from somewhere else is told from it as a whole.
+        let again: Vec<_> = parts.concat();
+        feed.put("copy-invoice_2021-02-08.csv", invoice(&again));
+        feed.must();
+        assert_eq!(feed.in_force("2021-02-08"), expected, "{order:?}");
+        feed.put("other-invoice_2021-02-08.csv", invoice(&parts[0][..2]));
+        assert!(feed.fails().1.contains("with different content"), "{order:?}");
+    }
+}
+
+#[test]
+fn a_part_that_comes_again_changed_contradicts_what_it_was() {
+    let mut feed = Feed::invoices();
+    feed.put("invoice_2021-02-08_part1.csv", invoice(&[("I1", "10")]));
+    feed.put("invoice_2021-02-08_part2.csv", invoice(&[("I1", "11")]));
+    feed.must();
+    // Its name is that of a part which is no longer there: it doesn't add up.
+    feed.put("invoice_2021-02-08_part2.csv", invoice(&[("I1", "12")]));
+    assert!(feed.fails().1.contains("with different content"));
+    feed.remove("invoice_2021-02-08_part2.csv");
+    feed.put("invoice_2021-02-08_part3.csv", invoice(&[("I1", "12")]));
+    assert!(feed.fails().1.contains("with different content"));
+    feed.put("invoice_2021-02-08_part2.csv", invoice(&[("I1", "11")]));
+    feed.must();
+    assert_eq!(feed.in_force("2021-02-08"), ["10", "11", "12"]);
 }
 
 #[test]
