@@ -75,109 +75,14 @@ pub const CHECKS: &[Check] = &[
         description: "per source, currency and period: staged base = base in scope + base out of scope",
         global: true,
         tables: &["transactions"],
-        how: How::SqlByMonths(
-            "WITH staged AS (
-                SELECT source, transaction_currency, period, sum(base) AS base
-                FROM transactions_in_force WHERE checked(period) GROUP BY ALL
-            ),
-            outcomes AS (
-                SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base, false AS excess
-                FROM earnings
-                WHERE checked(period) AND transaction_id IS NOT NULL AND (earning_type <> 'coop' OR share = 1)
-                UNION ALL
-                SELECT earning_sources.source, earning_sources.transaction_id,
-                    earning_sources.original_transaction_id,
-                    coalesce(earning_sources.transaction_currency, earnings.transaction_currency),
-                    earning_sources.period, earning_sources.base, false
-                FROM earning_sources JOIN earnings USING (earning_id)
-                WHERE checked(earning_sources.period) AND checked(earnings.period) AND (earning_type <> 'coop' OR share = 1)
-                UNION ALL
-                SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base, reason = 'REFUND_EXCESS'
-                FROM unearned WHERE checked(period)
-                UNION ALL
-                SELECT source, transaction_id, original_transaction_id, transaction_currency, period,
-                    base, false
-                FROM out_of_scope WHERE whole AND checked(period)
-            ),
-            -- A refund that sums net, and others link, counts as it stands.
-            netted AS (
-                SELECT source, transaction_id FROM earning_sources
-                WHERE checked(period) AND original_transaction_id IS NULL AND base < 0
-                UNION
-                SELECT source, transaction_id FROM unearned
-                WHERE checked(period) AND original_transaction_id IS NULL AND base < 0
-            ),
-            pieces AS (
-                SELECT source, transaction_currency, period, min(base) AS base,
-                    min(base) <> max(base) AS differs
-                FROM (
-                    SELECT *, CASE WHEN original_transaction_id IS NOT NULL THEN transaction_id END
-                        AS linked
-                    FROM outcomes
-                ) AS linking
-                ANTI JOIN netted
-                    ON netted.source = linking.source AND netted.transaction_id = linked
-                GROUP BY source, transaction_currency, period, hash(transaction_id),
-                    hash(original_transaction_id, excess)
-            ),
-            reached AS (
-                SELECT source, transaction_currency, period, sum(base) AS base,
-                    count(*) FILTER (differs) AS differing
-                FROM pieces GROUP BY ALL
-            )
-            SELECT concat(source, ', ', transaction_currency, ', ', period, ': expected base ',
-                coalesce(staged.base, 0), ', found ', coalesce(reached.base, 0), '; ', differing,
-                ' transactions whose outcomes differ in base')
-            FROM staged FULL JOIN reached USING (source, transaction_currency, period)
-            WHERE coalesce(staged.base, 0) <> coalesce(reached.base, 0) OR differing > 0",
-        ),
+        how: How::SqlByMonths(include_str!("../../pipelines/checks/base.sql")),
     },
     Check {
         name: "sources",
         description: "the transactions behind an aggregate earning re-add to it, and so do its tiers",
         global: false,
         tables: &["earning_sources"],
-        how: How::SqlByMonths(
-            "SELECT concat(earning_id, ': expected ', earning_amount, ' (', program_amount,
-                '), found ', coalesce(shares, 0), ' (',
-                coalesce(program_shares, 0), ')')
-            FROM (
-                SELECT * FROM earnings WHERE aggregate_key IS NOT NULL AND checked(period)
-            ) AS earnings
-            FULL JOIN (
-                SELECT earning_id, sum(earning_share) AS shares, sum(program_share) AS program_shares,
-                    sum(base) AS base_of_sources
-                FROM earning_sources WHERE checked(period) GROUP BY ALL
-            ) USING (earning_id)
-            -- What a window earns in a month may be due to somebody who sold nothing in it.
-            WHERE NOT (tier_detail IS NOT NULL AND base = 0 AND shares IS NULL) AND (
-                earning_amount IS DISTINCT FROM shares
-                OR program_amount IS DISTINCT FROM program_shares
-                OR tier_detail IS NULL AND base IS DISTINCT FROM base_of_sources)
-            UNION ALL
-            SELECT concat(earning_id, ': expected a window of ', tier_detail ->> 'window_amount',
-                ' less ', tier_detail ->> 'booked_before', ' before, found tiers, topped up, of ', tiers,
-                ' and earnings of ', earned)
-            FROM (
-                SELECT *,
-                    coalesce(list_sum(list_transform(
-                        json_extract_string(tier_detail, '$.tiers[*].amount'),
-                        lambda amount: amount::DECIMAL(18, 3)
-                    )), 0) + coalesce((tier_detail ->> 'topped_up')::DECIMAL(18, 3), 0) AS tiers
-                FROM (
-                    SELECT min(earning_id) AS earning_id, tier_detail, sum(gross_amount) AS earned
-                    FROM earnings
-                    WHERE tier_detail IS NOT NULL AND aggregate_key IS NOT NULL AND checked(period)
-                    GROUP BY program, lever, aggregate_key, tier_detail,
-                        CASE WHEN (tier_detail ->> 'company') IS NULL THEN participant_id END
-                )
-            )
-            WHERE tiers <> (tier_detail ->> 'window_amount')::DECIMAL(18, 3)
-                OR earned <> (tier_detail ->> 'window_amount')::DECIMAL(18, 3)
-                    - (tier_detail ->> 'booked_before')::DECIMAL(18, 3)",
-        ),
+        how: How::SqlByMonths(include_str!("../../pipelines/checks/sources.sql")),
     },
     Check {
         name: "payment_items",
