@@ -109,12 +109,35 @@ impl From<polars::error::PolarsError> for Error {
 
 impl From<duckdb::Error> for Error {
     fn from(error: duckdb::Error) -> Error {
-        Error::broken(format!("duckdb: {error}"))
+        let message = format!("duckdb: {error}");
+        if !message.contains("Out of Memory") {
+            return Error::broken(message);
+        }
+        // What DuckDB says to do after it are settings that nobody can reach.
+        Error::broken(message.lines().next().unwrap_or_default())
+            .hint("raise `memory` of `[limits]` in the job file: DuckDB gets half of it")
     }
 }
 
 impl From<earnest_core::Error> for Error {
     fn from(error: earnest_core::Error) -> Error {
         Error::broken(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_duckdb_lacks_is_a_limit_of_the_job() {
+        let connection = duckdb::Connection::open_in_memory().expect("DuckDB");
+        let sql = "SET memory_limit = '1MB'; SET temp_directory = '';
+            CREATE TABLE numbers AS SELECT range::VARCHAR || range AS number FROM range(10000000)";
+        let error = Error::from(connection.execute_batch(sql).expect_err("too much")).to_string();
+        let lines: Vec<&str> = error.lines().collect();
+        assert!(lines[0].starts_with("duckdb: Out of Memory Error"), "{error}");
+        let hint = "hint: raise `memory` of `[limits]` in the job file: DuckDB gets half of it";
+        assert_eq!(lines[1..], [hint]);
     }
 }

@@ -208,8 +208,8 @@ WHERE at_least IS NOT NULL AND guarantee = 'end';
 
 -- Each participant's part of a window, month by month.
 CREATE OR REPLACE TEMP TABLE own_months AS
-SELECT program, lever, whose, any_value(company) AS company, any_value(customer_id) AS customer_id,
-    window_on, participant_id, period, sum(adds) AS adds, bool_or(of_line) AS of_line
+SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, sum(adds) AS adds,
+    bool_or(of_line) AS of_line
 FROM (
     SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, adds,
         true AS of_line
@@ -221,7 +221,7 @@ FROM (
     SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, 0, false
     FROM measured_ends
 )
-GROUP BY program, lever, whose, window_on, participant_id, period;
+GROUP BY ALL;
 
 -- The highest measure of all windows before.
 CREATE OR REPLACE TEMP TABLE high_water AS

@@ -146,22 +146,28 @@ SELECT program, lever, whose, window_on, window_end, period, currency, minor, si
 FROM advanced
 WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period);
 
--- Of a window's total, each participant's part: a company's by what each location added, those below
--- nothing as nothing, or all of it the declared payee's; by largest remainder.
-CREATE OR REPLACE TEMP TABLE own_totals AS
+-- Who takes part in a window, and whether alone: whose measure it is says which company's or customer's.
+CREATE OR REPLACE TEMP TABLE window_members AS
 WITH members AS (
-    SELECT program, lever, whose, window_on, participant_id, any_value(company) AS company,
-        any_value(customer_id) AS customer_id
-    FROM own_months
-    GROUP BY program, lever, whose, window_on, participant_id
+    SELECT DISTINCT program, lever, whose, window_on, participant_id, company, customer_id FROM own_months
     UNION
     SELECT own_months.program, own_months.lever, whose, window_on, payee, own_months.company, NULL
     FROM own_months
     JOIN program_company_payee
         ON program_company_payee.program = own_months.program AND program_company_payee.lever = own_months.lever
         AND program_company_payee.company = own_months.company
-),
-months AS (
+)
+SELECT members.*, alone
+FROM members
+JOIN (
+    SELECT program, lever, whose, window_on, count(*) = 1 AS alone FROM members GROUP BY ALL
+) USING (program, lever, whose, window_on);
+
+-- Of a window's total, each participant's part. Who is alone, as almost all are, has it all; else a company's
+-- by what each location added, those below nothing as nothing, or all of it the declared payee's; by largest
+-- remainder.
+CREATE OR REPLACE TEMP TABLE own_totals AS
+WITH months AS (
     SELECT totals.*, members.participant_id, members.company, members.customer_id,
         coalesce(of_line, false) AS of_line, payee, quantity_of,
         sum(coalesce(adds, 0)) OVER (
@@ -171,7 +177,7 @@ months AS (
         ) AS cumulated
     FROM measured_totals AS totals
     JOIN program_measure USING (program, lever)
-    JOIN members
+    JOIN (FROM window_members WHERE NOT alone) AS members
         ON members.program = totals.program AND members.lever = totals.lever
         AND members.whose = totals.whose AND members.window_on = totals.window_on
     LEFT JOIN own_months
@@ -215,7 +221,8 @@ floors AS (
         END AS part
     FROM parts
 )
-SELECT *,
+SELECT program, lever, whose, window_on, window_end, period, currency, minor, side, participant_id, company,
+    customer_id, of_line,
     part + CASE
         WHEN row_number() OVER (
             PARTITION BY program, lever, whose, window_on, period
@@ -223,7 +230,13 @@ SELECT *,
         ) <= total - sum(part) OVER (PARTITION BY program, lever, whose, window_on, period)
         THEN 1 ELSE 0
     END AS own_total
-FROM floors;
+FROM floors
+UNION ALL BY NAME
+SELECT totals.*, participant_id, company, customer_id, coalesce(of_line, false) AS of_line, total AS own_total
+FROM measured_totals AS totals
+JOIN (FROM window_members WHERE alone) USING (program, lever, whose, window_on)
+LEFT JOIN (SELECT program, lever, whose, window_on, period, of_line FROM own_months)
+    USING (program, lever, whose, window_on, period);
 
 CREATE OR REPLACE TEMP TABLE measured_earnings AS
 WITH steps AS (
@@ -265,3 +278,4 @@ DROP TABLE own_months;
 DROP TABLE measured_months;
 DROP TABLE measured_totals;
 DROP TABLE own_totals;
+DROP TABLE window_members;
