@@ -10,7 +10,7 @@ select o.* exclude (transaction_id, transaction_on, period, month_no, earned, re
        n.transaction_on as on_day, d.period as own_period, d.month_no as own_month_no,
        strftime(first_day(d.month_no + g.months_after), '%Y-%m') as own_month,
        (p.before - p.cumulated)::decimal(14,0) * 0.001::decimal(4,3) as own_base,
-       p.before - p.cumulated as own_thousandths,
+       p.before - p.cumulated as own_thousandths, p.cumulated as refunded,
        (rdiv(o.earned::hugeint * p.before, p.base)
            - rdiv(o.earned::hugeint * p.cumulated, p.base))::bigint as earned,
        (rdiv(o.rebate::hugeint * p.before, p.base)

@@ -32,13 +32,13 @@ create table reached as select scope, customer, limit_n from capped_sums where i
 create table credited as
 with items as (
     select paid_no, cover_no, lever_no, role_no, source, transaction_id,
-           null::text as original_transaction_id, customer_id, transaction_on as on_day,
+           null::text as original_transaction_id, null::bigint as refunded, customer_id, transaction_on as on_day,
            month_no as own_month_no, base::decimal(18,3) as own_base, earned, rebate, program_earned,
            program_rebate, r.limit_n, {scope} as scope, r.customer as scope_customer,
            {gross}::hugeint as gross
     from ({capped_lines}) o join reached r on r.scope = {scope} and r.customer = {scope_customer}
     union all
-    select paid_no, cover_no, lever_no, role_no, source, transaction_id, original_transaction_id,
+    select paid_no, cover_no, lever_no, role_no, source, transaction_id, original_transaction_id, refunded,
            refund_customer_id, on_day, own_month_no, own_base, earned, rebate, program_earned,
            program_rebate, r.limit_n, {scope}, r.customer,
            case when on_base then own_thousandths * exchange_9 else program_earned end
