@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn months_are_checked_together_up_to_a_number_of_rows() {
         let months =
-            [("2025-01", 3), ("2025-02", 7), ("2025-04", 1), ("2025-05", 20), ("2025-06", 0)];
+            [("2025-01", 3), ("2025-02", 7), ("2025-04", 1), ("2025-05", 20), ("2025-06", 1)];
         let months = months.map(|(month, rows)| (month.to_owned(), rows));
         let found = batches(months.to_vec(), 10);
         let found: Vec<(&str, &str)> =
