@@ -91,11 +91,16 @@ impl Versions<'_> {
         rows
     }
 
-    /// The staged files of a delivery's parts that came before.
+    /// The staged files of a delivery's parts that came before: only a late part has any.
     pub(super) fn earlier_parts(&self, delivery: &str) -> Vec<DataFile> {
-        let parts = self.versions.values().filter(|version| {
-            version.id != delivery && whole_of(&version.id) == whole_of(delivery)
-        });
+        let whole = whole_of(delivery);
+        if whole == delivery {
+            return Vec::new();
+        }
+        let parts = self
+            .versions
+            .values()
+            .filter(|version| version.id != delivery && whole_of(&version.id) == whole);
         parts.flat_map(|version| version.files.clone()).collect()
     }
 
