@@ -6,7 +6,7 @@ use super::parse::Rejected;
 use crate::error::Result;
 use crate::job::Source;
 use crate::schema::REJECTS;
-use crate::warehouse::{DataFile, Store, TableWriter};
+use crate::warehouse::{SealedFile, Store, TableWriter};
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 use std::sync::Arc;
 
@@ -106,8 +106,8 @@ impl<'a> Rejects<'a> {
     }
 
     /// The file; `None` without rejects.
-    pub(super) fn finish(mut self) -> Result<Option<DataFile>> {
+    pub(super) fn seal(mut self) -> Result<Option<SealedFile>> {
         self.flush()?;
-        self.writer.finish()
+        self.writer.seal()
     }
 }

@@ -14,11 +14,12 @@ use super::supersede::{Kind, Supersession, Version, Versions};
 use crate::error::{Error, Result};
 use crate::job::{Source, thread_pool};
 use crate::schema::Table;
-use crate::warehouse::DataFile;
+use crate::warehouse::{DataFile, SealedFile};
 use earnest_core::decimal::{self, RATE_SCALE};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// What a source gave.
 #[derive(Default)]
@@ -70,7 +71,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Stages deliveries, several side by side, and takes the results in their order. Each has threads
-    /// of its own: a thread that waits for a delivery must not begin another.
+    /// of its own: a thread that waits for a delivery must not begin another. While the disk takes the
+    /// files of one, the next is staged.
     fn stage_all(&mut self, new: &[Delivery]) -> Result<()> {
         let (store, source) = (self.request.store, self.source);
         let threads = rayon::current_num_threads();
@@ -82,21 +84,33 @@ impl Run<'_> {
             new.iter().map(|delivery| self.versions.earlier_parts(&delivery.id)).collect();
         let next = AtomicUsize::new(0);
         let failed = AtomicBool::new(false);
-        let results: Mutex<BTreeMap<usize, Result<Staged>>> = Mutex::default();
-        let work = |pool: rayon::ThreadPool| {
+        let work = |pool: rayon::ThreadPool, sealed: SyncSender<(usize, _)>| {
             while !failed.load(Ordering::Relaxed) {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some(delivery) = new.get(place) else { return };
                 let staged = pool.install(|| stage(store, source, delivery, &earlier[place]));
+                failed.fetch_or(staged.is_err(), Ordering::Relaxed);
+                if sealed.send((place, staged)).is_err() {
+                    return;
+                }
+            }
+        };
+        let results: Mutex<BTreeMap<usize, Result<Staged>>> = Mutex::default();
+        let publish = |sealed: Receiver<(usize, Result<Staged<SealedFile>>)>| {
+            for (place, staged) in sealed {
+                let staged = staged.and_then(Staged::publish);
                 failed.fetch_or(staged.is_err(), Ordering::Relaxed);
                 if let Ok(mut results) = results.lock() {
                     results.insert(place, staged);
                 }
             }
         };
+        let (work, publish) = (&work, &publish);
         std::thread::scope(|scope| {
             for pool in pools {
-                scope.spawn(|| work(pool));
+                let (give, take) = sync_channel(0);
+                scope.spawn(move || work(pool, give));
+                scope.spawn(move || publish(take));
             }
         });
         let results = results.into_inner().unwrap_or_default();

@@ -14,15 +14,15 @@ use super::rows::period_text;
 use crate::error::Result;
 use crate::job::Source;
 use crate::schema::{REJECTS, Table};
-use crate::warehouse::{DataFile, Store, TableWriter};
+use crate::warehouse::{DataFile, SealedFile, Store, TableWriter};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
 use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 use std::collections::{BTreeMap, HashMap};
 
-/// What staging a delivery gave.
-pub(super) struct Staged {
-    pub files: Vec<(&'static Table, DataFile)>,
+/// What staging a delivery gave, and its files: sealed, then published.
+pub(super) struct Staged<F = DataFile> {
+    pub files: Vec<(&'static Table, F)>,
     /// Per file of the delivery.
     pub counts: Vec<Counts>,
     /// Rows per slice, for `replace_by` formats.
@@ -33,6 +33,19 @@ pub(super) struct Staged {
     pub first_reject: Option<String>,
     /// Columns that the format doesn't declare, by file name.
     pub unknown: Vec<(String, Vec<String>)>,
+}
+
+impl Staged<SealedFile> {
+    /// Publishes the files.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub(super) fn publish(self) -> Result<Staged> {
+        let Staged { files, counts, slices, keys, first_reject, unknown } = self;
+        let files = files.into_iter().map(|(table, file)| Ok((table, file.publish()?)));
+        let files = files.collect::<Result<_>>()?;
+        Ok(Staged { files, counts, slices, keys, first_reject, unknown })
+    }
 }
 
 /// Records of a file.
@@ -46,13 +59,13 @@ pub(super) struct Counts {
     pub sums: BTreeMap<String, i128>,
 }
 
-/// Stages a delivery. Of equal lines in files that earlier runs staged of it, `earlier`, it counts on.
+/// Stages a delivery; its files are to be published. Of equal lines in files that earlier runs staged of it, `earlier`, it counts on.
 pub(super) fn stage(
     store: &Store,
     source: &Source,
     delivery: &Delivery,
     earlier: &[DataFile],
-) -> Result<Staged> {
+) -> Result<Staged<SealedFile>> {
     let threads = rayon::current_num_threads();
     // A thread alone takes block after block, each while it is in the core's cache.
     let group = if threads == 1 { 1 } else { threads * 4 };
@@ -244,15 +257,15 @@ impl<'a> Sink<'a> {
         TableWriter::new(self.store, self.source.format.table, &partition, &self.delivery.id)
     }
 
-    fn finish(mut self) -> Result<Staged> {
+    fn finish(mut self) -> Result<Staged<SealedFile>> {
         self.keys.forget();
         let table = self.source.format.table;
         let mut files = Vec::new();
         for output in self.writers.into_values() {
-            files.extend(output.writer.finish()?.map(|file| (table, file)));
+            files.extend(output.writer.seal()?.map(|file| (table, file)));
         }
         let first_reject = self.rejects.first.clone();
-        files.extend(self.rejects.finish()?.map(|file| (&REJECTS, file)));
+        files.extend(self.rejects.seal()?.map(|file| (&REJECTS, file)));
         Ok(Staged {
             files,
             counts: self.counts,

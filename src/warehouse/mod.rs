@@ -9,4 +9,4 @@ mod writer;
 pub use digest::Digest;
 pub use snapshot::{Snapshot, TableState};
 pub use store::{Fault, Store};
-pub use writer::{DataFile, ROW_GROUP_ROWS, TableWriter, hex, sha256_of};
+pub use writer::{DataFile, ROW_GROUP_ROWS, SealedFile, TableWriter, hex, sha256_of};

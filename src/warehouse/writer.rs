@@ -97,7 +97,15 @@ impl TableWriter {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn finish(mut self) -> Result<Option<DataFile>> {
+    pub fn finish(self) -> Result<Option<DataFile>> {
+        self.seal()?.map(SealedFile::publish).transpose()
+    }
+
+    /// Writes what is left, for the file to be published later; `None` if it has no rows.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn seal(mut self) -> Result<Option<SealedFile>> {
         let Some(encoder) = self.encoder.take() else { return Ok(None) };
         let file = encoder.finish().map_err(|error| self.broken(&error))?;
         let (bytes, sha256) = file.finish().map_err(|error| Error::io(&self.scratch, &error))?;
@@ -105,11 +113,8 @@ impl TableWriter {
             if self.partition.is_empty() { String::new() } else { format!("{}/", self.partition) };
         let path =
             format!("tables/{}/{folder}{}-{}.parquet", self.table.name, self.unit, &sha256[..16]);
-        if !self.store.create_from(&path, &self.scratch)? {
-            self.verify_existing(&path, &sha256)?;
-        }
         let digest = self.digest.digest();
-        Ok(Some(DataFile {
+        let file = DataFile {
             path,
             partition: self.partition,
             unit: self.unit,
@@ -117,20 +122,8 @@ impl TableWriter {
             bytes,
             sha256,
             digest: digest.to_string(),
-        }))
-    }
-
-    /// A file of that name may be left from a run that died: its bytes are compared, not trusted.
-    fn verify_existing(&self, path: &str, sha256: &str) -> Result<()> {
-        let existing = sha256_of(&self.store.path(path))?;
-        if existing == sha256 {
-            return Ok(());
-        }
-        Err(Error::broken(format!(
-            "{}: expected content {sha256}, found {existing}",
-            self.store.path(path).display()
-        ))
-        .hint("no snapshot names this file; remove it and run again"))
+        };
+        Ok(Some(SealedFile { file, store: self.store, scratch: self.scratch }))
     }
 
     fn broken(&self, error: &ParquetError) -> Error {
@@ -140,6 +133,40 @@ impl TableWriter {
         };
         Error::broken(format!("{}: {message}", self.scratch.display()))
             .hint("see that the disk has space and run again; the last snapshot is untouched")
+    }
+}
+
+/// A file that is written whole and that nobody sees yet.
+pub struct SealedFile {
+    file: DataFile,
+    store: Store,
+    scratch: PathBuf,
+}
+
+impl SealedFile {
+    /// Puts the file under its content's name, on the disk for good: the caller waits for the disk.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn publish(self) -> Result<DataFile> {
+        if !self.store.create_from(&self.file.path, &self.scratch)? {
+            self.verify_existing()?;
+        }
+        Ok(self.file)
+    }
+
+    /// A file of that name may be left from a run that died: its bytes are compared, not trusted.
+    fn verify_existing(&self) -> Result<()> {
+        let path = self.store.path(&self.file.path);
+        let (expected, existing) = (&self.file.sha256, sha256_of(&path)?);
+        if existing == *expected {
+            return Ok(());
+        }
+        Err(Error::broken(format!(
+            "{}: expected content {expected}, found {existing}",
+            path.display()
+        ))
+        .hint("no snapshot names this file; remove it and run again"))
     }
 }
 

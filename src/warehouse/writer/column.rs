@@ -61,8 +61,9 @@ impl ColumnRows {
             Values::Keys(keys) => keys.keys.reserve(rows),
             Values::Texts(texts) => {
                 let known = texts.offsets.len().max(1);
-                texts.offsets.reserve(rows);
-                texts.bytes.reserve(texts.bytes.len() / known * rows);
+                // The last one's end comes on top.
+                texts.offsets.reserve(rows + 1);
+                texts.bytes.reserve(texts.bytes.len() * (rows + rows / 16) / known);
             }
             Values::Truths(_) => {}
             Values::Days(days) => days.reserve(rows),

@@ -19,8 +19,9 @@ use std::io::Write;
 /// Bytes of a page, about: page, compressed page and the compressor's tables stay in a core's cache.
 const PAGE_BYTES: usize = 128 << 10;
 
-/// Rows from which on a row group is expected to fill.
-const MANY_ROWS: usize = 2_048;
+/// Rows from which on a row group is expected to fill: room for a whole one, in small files, would be
+/// whole pages that the system clears for nothing.
+const MANY_ROWS: usize = 32_768;
 
 /// Writes row groups of a table to a file.
 pub struct Encoder<W: Write> {
