@@ -282,6 +282,9 @@ pub(crate) fn calculate(
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
+    let corrected = clock
+        .time("facts", || closes::corrected::find((store, next), &files, &closed.revenue, asked))?;
+    let open = closed.last.map(|last| last.plus(1));
     let map = ParticipantMap::build(programs, &dimensions.participant_map)?;
     let periods = earnings::periods(&files);
     let decisions = clock.time("eligibility", || {
@@ -297,6 +300,8 @@ pub(crate) fn calculate(
             exchange_rates: &exchange_rates,
             as_of: options.as_of,
             frozen: &closed.revenue,
+            corrected: &corrected,
+            open,
         };
         eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
@@ -314,7 +319,7 @@ pub(crate) fn calculate(
             ineligibilities: &ineligibilities,
             memberships: &dimensions.memberships,
             added: &closed.added,
-            open: closed.last.map(|last| last.plus(1)),
+            open,
             settled_first: &settled_first,
             rooms: &closed.rooms,
             buckets: options.buckets.unwrap_or(limits.buckets()),

@@ -64,7 +64,7 @@ const STEPS: [Step; 12] = [
     },
     always(sql!("recompute_6_totals")),
     Step {
-        sql: sql!("recompute_7_revenue"),
+        sql: concat!(sql!("recompute_7_revenue"), sql!("recompute_7_settled_revenue")),
         asked: |programs| programs.iter().any(|program| !trailing::rows(program).is_empty()),
         otherwise: sql!("without_revenue"),
     },

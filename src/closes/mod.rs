@@ -8,6 +8,7 @@
 mod attributes;
 mod capped;
 mod changes;
+pub mod corrected;
 pub mod events;
 pub mod kept;
 mod known;

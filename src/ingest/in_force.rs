@@ -3,7 +3,7 @@
 
 use super::read::{known_on_of, read_file, texts};
 use crate::error::Result;
-use crate::schema::{RUN_INPUTS, SUPERSESSIONS, Table};
+use crate::schema::{RUN_INPUTS, RUNS, SUPERSESSIONS, Table};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -37,14 +37,40 @@ pub fn in_force(
     as_of: NaiveDate,
 ) -> Result<Vec<InForceFile>> {
     let known_on = delivery_days(store, snapshot)?;
-    let excluded = excluded(store, snapshot, table, as_of)?;
+    let excluded = excluded(store, snapshot, table, |_, known_on| known_on <= as_of)?;
+    let is_known = |delivery: &str| known_on.get(delivery).is_some_and(|day| *day <= as_of);
+    Ok(counting(store, snapshot, table, (is_known, &excluded)))
+}
+
+/// The files of a staged table as they counted in an earlier snapshot, in the order of this one.
+///
+/// # Errors
+/// If the warehouse can't be read.
+pub fn in_force_at(
+    store: &Store,
+    snapshot: &Snapshot,
+    table: &str,
+    earlier: u64,
+) -> Result<Vec<InForceFile>> {
+    let known = delivered_by(store, snapshot, earlier)?;
+    let excluded = excluded(store, snapshot, table, |by, _| known.contains(by))?;
+    let is_known = |delivery: &str| known.contains(delivery);
+    Ok(counting(store, snapshot, table, (is_known, &excluded)))
+}
+
+fn counting(
+    store: &Store,
+    snapshot: &Snapshot,
+    table: &str,
+    (is_known, excluded): (impl Fn(&str) -> bool, &HashMap<String, Excluded>),
+) -> Vec<InForceFile> {
     let mut delivered: HashMap<&str, u64> = HashMap::new();
     for file in snapshot.files(table) {
         *delivered.entry(file.unit.as_str()).or_default() += file.rows;
     }
     let mut counting = Vec::new();
     for file in snapshot.files(table) {
-        if known_on.get(&file.unit).is_none_or(|day| *day > as_of) {
+        if !is_known(&file.unit) {
             continue;
         }
         let excluded = excluded.get(&file.unit);
@@ -57,7 +83,7 @@ pub fn in_force(
             all_excluded: rows >= delivered[file.unit.as_str()],
         });
     }
-    Ok(counting)
+    counting
 }
 
 /// The rows of a small staged table that count as of a day, columns in declared order.
@@ -119,6 +145,33 @@ fn delivery_days(store: &Store, snapshot: &Snapshot) -> Result<HashMap<String, N
     Ok(days)
 }
 
+/// The deliveries that runs up to an earlier snapshot had staged.
+fn delivered_by(store: &Store, snapshot: &Snapshot, earlier: u64) -> Result<HashSet<String>> {
+    let mut runs = HashSet::new();
+    for path in snapshot.paths(store, RUNS.name) {
+        for batch in read_file(&path, &RUNS)? {
+            let ids = texts(&batch, RUNS.position("run_id"));
+            let published = batch.column(RUNS.position("snapshot")).as_primitive::<Int64Type>();
+            let before = |&row: &usize| published.value(row).unsigned_abs() <= earlier;
+            let before = (0..batch.num_rows()).filter(before);
+            runs.extend(before.map(|row| ids.value(row).to_owned()));
+        }
+    }
+    let mut deliveries = HashSet::new();
+    for path in snapshot.paths(store, RUN_INPUTS.name) {
+        for batch in read_file(&path, &RUN_INPUTS)? {
+            let column = |name: &str| texts(&batch, RUN_INPUTS.position(name));
+            let (ids, states) = (column("run_id"), column("state"));
+            let staged =
+                |&row: &usize| states.value(row) == "staged" && runs.contains(ids.value(row));
+            let staged = (0..batch.num_rows()).filter(staged);
+            let delivery = column("delivery_id");
+            deliveries.extend(staged.map(|row| delivery.value(row).to_owned()));
+        }
+    }
+    Ok(deliveries)
+}
+
 /// What no longer counts of one delivery.
 #[derive(Default)]
 struct Excluded {
@@ -132,20 +185,22 @@ fn excluded(
     store: &Store,
     snapshot: &Snapshot,
     table: &str,
-    as_of: NaiveDate,
+    in_effect: impl Fn(&str, NaiveDate) -> bool,
 ) -> Result<HashMap<String, Excluded>> {
     let mut excluded: HashMap<String, Excluded> = HashMap::new();
     for path in snapshot.paths(store, SUPERSESSIONS.name) {
         for batch in read_file(&path, &SUPERSESSIONS)? {
             let column = |name: &str| texts(&batch, SUPERSESSIONS.position(name));
             let (tables, deliveries) = (column("table_name"), column("delivery_id"));
+            let by = column("by_delivery_id");
             let (slices, keys) = (column("slice_key"), column("row_key"));
             let known =
                 batch.column(SUPERSESSIONS.position("known_on")).as_primitive::<Date32Type>();
             let rows = batch.column(SUPERSESSIONS.position("rows")).as_primitive::<Int64Type>();
             for row in 0..batch.num_rows() {
-                let in_effect = known_on_of(known, row).is_some_and(|day| day <= as_of);
-                if tables.value(row) != table || !in_effect {
+                let known_on = known_on_of(known, row);
+                let counts = known_on.is_some_and(|day| in_effect(by.value(row), day));
+                if tables.value(row) != table || !counts {
                     continue;
                 }
                 let of = excluded.entry(deliveries.value(row).to_owned()).or_default();

@@ -50,7 +50,7 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 4,
+    version: 5,
     description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer, what is taken of a shared cap",
     grain: "one row per program × kind × subject × window × cycle that decides it",
     key: &["program", "kind", "subject", "window", "cycle"],
@@ -110,6 +110,11 @@ pub const DETERMINATIONS: Table = Table {
             "transaction_id",
             Text,
             "The transaction that decided; of a cap, the last one that counts in the cycle, or its aggregate's key",
+        ),
+        optional(
+            "transactions",
+            Integer,
+            "How many transactions of the subject were measured within the window, of trailing revenue: all that were in force then. If it is undone, how many of them are now",
         ),
     ],
 };
