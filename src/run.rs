@@ -278,7 +278,7 @@ pub(crate) fn calculate(
     let manual_adjustments = read(&schema::MANUAL_ADJUSTMENTS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
-    let closed = closes::Closed::read(store, next, previous, programs)?;
+    let mut closed = closes::Closed::read(store, next, previous, programs)?;
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
@@ -300,7 +300,7 @@ pub(crate) fn calculate(
             exchange_rates: &exchange_rates,
             as_of: options.as_of,
             frozen: &closed.revenue,
-            corrected: &corrected,
+            corrected: &closed.corrected,
             open,
         };
         eligibility::decide(programs, &dimensions, &first, &revenue, from, to)

@@ -5,21 +5,21 @@
 //! A transaction keeps its source and id in whatever delivery it comes; one that came again as it was is not
 //! corrected, and one that wasn't there at the close decided nothing.
 
-use super::{State, events};
+use super::{Closed, State, events};
 use crate::columns;
 use crate::earnings::facts;
-use crate::eligibility::{Corrected, Frozen, Sold};
+use crate::eligibility::{Corrected, Sold};
 use crate::error::Result;
 use crate::ingest::{InForceFile, in_force_at, read_columns};
 use crate::schema::TRANSACTIONS;
 use crate::warehouse::{Snapshot, Store};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-/// Columns of a line that a measure of revenue reads, and what tells it apart.
-const READ: [&str; 12] = [
+/// Columns of a line that decisions read, and what tells it apart.
+const READ: [&str; 13] = [
     "transaction_id",
     "source",
     "data_role",
@@ -28,6 +28,7 @@ const READ: [&str; 12] = [
     "transaction_on",
     "billed_partner_id",
     "reseller_partner_id",
+    "customer_id",
     "product_id",
     "sku_id",
     "base",
@@ -37,61 +38,98 @@ const READ: [&str; 12] = [
 /// Source and id of a transaction.
 type Id = (String, String);
 
-/// What was corrected since the closes that froze trailing revenue. `files` are those in force now; `asked`
-/// says whether some program asks for it, and if so, whether by product.
-///
-/// # Errors
-/// If the warehouse can't be read.
-pub fn find(
-    (store, snapshot): (&Store, &Snapshot),
-    files: &[InForceFile],
-    frozen: &[Frozen],
-    asked: Option<bool>,
-) -> Result<Vec<Corrected>> {
-    let cycles: BTreeSet<Period> = frozen.iter().filter_map(|one| one.closed_by).collect();
-    if cycles.is_empty() || asked.is_none() {
-        return Ok(Vec::new());
-    }
-    let events = events::read(store, snapshot)?;
-    let mut found = Vec::new();
-    for cycle in cycles {
-        let mut closes = events.iter().rev();
-        let close = closes.find(|event| event.cycle == cycle && event.state == State::Closed);
-        let Some(close) = close else { continue };
-        let then = in_force_at(store, snapshot, TRANSACTIONS.name, close.snapshot)?;
-        let ours = frozen.iter().filter(|one| one.closed_by == Some(cycle));
-        let days: Vec<_> = ours.filter_map(Frozen::days).collect();
-        let within = |on: NaiveDate| days.iter().any(|(first, last)| *first <= on && on <= *last);
-        let mut gone = lost(&then, files, within)?;
-        if gone.is_empty() {
-            continue;
+impl Closed {
+    /// Finds what was corrected since the closes that froze who reached trailing revenue and who added a
+    /// customer. `files` are those in force now; `asked` says whether some program asks for revenue, and if
+    /// so, whether by product.
+    ///
+    /// # Errors
+    /// If the warehouse can't be read.
+    pub fn correct(
+        &mut self,
+        (store, snapshot): (&Store, &Snapshot),
+        files: &[InForceFile],
+        asked: Option<bool>,
+    ) -> Result<()> {
+        let revenue = self.revenue.iter().filter_map(|one| Some((one.closed_by?, one.days()?)));
+        let added = self.added.iter().filter_map(|one| Some((one.closed_by?, one.days()?)));
+        let mut windows: BTreeMap<Period, Vec<(NaiveDate, NaiveDate)>> = BTreeMap::new();
+        for (cycle, days) in revenue.chain(added) {
+            windows.entry(cycle).or_default().push(days);
         }
-        let known: BTreeSet<&Path> = then.iter().map(|file| file.path.as_path()).collect();
-        let (old, new): (Vec<&InForceFile>, Vec<&InForceFile>) =
-            files.iter().partition(|file| known.contains(file.path.as_path()));
-        let came = again(&new, &gone)?;
-        for (id, line) in &came {
-            if gone.get(id) == Some(line) {
-                gone.remove(id);
+        if windows.is_empty() {
+            return Ok(());
+        }
+        let events = events::read(store, snapshot)?;
+        for (cycle, days) in windows {
+            let mut closes = events.iter().rev();
+            let close = closes.find(|event| event.cycle == cycle && event.state == State::Closed);
+            let Some(close) = close else { continue };
+            let then = in_force_at(store, snapshot, TRANSACTIONS.name, close.snapshot)?;
+            let mut gone = lost(&then, files, &united(days))?;
+            if gone.is_empty() {
+                continue;
+            }
+            let known: HashSet<&Path> = then.iter().map(|file| file.path.as_path()).collect();
+            let (old, new): (Vec<&InForceFile>, Vec<&InForceFile>) =
+                files.iter().partition(|file| known.contains(file.path.as_path()));
+            let came = again(&new, &gone)?;
+            for (id, line) in &came {
+                if gone.get(id) == Some(line) {
+                    gone.remove(id);
+                }
+            }
+            self.mark(cycle, &gone);
+            if gone.is_empty() || asked.is_none() {
+                continue;
+            }
+            let old: Vec<InForceFile> = old.into_iter().cloned().collect();
+            let mut now = facts::sold(&old, asked)?;
+            now.extend(came.into_iter().map(|(_, line)| line.sold));
+            let gone = gone.into_values().map(|line| line.sold).collect();
+            self.corrected.push(Corrected { cycle, gone, now });
+        }
+        Ok(())
+    }
+
+    /// Marks the additions of a cycle of which lines are gone. What is taken back doesn't count in them.
+    fn mark(&mut self, cycle: Period, gone: &HashMap<Id, Line>) {
+        let mut days: HashMap<&str, Vec<NaiveDate>> = HashMap::new();
+        for line in gone.values().filter(|line| line.sold.base > 0) {
+            if let Some(customer) = &line.customer {
+                days.entry(customer).or_default().push(line.sold.on);
             }
         }
-        if gone.is_empty() {
-            continue;
+        for added in self.added.iter_mut().filter(|added| added.closed_by == Some(cycle)) {
+            let first = added.days().map(|(first, _)| first);
+            let decides =
+                |on: &NaiveDate| first.is_some_and(|first| first <= *on) && *on <= added.on;
+            let gone = days.get(added.customer.as_str());
+            added.corrected = gone.is_some_and(|gone| gone.iter().any(decides));
         }
-        let old: Vec<InForceFile> = old.into_iter().cloned().collect();
-        let mut now = facts::sold(&old, asked)?;
-        now.extend(came.into_iter().map(|(_, line)| line));
-        found.push(Corrected { cycle, gone: gone.into_values().collect(), now });
     }
-    Ok(found)
 }
 
-/// Lines of files that counted then and no longer do.
+/// Ranges of days, both inclusive, as few as hold the same days.
+fn united(mut days: Vec<(NaiveDate, NaiveDate)>) -> Vec<(NaiveDate, NaiveDate)> {
+    days.sort_unstable();
+    let mut united: Vec<(NaiveDate, NaiveDate)> = Vec::new();
+    for (first, last) in days {
+        match united.last_mut().filter(|before| first <= before.1) {
+            Some(before) => before.1 = before.1.max(last),
+            None => united.push((first, last)),
+        }
+    }
+    united
+}
+
+/// Lines on some days of files that counted then and no longer do.
 fn lost(
     then: &[InForceFile],
     files: &[InForceFile],
-    within: impl Fn(NaiveDate) -> bool,
-) -> Result<HashMap<Id, Sold>> {
+    days: &[(NaiveDate, NaiveDate)],
+) -> Result<HashMap<Id, Line>> {
+    let within = |on: NaiveDate| days.iter().any(|(first, last)| *first <= on && on <= *last);
     let now: HashMap<&Path, &InForceFile> =
         files.iter().map(|file| (file.path.as_path(), file)).collect();
     let mut gone = HashMap::new();
@@ -100,7 +138,7 @@ fn lost(
         if now.slices.len() == file.slices.len() && now.keys.len() == file.keys.len() {
             continue;
         }
-        let lost = |line: &Line| line.counts(file) && !line.counts(now) && within(line.on);
+        let lost = |line: &Place| line.counts(file) && !line.counts(now) && within(line.on);
         lines(file, lost, |id, line| {
             gone.insert(id, line);
         })?;
@@ -109,7 +147,7 @@ fn lost(
 }
 
 /// The lines among those of later files that came in place of others.
-fn again(files: &[&InForceFile], gone: &HashMap<Id, Sold>) -> Result<Vec<(Id, Sold)>> {
+fn again(files: &[&InForceFile], gone: &HashMap<Id, Line>) -> Result<Vec<(Id, Line)>> {
     let mut came = Vec::new();
     for file in files {
         lines(
@@ -125,14 +163,21 @@ fn again(files: &[&InForceFile], gone: &HashMap<Id, Sold>) -> Result<Vec<(Id, So
     Ok(came)
 }
 
+/// A line, as far as decisions read it.
+#[derive(PartialEq, Eq)]
+struct Line {
+    customer: Option<String>,
+    sold: Sold,
+}
+
 /// What decides whether a line counts.
-struct Line<'a> {
+struct Place<'a> {
     slice: Option<&'a str>,
     key: Option<&'a str>,
     on: NaiveDate,
 }
 
-impl Line<'_> {
+impl Place<'_> {
     /// True if a file doesn't leave it out.
     fn counts(&self, file: &InForceFile) -> bool {
         !self.slice.is_some_and(|slice| file.slices.contains(slice))
@@ -143,14 +188,15 @@ impl Line<'_> {
 /// Hands the lines of a file that are wanted to `each`.
 fn lines(
     file: &InForceFile,
-    wanted: impl Fn(&Line) -> bool,
-    mut each: impl FnMut(Id, Sold),
+    wanted: impl Fn(&Place) -> bool,
+    mut each: impl FnMut(Id, Line),
 ) -> Result<()> {
     read_columns(&file.path, &TRANSACTIONS, &READ, |rows| {
         let text = |name| columns::text(rows, name);
         let (ids, sources) = (text("transaction_id")?, text("source")?);
         let (slices, keys) = (text("slice_key")?, text("row_key")?);
         let (billed, resellers) = (text("billed_partner_id")?, text("reseller_partner_id")?);
+        let customers = text("customer_id")?;
         let (products, skus) = (text("product_id")?, text("sku_id")?);
         let (currencies, roles) = (text("transaction_currency")?, text("data_role")?);
         let (days, bases) =
@@ -158,11 +204,11 @@ fn lines(
         for row in 0..rows.num_rows() {
             let on = columns::day(days, row).unwrap_or_default();
             let (slice, key) = (columns::filled(slices, row), columns::filled(keys, row));
-            if !wanted(&Line { slice, key, on }) {
+            if !wanted(&Place { slice, key, on }) {
                 continue;
             }
             let cell = |column| columns::filled(column, row).map(str::to_owned);
-            let line = Sold {
+            let sold = Sold {
                 billed: cell(billed),
                 reseller: cell(resellers),
                 on,
@@ -173,6 +219,7 @@ fn lines(
                 base: bases.value(row),
                 transactions: 1,
             };
+            let line = Line { customer: cell(customers), sold };
             each((sources.value(row).to_owned(), ids.value(row).to_owned()), line);
         }
         Ok(())

@@ -8,7 +8,7 @@
 mod attributes;
 mod capped;
 mod changes;
-pub mod corrected;
+mod corrected;
 pub mod events;
 pub mod kept;
 mod known;
@@ -27,7 +27,7 @@ pub use outcomes::{Forfeited, Outcome};
 pub use paid::{Adjusted, Paid};
 
 use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
-use crate::eligibility::Frozen;
+use crate::eligibility::{Corrected, Frozen};
 use crate::error::Result;
 use crate::schema::{EARNINGS, SETTLED_EARNINGS};
 use crate::warehouse::{DataFile, Snapshot, Store};
@@ -58,6 +58,8 @@ pub struct Closed {
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
+    /// What was corrected since of the lines that decided.
+    pub corrected: Vec<Corrected>,
     /// Who added which customer, as closes froze it.
     pub added: Vec<FrozenAddition>,
     /// The room of shared caps, as closes froze it.

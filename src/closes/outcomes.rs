@@ -142,7 +142,7 @@ fn determinations(
             let decided_on = columns::date(&rows, "decided_on")?;
             let awarded_to = text("awarded_to")?;
             let (source, transaction_id) = (text("source")?, text("transaction_id")?);
-            let transactions = columns::integer(&rows, "transactions")?;
+            let (role, transactions) = (text("role")?, columns::integer(&rows, "transactions")?);
             for row in 0..rows.num_rows() {
                 let program = match position(programs, names.value(row)) {
                     Ok(program) => program,
@@ -165,6 +165,7 @@ fn determinations(
                     awarded_to: columns::filled(awarded_to, row),
                     source: columns::filled(source, row).unwrap_or_default(),
                     transaction_id: columns::filled(transaction_id, row).unwrap_or_default(),
+                    role: columns::filled(role, row),
                     transactions: transactions.is_valid(row).then(|| transactions.value(row)),
                     on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
                     closed_by: kept::cycle_of(file),
@@ -189,6 +190,7 @@ struct Decided<'a> {
     awarded_to: Option<&'a str>,
     source: &'a str,
     transaction_id: &'a str,
+    role: Option<&'a str>,
     transactions: Option<i64>,
     on: NaiveDate,
     /// `None`: it isn't a closed cycle's row.
@@ -220,8 +222,12 @@ impl Decided<'_> {
                 participant: self.awarded_to.map(str::to_owned),
                 transaction_id: self.transaction_id.to_owned(),
                 source: self.source.to_owned(),
+                role: self.role.map(str::to_owned),
                 on: self.on,
+                measured,
                 threshold: self.threshold,
+                closed_by: self.closed_by,
+                corrected: false,
             }),
             "cap_room" => closed.rooms.push(FrozenRoom {
                 program,

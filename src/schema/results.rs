@@ -103,13 +103,18 @@ pub const DETERMINATIONS: Table = Table {
         optional(
             "awarded_to",
             Text,
-            "The participant that added the customer; null: none does any longer",
+            "The participant that added the customer, or for which the partner of that transaction earns now; null: none does any longer",
         ),
         optional("source", Text, "The source of the transaction that decided"),
         optional(
             "transaction_id",
             Text,
             "The transaction that decided; of a cap, the last one that counts in the cycle, or its aggregate's key",
+        ),
+        optional(
+            "role",
+            Text,
+            "Of the transaction that decided who added a customer: the role in which its partner earned",
         ),
         optional(
             "transactions",
