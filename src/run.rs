@@ -282,8 +282,7 @@ pub(crate) fn calculate(
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
-    let corrected = clock
-        .time("facts", || closes::corrected::find((store, next), &files, &closed.revenue, asked))?;
+    clock.time("facts", || closed.correct((store, next), &files, asked))?;
     let open = closed.last.map(|last| last.plus(1));
     let map = ParticipantMap::build(programs, &dimensions.participant_map)?;
     let periods = earnings::periods(&files);
@@ -325,7 +324,8 @@ pub(crate) fn calculate(
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
-    let changes = clock.time("payments", || closed.changes(store, programs, &earned.files))?;
+    let changes =
+        clock.time("payments", || closed.changes((store, next), programs, &earned.files, &map))?;
     let paid = clock.time("payments", || {
         let staged = payments::Staged {
             memberships: &dimensions.memberships,

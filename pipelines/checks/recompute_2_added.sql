@@ -23,10 +23,19 @@ corrected AS (
     FROM newest
     JOIN gone_transactions AS gone USING (closed_by, customer_id)
     WHERE base > 0 AND first_on <= transaction_on AND transaction_on <= decided_on
+),
+-- The line that decided names other partners since.
+resold AS (
+    SELECT DISTINCT gone.closed_by, source, transaction_id
+    FROM gone_transactions AS gone
+    JOIN transactions_in_force AS line USING (source, transaction_id)
+    WHERE gone.billed_partner_id IS DISTINCT FROM line.billed_partner_id
+        OR gone.reseller_partner_id IS DISTINCT FROM line.reseller_partner_id
 )
-SELECT newest.*, corrected.program IS NOT NULL AS corrected
+SELECT newest.*, corrected.program IS NOT NULL AS corrected, resold.source IS NOT NULL AS resold
 FROM newest
-LEFT JOIN corrected USING (program, lever, customer_id);
+LEFT JOIN corrected USING (program, lever, customer_id)
+LEFT JOIN resold USING (closed_by, source, transaction_id);
 
 -- What is sold to their customers now, whether or not it earns.
 CREATE OR REPLACE TEMP TABLE settled_lines AS
@@ -43,7 +52,7 @@ WHERE base > 0 AND participant_id IS NOT NULL;
 -- For whom the partner of the line that decided earns now, if not for whom it was awarded to.
 CREATE OR REPLACE TEMP TABLE settled_owners AS
 SELECT program, lever, customer_id, CASE
-        WHEN bool_or(participant_id = awarded_to) THEN any_value(awarded_to)
+        WHEN bool_or(resold OR participant_id = awarded_to) THEN any_value(awarded_to)
         ELSE arg_min(participant_id, line_role)
     END AS owner
 FROM settled_lines

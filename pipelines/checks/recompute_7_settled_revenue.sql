@@ -21,7 +21,7 @@ QUALIFY row_number() OVER (
 -- above don't have theirs.
 CREATE OR REPLACE TEMP TABLE corrected_revenue AS
 WITH sold AS (
-    SELECT line.*, asked.program, name, from_on, by_company,
+    SELECT line.*, asked.program, asked.name, asked.from_on, by_company,
         CASE WHEN overlapping THEN NULL WHEN map_row IS NOT NULL THEN map.participant_id
             WHEN unmapped_itself THEN line.partner_id END AS participant_id
     FROM concerned_in('gone_transactions') AS line

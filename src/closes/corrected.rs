@@ -5,7 +5,7 @@
 //! A transaction keeps its source and id in whatever delivery it comes; one that came again as it was is not
 //! corrected, and one that wasn't there at the close decided nothing.
 
-use super::{Closed, State, events};
+use super::{Closed, events};
 use crate::columns;
 use crate::earnings::facts;
 use crate::eligibility::{Corrected, Sold};
@@ -60,12 +60,9 @@ impl Closed {
         if windows.is_empty() {
             return Ok(());
         }
-        let events = events::read(store, snapshot)?;
         for (cycle, days) in windows {
-            let mut closes = events.iter().rev();
-            let close = closes.find(|event| event.cycle == cycle && event.state == State::Closed);
-            let Some(close) = close else { continue };
-            let then = in_force_at(store, snapshot, TRANSACTIONS.name, close.snapshot)?;
+            let Some(close) = events::closed(store, snapshot, cycle)? else { continue };
+            let then = in_force_at(store, snapshot, TRANSACTIONS.name, close)?;
             let mut gone = lost(&then, files, &united(days))?;
             if gone.is_empty() {
                 continue;
@@ -79,7 +76,7 @@ impl Closed {
                     gone.remove(id);
                 }
             }
-            self.mark(cycle, &gone);
+            self.mark(cycle, &gone, &came);
             if gone.is_empty() || asked.is_none() {
                 continue;
             }
@@ -93,7 +90,13 @@ impl Closed {
     }
 
     /// Marks the additions of a cycle of which lines are gone. What is taken back doesn't count in them.
-    fn mark(&mut self, cycle: Period, gone: &HashMap<Id, Line>) {
+    fn mark(&mut self, cycle: Period, gone: &HashMap<Id, Line>, came: &[(Id, Line)]) {
+        let partners = |line: &Line| (line.sold.billed.clone(), line.sold.reseller.clone());
+        let resold = |(id, line): &(Id, Line)| {
+            let before = gone.get(id).filter(|before| partners(before) != partners(line));
+            before.map(|_| id.clone())
+        };
+        let resold: HashSet<Id> = came.iter().filter_map(resold).collect();
         let mut days: HashMap<&str, Vec<NaiveDate>> = HashMap::new();
         for line in gone.values().filter(|line| line.sold.base > 0) {
             if let Some(customer) = &line.customer {
@@ -106,6 +109,8 @@ impl Closed {
                 |on: &NaiveDate| first.is_some_and(|first| first <= *on) && *on <= added.on;
             let gone = days.get(added.customer.as_str());
             added.corrected = gone.is_some_and(|gone| gone.iter().any(decides));
+            let line = (added.source.clone(), added.transaction_id.clone());
+            added.resold = resold.contains(&line);
         }
     }
 }

@@ -81,6 +81,16 @@ pub struct By {
     pub at: DateTime<Utc>,
 }
 
+/// The snapshot that the close of a cycle published, the last one if it was closed again.
+///
+/// # Errors
+/// If a file can't be read.
+pub fn closed(store: &Store, snapshot: &Snapshot, cycle: Period) -> Result<Option<u64>> {
+    let events = read(store, snapshot)?.into_iter().rev();
+    let mut closes = events.filter(|event| event.cycle == cycle && event.state == State::Closed);
+    Ok(closes.next().map(|event| event.snapshot))
+}
+
 /// All events of a snapshot, in order.
 ///
 /// # Errors

@@ -228,6 +228,7 @@ impl Decided<'_> {
                 threshold: self.threshold,
                 closed_by: self.closed_by,
                 corrected: false,
+                resold: false,
             }),
             "cap_room" => closed.rooms.push(FrozenRoom {
                 program,

@@ -19,7 +19,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use map::{Mapping, ParticipantMap};
+pub use map::{Mapping, Moved, ParticipantMap};
 pub use revenue::{Corrected, Frozen, Revenue, Sold, revenue_asked};
 
 pub(crate) use map::Called;

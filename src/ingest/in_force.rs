@@ -96,17 +96,30 @@ pub fn read_table(
     table: &'static Table,
     as_of: NaiveDate,
 ) -> Result<RecordBatch> {
-    let schema = table.arrow();
+    read_files(table, &in_force(store, snapshot, table.name, as_of)?)
+}
+
+/// The rows of a small staged table that counted in an earlier snapshot, columns in declared order.
+///
+/// # Errors
+/// If the warehouse can't be read.
+pub fn read_table_at(
+    store: &Store,
+    snapshot: &Snapshot,
+    table: &'static Table,
+    earlier: u64,
+) -> Result<RecordBatch> {
+    read_files(table, &in_force_at(store, snapshot, table.name, earlier)?)
+}
+
+fn read_files(table: &'static Table, files: &[InForceFile]) -> Result<RecordBatch> {
     let mut batches = Vec::new();
-    for file in in_force(store, snapshot, table.name, as_of)? {
-        if file.all_excluded {
-            continue;
-        }
+    for file in files.iter().filter(|file| !file.all_excluded) {
         for batch in read_file(&file.path, table)? {
-            batches.push(counting_rows(&batch, table, &file)?);
+            batches.push(counting_rows(&batch, table, file)?);
         }
     }
-    Ok(concat_batches(&schema, &batches)?)
+    Ok(concat_batches(&table.arrow(), &batches)?)
 }
 
 /// Without the rows of replaced slices and keys.

@@ -39,6 +39,8 @@ pub struct FrozenAddition {
     pub closed_by: Option<Period>,
     /// Some line of the customer by its day counted at that close, and was replaced or withdrawn since.
     pub corrected: bool,
+    /// The line that decided names other partners since.
+    pub resold: bool,
 }
 
 impl FrozenAddition {
@@ -88,7 +90,8 @@ impl<'a> Award<'a> {
     }
 
     /// To whom it was awarded last, and to whom the line that decided belongs now. `sales` are those to the
-    /// customer, whether or not they earn; if the line isn't among them, it stays with whom it was awarded to.
+    /// customer, whether or not they earn. If the line isn't among them, or was corrected to be another
+    /// partner's, the award doesn't move.
     pub fn moves(&self, context: &Context, sales: &Sales) -> (i32, i32) {
         let role = |key: i32| context.names.roles.text(key);
         let ours = |key: &SaleKey| {
@@ -98,7 +101,7 @@ impl<'a> Award<'a> {
         let deciding = sales.iter().filter(|(key, _)| ours(key));
         let owners: Vec<i32> = deciding.map(|(_, sale)| sale.participant).collect();
         let before = self.participants[0];
-        let stays = owners.contains(&before);
+        let stays = self.row.resold || owners.contains(&before);
         (before, owners.first().copied().filter(|_| !stays).unwrap_or(before))
     }
 
