@@ -44,13 +44,6 @@ impl Change {
     pub fn amount(&self) -> i128 {
         self.earned_now.unwrap_or_default() - self.settled_before.unwrap_or_default()
     }
-
-    /// Says that the participant map changed it.
-    pub fn mapped(&mut self, corrects: Option<Period>) {
-        self.kind = EntryKind::Adjustment;
-        self.cause = AdjustmentReason::PartnerMapping;
-        self.corrects = corrects;
-    }
 }
 
 /// A file of earnings that the close of a cycle settled.

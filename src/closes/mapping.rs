@@ -6,6 +6,8 @@ use super::attributes::Attributes;
 use super::changes::Change;
 use crate::eligibility::ParticipantMap;
 use chrono::{Days, NaiveDate};
+use earnest_core::calendar::Period;
+use earnest_core::earning::EntryKind;
 use earnest_core::eligibility::Range;
 use earnest_core::program::Program;
 use earnest_core::reason::AdjustmentReason;
@@ -43,6 +45,15 @@ type Key = (Vec<Option<String>>, NaiveDate);
 fn key(attributes: &Attributes, same: &[&str]) -> Key {
     let texts = same.iter().map(|name| attributes.get(name).map(str::to_owned)).collect();
     (texts, attributes.transaction_on)
+}
+
+impl Change {
+    /// Says that the participant map changed it.
+    fn mapped(&mut self, corrects: Option<Period>) {
+        self.kind = EntryKind::Adjustment;
+        self.cause = AdjustmentReason::PartnerMapping;
+        self.corrects = corrects;
+    }
 }
 
 /// Pairs what is gone with what came for another participant.
@@ -87,15 +98,10 @@ fn open_sums(changes: &[Change]) -> impl Iterator<Item = (usize, &Change)> {
 
 /// True if a part of some sum may have moved: one falls, another one of the same rises.
 pub fn may_pair_sums(changes: &[Change]) -> bool {
-    let mut signs: HashMap<Key, (bool, bool)> = HashMap::new();
+    let mut fell: HashMap<Key, bool> = HashMap::new();
     open_sums(changes).any(|(_, change)| {
-        let (fell, rose) = signs.entry(key(&change.attributes, &SAME_SUM)).or_default();
-        if change.amount() < 0 {
-            *fell = true
-        } else {
-            *rose = true
-        }
-        *fell && *rose
+        let falls = change.amount() < 0;
+        *fell.entry(key(&change.attributes, &SAME_SUM)).or_insert(falls) != falls
     })
 }
 
@@ -117,13 +123,14 @@ pub fn pair_sums(
         sums.entry(key(&change.attributes, &SAME_SUM)).or_default().push(place);
     }
     let moved = |from: &Change, to: &Change| {
-        let text = |of: &Change, name| of.attributes.text(name).to_owned();
-        let named = text(from, "program");
-        let position = programs.iter().position(|program| program.program == named)?;
-        let (first, end) = days_of(&programs[position], from);
-        let (from, to) = (text(from, "participant_id"), text(to, "participant_id"));
-        let days = moves.get(&(position, from.as_str(), to.as_str()))?;
-        days.iter().any(|days| days.0 < end && first < days.1).then_some(())
+        let named = from.attributes.text("program");
+        let position = programs.iter().position(|program| program.program == named);
+        position.is_some_and(|position| {
+            let (first, end) = days_of(&programs[position], from);
+            let (from, to) = [from, to].map(|of| of.attributes.text("participant_id")).into();
+            let mut days = moves.get(&(position, from, to)).into_iter().flatten();
+            days.any(|days| days.0 < end && first < days.1)
+        })
     };
     let mut found = Vec::new();
     for places in sums.values() {
@@ -131,7 +138,7 @@ pub fn pair_sums(
             for &to in places {
                 let (one, other) = (&changes[from], &changes[to]);
                 let apart = (one.amount() < 0) != (other.amount() < 0);
-                if apart && moved(one, other).is_some() {
+                if apart && moved(one, other) {
                     found.push((from, to));
                 }
             }
