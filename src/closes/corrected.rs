@@ -15,8 +15,9 @@ use crate::schema::TRANSACTIONS;
 use crate::warehouse::{Snapshot, Store};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Columns of a line that decisions read, and what tells it apart.
 const READ: [&str; 13] = [
@@ -37,6 +38,17 @@ const READ: [&str; 13] = [
 
 /// Source and id of a transaction.
 type Id = (String, String);
+
+/// What became of the lines that counted when a cycle was closed.
+struct Look {
+    cycle: Period,
+    /// The files that it knew.
+    known: HashSet<PathBuf>,
+    /// Lines that no longer count in their delivery.
+    gone: HashMap<Id, Line>,
+    /// Lines of the same ids in later ones.
+    came: Vec<(Id, Line)>,
+}
 
 impl Closed {
     /// Finds what was corrected since the closes that froze who reached trailing revenue and who added a
@@ -60,17 +72,18 @@ impl Closed {
         if windows.is_empty() {
             return Ok(());
         }
+        let mut looks = Vec::new();
         for (cycle, days) in windows {
             let Some(close) = events::closed(store, snapshot, cycle)? else { continue };
             let then = in_force_at(store, snapshot, TRANSACTIONS.name, close)?;
-            let mut gone = lost(&then, files, &united(days))?;
-            if gone.is_empty() {
-                continue;
+            let gone = lost(&then, files, &united(days))?;
+            if !gone.is_empty() {
+                let known = then.into_iter().map(|file| file.path).collect();
+                looks.push(Look { cycle, known, gone, came: Vec::new() });
             }
-            let known: HashSet<&Path> = then.iter().map(|file| file.path.as_path()).collect();
-            let (old, new): (Vec<&InForceFile>, Vec<&InForceFile>) =
-                files.iter().partition(|file| known.contains(file.path.as_path()));
-            let came = again(&new, &gone)?;
+        }
+        again(files, &mut looks)?;
+        for Look { cycle, known, mut gone, came } in looks {
             for (id, line) in &came {
                 if gone.get(id) == Some(line) {
                     gone.remove(id);
@@ -80,11 +93,16 @@ impl Closed {
             if gone.is_empty() || asked.is_none() {
                 continue;
             }
-            let old: Vec<InForceFile> = old.into_iter().cloned().collect();
-            let mut now = facts::sold(&old, asked)?;
-            now.extend(came.into_iter().map(|(_, line)| line.sold));
+            let old = files.iter().filter(|file| known.contains(&file.path));
+            let old: Vec<InForceFile> = old.cloned().collect();
+            let came: Vec<Sold> = came.into_iter().map(|(_, line)| line.sold).collect();
             let gone = gone.into_values().map(|line| line.sold).collect();
-            self.corrected.push(Corrected { cycle, gone, now });
+            let now = move || {
+                let mut now = facts::sold(&old, asked)?;
+                now.extend(came.iter().cloned());
+                Ok(now)
+            };
+            self.corrected.push(Corrected::new(cycle, gone, now));
         }
         Ok(())
     }
@@ -137,39 +155,47 @@ fn lost(
     let within = |on: NaiveDate| days.iter().any(|(first, last)| *first <= on && on <= *last);
     let now: HashMap<&Path, &InForceFile> =
         files.iter().map(|file| (file.path.as_path(), file)).collect();
-    let mut gone = HashMap::new();
-    for file in then {
-        let Some(now) = now.get(file.path.as_path()) else { continue };
-        if now.slices.len() == file.slices.len() && now.keys.len() == file.keys.len() {
-            continue;
+    let gone = then.par_iter().map(|file| {
+        let mut gone = Vec::new();
+        let changed = now.get(file.path.as_path()).filter(|now| {
+            now.slices.len() != file.slices.len() || now.keys.len() != file.keys.len()
+        });
+        if let Some(now) = changed {
+            let lost = |line: &Place| line.counts(file) && !line.counts(now) && within(line.on);
+            lines(file, lost, |id, line| gone.push((id, line)))?;
         }
-        let lost = |line: &Place| line.counts(file) && !line.counts(now) && within(line.on);
-        lines(file, lost, |id, line| {
-            gone.insert(id, line);
-        })?;
-    }
-    Ok(gone)
+        Ok(gone)
+    });
+    Ok(gone.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
-/// The lines among those of later files that came in place of others.
-fn again(files: &[&InForceFile], gone: &HashMap<Id, Line>) -> Result<Vec<(Id, Line)>> {
-    let mut came = Vec::new();
-    for file in files {
-        lines(
-            file,
-            |line| line.counts(file),
-            |id, line| {
-                if gone.contains_key(&id) {
-                    came.push((id, line));
-                }
-            },
-        )?;
+/// Finds the lines of files that a close didn't know which came in place of those that it lost.
+fn again(files: &[InForceFile], looks: &mut [Look]) -> Result<()> {
+    let came = files.par_iter().map(|file| {
+        let new = looks.iter().enumerate().filter(|(_, look)| !look.known.contains(&file.path));
+        let new: Vec<(usize, &Look)> = new.collect();
+        let mut came = Vec::new();
+        if !new.is_empty() {
+            lines(
+                file,
+                |line| line.counts(file),
+                |id, line| {
+                    let ours = new.iter().filter(|(_, look)| look.gone.contains_key(&id));
+                    came.extend(ours.map(|(place, _)| (*place, id.clone(), line.clone())));
+                },
+            )?;
+        }
+        Ok(came)
+    });
+    let came: Vec<_> = came.collect::<Result<_>>()?;
+    for (place, id, line) in came.into_iter().flatten() {
+        looks[place].came.push((id, line));
     }
-    Ok(came)
+    Ok(())
 }
 
 /// A line, as far as decisions read it.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Line {
     customer: Option<String>,
     sold: Sold,

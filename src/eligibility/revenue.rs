@@ -181,11 +181,14 @@ impl<'a> Measured<'a> {
                 found.reach(*subject, Reached { on, measured, transactions });
             }
         }
-        let corrected = self.revenue.corrected.iter();
-        let corrected = corrected
-            .map(|one| Ok((one.cycle, self.standing(asked, one)?)))
-            .collect::<Result<HashMap<Period, Standing>>>()?;
-        for frozen in frozen::newest(self.revenue.frozen, asked) {
+        let rows = || frozen::rows(self.revenue.frozen, asked);
+        found.settled = rows().filter(|row| row.kept).map(|row| row.subject.clone()).collect();
+        let settled = frozen::newest(rows());
+        let mut corrected = HashMap::new();
+        for one in self.revenue.corrected {
+            corrected.insert(one.cycle, Standing::of(self, asked, one, &settled)?);
+        }
+        for frozen in settled {
             let standing = frozen.closed_by.and_then(|cycle| corrected.get(&cycle));
             let missed = standing.map(|standing| standing.missed(frozen, asked.minor_units()));
             match missed.transpose()?.flatten() {
@@ -194,23 +197,6 @@ impl<'a> Measured<'a> {
             }
         }
         Ok(found)
-    }
-
-    /// Of which subjects lines were corrected, and what the lines that decided are now.
-    fn standing<'b>(&self, asked: &Asked<'b>, corrected: &'b Corrected) -> Result<Standing<'b>> {
-        let mut gone: BySubject<Vec<NaiveDate>> = HashMap::new();
-        let mut subjects = Vec::new();
-        for line in &corrected.gone {
-            self.concerned(asked, line, &mut subjects);
-            for &subject in &subjects {
-                gone.entry(subject).or_default().push(line.on);
-            }
-        }
-        let now = match gone.is_empty() {
-            true => HashMap::new(),
-            false => self.by_subject(asked, &corrected.now)?,
-        };
-        Ok(Standing { gone, now })
     }
 
     /// What each subject sold.

@@ -4,7 +4,8 @@ use super::{Asked, Frozen, Subject};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::eligibility::Fact;
-use std::collections::HashMap;
+use earnest_core::program::Redecide;
+use std::collections::{HashMap, HashSet};
 
 /// Since when the requirement is met, by location and by company.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub struct Qualifications {
     /// Subjects that were decided for good, and whether their rows are kept.
     frozen: HashMap<String, bool>,
     pub(super) undone: Vec<Undone>,
+    /// Subjects of which closes froze something, undone or not.
+    pub(super) settled: HashSet<String>,
 }
 
 /// The assessment that reached the amount.
@@ -79,8 +82,11 @@ impl Qualifications {
     /// Who qualified under a requirement, as rows of `determinations`, without those of whom it was
     /// decided before; and who no longer does. `open` is the oldest open cycle.
     pub fn determined(&self, asked: &Asked, open: Option<Period>) -> Vec<Determined> {
-        let cycle = |on: NaiveDate| {
+        // What every run decides anew is never late, unless a close froze what it comes in place of.
+        let always = asked.trailing.redecide == Redecide::Always;
+        let cycle = |subject: &str, on: NaiveDate| {
             let due = asked.program.due_cycle(Period::of(on));
+            let open = open.filter(|_| !always || self.settled.contains(subject));
             open.map_or(due, |open| due.max(open))
         };
         let locations = self.locations.iter().map(|(id, reached)| (id.clone(), reached));
@@ -88,9 +94,9 @@ impl Qualifications {
         let row = |(subject, reached): (String, &Reached)| Determined {
             program: asked.program.program.clone(),
             frozen: self.frozen.contains_key(&subject),
+            cycle: cycle(&subject, reached.on),
             subject,
             window: format!("{} {}..{}", asked.name, asked.first(reached.on), reached.on),
-            cycle: cycle(reached.on),
             outcome: "qualified",
             currency: asked.program.currency.clone(),
             measured: reached.measured,
@@ -105,7 +111,7 @@ impl Qualifications {
                 program: frozen.program.clone(),
                 subject: frozen.subject.clone(),
                 window: frozen.window.clone(),
-                cycle: cycle(frozen.on),
+                cycle: cycle(&frozen.subject, frozen.on),
                 outcome: "undone",
                 currency: asked.program.currency.clone(),
                 measured: *measured,
