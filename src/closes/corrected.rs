@@ -10,7 +10,7 @@ use crate::columns;
 use crate::earnings::facts;
 use crate::eligibility::{Corrected, Sold};
 use crate::error::Result;
-use crate::ingest::{InForceFile, in_force_at, read_columns};
+use crate::ingest::{History, InForceFile, read_columns};
 use crate::schema::TRANSACTIONS;
 use crate::warehouse::{Snapshot, Store};
 use chrono::NaiveDate;
@@ -72,10 +72,12 @@ impl Closed {
         if windows.is_empty() {
             return Ok(());
         }
+        let events = events::read(store, snapshot)?;
+        let history = History::read(store, snapshot, TRANSACTIONS.name)?;
         let mut looks = Vec::new();
         for (cycle, days) in windows {
-            let Some(close) = events::closed(store, snapshot, cycle)? else { continue };
-            let then = in_force_at(store, snapshot, TRANSACTIONS.name, close)?;
+            let Some(close) = events::closed(&events, cycle) else { continue };
+            let then = history.at(close);
             let gone = lost(&then, files, &united(days))?;
             if !gone.is_empty() {
                 let known = then.into_iter().map(|file| file.path).collect();

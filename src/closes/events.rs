@@ -82,13 +82,11 @@ pub struct By {
 }
 
 /// The snapshot that the close of a cycle published, the last one if it was closed again.
-///
-/// # Errors
-/// If a file can't be read.
-pub fn closed(store: &Store, snapshot: &Snapshot, cycle: Period) -> Result<Option<u64>> {
-    let events = read(store, snapshot)?.into_iter().rev();
-    let mut closes = events.filter(|event| event.cycle == cycle && event.state == State::Closed);
-    Ok(closes.next().map(|event| event.snapshot))
+#[must_use]
+pub fn closed(events: &[Event], cycle: Period) -> Option<u64> {
+    let mut events = events.iter().rev();
+    let close = events.find(|event| event.cycle == cycle && event.state == State::Closed);
+    close.map(|event| event.snapshot)
 }
 
 /// All events of a snapshot, in order.

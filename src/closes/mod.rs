@@ -215,7 +215,7 @@ impl Closed {
             last_closed,
         })?;
         if mapping::may_pair_sums(&changes)
-            && let Some(close) = events::closed(store, snapshot, last_closed)?
+            && let Some(close) = events::closed(&events::read(store, snapshot)?, last_closed)
         {
             let rows = read_table_at(store, snapshot, &PARTICIPANT_MAP, close)?;
             let then = ParticipantMap::build(programs, &rows)?;

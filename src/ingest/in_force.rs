@@ -5,7 +5,7 @@ use super::read::{known_on_of, read_file, texts};
 use crate::error::Result;
 use crate::schema::{RUN_INPUTS, RUNS, SUPERSESSIONS, Table};
 use crate::warehouse::{DataFile, Snapshot, Store};
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Date32Type, Int64Type};
 use chrono::NaiveDate;
@@ -37,25 +37,38 @@ pub fn in_force(
     as_of: NaiveDate,
 ) -> Result<Vec<InForceFile>> {
     let known_on = delivery_days(store, snapshot)?;
-    let excluded = excluded(store, snapshot, table, |_, known_on| known_on <= as_of)?;
+    let replaced = replaced(store, snapshot, table)?;
+    let excluded = excluded(replaced.iter().filter(|one| one.known_on <= as_of));
     let is_known = |delivery: &str| known_on.get(delivery).is_some_and(|day| *day <= as_of);
     Ok(counting(store, snapshot, table, (is_known, &excluded)))
 }
 
-/// The files of a staged table as they counted in an earlier snapshot, in the order of this one.
-///
-/// # Errors
-/// If the warehouse can't be read.
-pub fn in_force_at(
-    store: &Store,
-    snapshot: &Snapshot,
-    table: &str,
-    earlier: u64,
-) -> Result<Vec<InForceFile>> {
-    let known = delivered_by(store, snapshot, earlier)?;
-    let excluded = excluded(store, snapshot, table, |by, _| known.contains(by))?;
-    let is_known = |delivery: &str| known.contains(delivery);
-    Ok(counting(store, snapshot, table, (is_known, &excluded)))
+/// How a staged table came to be, delivery by delivery: what counted in earlier snapshots.
+pub struct History<'a> {
+    store: &'a Store,
+    snapshot: &'a Snapshot,
+    table: &'a str,
+    /// The snapshot whose run staged a delivery, its first part if it came in parts.
+    staged: HashMap<String, u64>,
+    replaced: Vec<Replaced>,
+}
+
+impl<'a> History<'a> {
+    /// # Errors
+    /// If the warehouse can't be read.
+    pub fn read(store: &'a Store, snapshot: &'a Snapshot, table: &'a str) -> Result<History<'a>> {
+        let staged = staged(store, snapshot)?;
+        let replaced = replaced(store, snapshot, table)?;
+        Ok(History { store, snapshot, table, staged, replaced })
+    }
+
+    /// The files of the table as they counted in an earlier snapshot, in the order of this one.
+    #[must_use]
+    pub fn at(&self, earlier: u64) -> Vec<InForceFile> {
+        let is_known = |delivery: &str| self.staged.get(delivery).is_some_and(|at| *at <= earlier);
+        let excluded = excluded(self.replaced.iter().filter(|one| is_known(&one.by)));
+        counting(self.store, self.snapshot, self.table, (is_known, &excluded))
+    }
 }
 
 fn counting(
@@ -109,7 +122,7 @@ pub fn read_table_at(
     table: &'static Table,
     earlier: u64,
 ) -> Result<RecordBatch> {
-    read_files(table, &in_force_at(store, snapshot, table.name, earlier)?)
+    read_files(table, &History::read(store, snapshot, table.name)?.at(earlier))
 }
 
 fn read_files(table: &'static Table, files: &[InForceFile]) -> Result<RecordBatch> {
@@ -158,31 +171,43 @@ fn delivery_days(store: &Store, snapshot: &Snapshot) -> Result<HashMap<String, N
     Ok(days)
 }
 
-/// The deliveries that runs up to an earlier snapshot had staged.
-fn delivered_by(store: &Store, snapshot: &Snapshot, earlier: u64) -> Result<HashSet<String>> {
-    let mut runs = HashSet::new();
+/// The snapshot of the first run that staged something of a delivery.
+fn staged(store: &Store, snapshot: &Snapshot) -> Result<HashMap<String, u64>> {
+    let mut runs = HashMap::new();
     for path in snapshot.paths(store, RUNS.name) {
         for batch in read_file(&path, &RUNS)? {
             let ids = texts(&batch, RUNS.position("run_id"));
             let published = batch.column(RUNS.position("snapshot")).as_primitive::<Int64Type>();
-            let before = |&row: &usize| published.value(row).unsigned_abs() <= earlier;
-            let before = (0..batch.num_rows()).filter(before);
-            runs.extend(before.map(|row| ids.value(row).to_owned()));
+            for row in 0..batch.num_rows() {
+                runs.insert(ids.value(row).to_owned(), published.value(row).unsigned_abs());
+            }
         }
     }
-    let mut deliveries = HashSet::new();
+    let mut staged: HashMap<String, u64> = HashMap::new();
     for path in snapshot.paths(store, RUN_INPUTS.name) {
         for batch in read_file(&path, &RUN_INPUTS)? {
             let column = |name: &str| texts(&batch, RUN_INPUTS.position(name));
             let (ids, states) = (column("run_id"), column("state"));
-            let staged =
-                |&row: &usize| states.value(row) == "staged" && runs.contains(ids.value(row));
-            let staged = (0..batch.num_rows()).filter(staged);
-            let delivery = column("delivery_id");
-            deliveries.extend(staged.map(|row| delivery.value(row).to_owned()));
+            let deliveries = column("delivery_id");
+            for row in (0..batch.num_rows()).filter(|&row| states.value(row) == "staged") {
+                // This run isn't recorded yet.
+                let at = runs.get(ids.value(row)).copied().unwrap_or(u64::MAX);
+                let first = staged.entry(deliveries.value(row).to_owned()).or_insert(at);
+                *first = at.min(*first);
+            }
         }
     }
-    Ok(deliveries)
+    Ok(staged)
+}
+
+/// A slice or a row of a delivery that another one replaced or withdrew.
+struct Replaced {
+    delivery: String,
+    by: String,
+    known_on: NaiveDate,
+    slice: Option<String>,
+    key: Option<String>,
+    rows: u64,
 }
 
 /// What no longer counts of one delivery.
@@ -194,13 +219,24 @@ struct Excluded {
     rows: BTreeMap<(bool, String), u64>,
 }
 
-fn excluded(
-    store: &Store,
-    snapshot: &Snapshot,
-    table: &str,
-    in_effect: impl Fn(&str, NaiveDate) -> bool,
-) -> Result<HashMap<String, Excluded>> {
+fn excluded<'a>(replaced: impl Iterator<Item = &'a Replaced>) -> HashMap<String, Excluded> {
     let mut excluded: HashMap<String, Excluded> = HashMap::new();
+    for one in replaced {
+        let of = excluded.entry(one.delivery.clone()).or_default();
+        if let Some(slice) = &one.slice {
+            of.slices.insert(slice.clone());
+            of.rows.insert((false, slice.clone()), one.rows);
+        }
+        if let Some(key) = &one.key {
+            of.keys.insert(key.clone());
+            of.rows.insert((true, key.clone()), one.rows);
+        }
+    }
+    excluded
+}
+
+fn replaced(store: &Store, snapshot: &Snapshot, table: &str) -> Result<Vec<Replaced>> {
+    let mut replaced = Vec::new();
     for path in snapshot.paths(store, SUPERSESSIONS.name) {
         for batch in read_file(&path, &SUPERSESSIONS)? {
             let column = |name: &str| texts(&batch, SUPERSESSIONS.position(name));
@@ -210,24 +246,21 @@ fn excluded(
             let known =
                 batch.column(SUPERSESSIONS.position("known_on")).as_primitive::<Date32Type>();
             let rows = batch.column(SUPERSESSIONS.position("rows")).as_primitive::<Int64Type>();
-            for row in 0..batch.num_rows() {
-                let known_on = known_on_of(known, row);
-                let counts = known_on.is_some_and(|day| in_effect(by.value(row), day));
-                if tables.value(row) != table || !counts {
-                    continue;
-                }
-                let of = excluded.entry(deliveries.value(row).to_owned()).or_default();
-                let count = rows.value(row).unsigned_abs();
-                if !slices.is_null(row) {
-                    of.slices.insert(slices.value(row).to_owned());
-                    of.rows.insert((false, slices.value(row).to_owned()), count);
-                }
-                if !keys.is_null(row) {
-                    of.keys.insert(keys.value(row).to_owned());
-                    of.rows.insert((true, keys.value(row).to_owned()), count);
-                }
+            for row in (0..batch.num_rows()).filter(|&row| tables.value(row) == table) {
+                let Some(known_on) = known_on_of(known, row) else { continue };
+                let cell = |column: &StringArray| {
+                    column.is_valid(row).then(|| column.value(row).to_owned())
+                };
+                replaced.push(Replaced {
+                    delivery: deliveries.value(row).to_owned(),
+                    by: by.value(row).to_owned(),
+                    known_on,
+                    slice: cell(slices),
+                    key: cell(keys),
+                    rows: rows.value(row).unsigned_abs(),
+                });
             }
         }
     }
-    Ok(excluded)
+    Ok(replaced)
 }

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 
 const SEED: u64 = 20_261_201;
-const RUNS: u64 = 4;
-const PROGRAMS: usize = 12;
+const RUNS: u64 = 2;
+const PROGRAMS: usize = 16;
 const PARTNERS: [&str; 4] = ["0100001", "0100002", "0100003", "0100009"];
 const PARTICIPANTS: [&str; 3] = ["0100001", "0100002", "0100003"];
 const CLOSED: [&str; 5] = ["2020-03", "2020-04", "2020-05", "2020-06", "2020-07"];
