@@ -162,7 +162,7 @@ const SEEN: &str = "SELECT kind, outcome, count(*)::VARCHAR FROM determinations 
 fn seen(seed: u64) -> Vec<Vec<String>> {
     let mut random = Rng::with_seed(seed);
     let folder = tempfile::tempdir().expect("a folder");
-    write(folder.path(), &mut random, seed % 2 == 0);
+    write(folder.path(), &mut random, seed.is_multiple_of(2));
     let (pipeline, warehouse) = (folder.path().join("job.toml"), folder.path().join("warehouse"));
     let run = |as_of: &str| {
         earnest::run::run(&options(&pipeline, &warehouse, as_of))
@@ -192,7 +192,7 @@ fn only_corrections_undo_what_closes_froze() {
     let seeds: Vec<u64> = (SEED..SEED + RUNS).collect();
     let all = side_by_side(&seeds, |&seed| seen(seed));
     let count = |corrected: bool, kind: &str, outcome: &str| -> usize {
-        let seeds = seeds.iter().zip(&all).filter(|(seed, _)| (*seed % 2 == 0) == corrected);
+        let seeds = seeds.iter().zip(&all).filter(|(seed, _)| seed.is_multiple_of(2) == corrected);
         let rows = seeds.flat_map(|(_, rows)| rows);
         let rows = rows.filter(|row| row[0] == kind && row[1] == outcome);
         rows.map(|row| row[2].parse::<usize>().expect("a number")).sum()
