@@ -278,10 +278,12 @@ pub(crate) fn calculate(
     let manual_adjustments = read(&schema::MANUAL_ADJUSTMENTS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
-    let closed = closes::Closed::read(store, next, previous, programs)?;
+    let mut closed = closes::Closed::read(store, next, previous, programs)?;
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;
+    clock.time("facts", || closed.correct((store, next), &files, asked))?;
+    let open = closed.last.map(|last| last.plus(1));
     let map = ParticipantMap::build(programs, &dimensions.participant_map)?;
     let periods = earnings::periods(&files);
     let decisions = clock.time("eligibility", || {
@@ -297,6 +299,8 @@ pub(crate) fn calculate(
             exchange_rates: &exchange_rates,
             as_of: options.as_of,
             frozen: &closed.revenue,
+            corrected: &closed.corrected,
+            open,
         };
         eligibility::decide(programs, &dimensions, &first, &revenue, from, to)
     })?;
@@ -314,13 +318,14 @@ pub(crate) fn calculate(
             ineligibilities: &ineligibilities,
             memberships: &dimensions.memberships,
             added: &closed.added,
-            open: closed.last.map(|last| last.plus(1)),
+            open,
             settled_first: &settled_first,
             rooms: &closed.rooms,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
-    let changes = clock.time("payments", || closed.changes(store, programs, &earned.files))?;
+    let changes =
+        clock.time("payments", || closed.changes((store, next), programs, &earned.files, &map))?;
     let paid = clock.time("payments", || {
         let staged = payments::Staged {
             memberships: &dimensions.memberships,

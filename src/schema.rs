@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 mod closes;
+mod decisions;
 pub mod docs;
 mod fund;
 mod life;
@@ -14,6 +15,7 @@ mod runs;
 mod staged;
 
 pub use closes::*;
+pub use decisions::*;
 pub use fund::*;
 pub use life::*;
 pub use results::*;

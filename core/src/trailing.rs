@@ -56,13 +56,31 @@ pub fn qualified(
         while let Some((_, amount)) = leaving.next_if(|(on, _)| **on <= before) {
             exact = subtract(exact, *amount)?;
         }
-        let rounded = rescale(exact, EXACT_SCALE, measure.minor_units, Rounding::HalfAwayFromZero)?;
-        let measured = rounded * power_of_ten(MONEY_SCALE - measure.minor_units);
+        let measured = rounded(exact, measure.minor_units)?;
         if measured >= measure.amount {
             return Ok(Some(Qualified { on: day, measured }));
         }
     }
     Ok(None)
+}
+
+/// What was sold from one day to another, both inclusive, at money scale.
+///
+/// # Errors
+/// On overflow.
+pub fn measured(
+    revenue: &BTreeMap<NaiveDate, i128>,
+    (first, last): (NaiveDate, NaiveDate),
+    minor_units: u32,
+) -> Result<i128, Error> {
+    let within = revenue.iter().filter(|(on, _)| first <= **on && **on <= last);
+    rounded(sum(within.map(|(_, amount)| *amount))?, minor_units)
+}
+
+/// An exact sum in whole minor units, at money scale.
+fn rounded(exact: i128, minor_units: u32) -> Result<i128, Error> {
+    let rounded = rescale(exact, EXACT_SCALE, minor_units, Rounding::HalfAwayFromZero)?;
+    Ok(rounded * power_of_ten(MONEY_SCALE - minor_units))
 }
 
 /// The days on which revenue of the periods `first` to `last` is assessed, as of a day: what lies
@@ -187,6 +205,8 @@ mod tests {
                 let after = on - Days::new(180);
                 let within = days.iter().filter(|(day, _)| after < *day && *day <= on);
                 let measured: i128 = within.map(|(_, amount)| amount).sum();
+                let window = (after + Days::new(1), on);
+                assert_eq!(super::measured(&revenue, window, 3), Ok(measured));
                 (measured >= measure.amount).then_some(Qualified { on, measured })
             });
             assert_eq!(qualified(&revenue, asked(), &measure), Ok(expected));

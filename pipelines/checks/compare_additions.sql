@@ -15,3 +15,4 @@ WHERE expected.measured IS DISTINCT FROM published.measured
     OR expected.decided_on IS DISTINCT FROM published.decided_on
     OR expected.source IS DISTINCT FROM published.source
     OR expected.transaction_id IS DISTINCT FROM published.transaction_id
+    OR expected.role IS DISTINCT FROM published.role

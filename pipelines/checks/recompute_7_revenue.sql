@@ -1,5 +1,5 @@
--- Who reached trailing revenue, when and with how much: `recomputed_revenue`. Revenue has 21 decimals
--- until it is rounded.
+-- Who reaches trailing revenue, when and with how much, by all lines in force: `reached_revenue`. Revenue has
+-- 21 decimals until it is rounded.
 
 -- The products that each wording counts, day by day; the group of every product where it names none.
 CREATE OR REPLACE TEMP TABLE trailing_products AS
@@ -20,13 +20,13 @@ JOIN memberships_in_force AS members
     AND coalesce(transaction_on < members.until_on, true);
 
 -- Whose line it is, once per line whatever its roles: the location's, or its companies' of that day.
-CREATE OR REPLACE TEMP TABLE trailing_sold AS
-WITH lines AS (
+CREATE OR REPLACE TEMP MACRO trailing_lines_of(lines) AS TABLE
+WITH sold AS (
     SELECT DISTINCT asked.program, asked.name, asked.from_on, by_company, line.source,
         line.transaction_id, line.transaction_on, participant_id,
         trillionths_of(base) * billionths_of(exchange_rate)
             AS exact
-    FROM concerned_in('transactions_in_force') AS line
+    FROM concerned_in(lines) AS line
     JOIN trailing_products AS asked
         ON asked.product_id IS NOT DISTINCT FROM line.product_id
         AND asked.sku_id IS NOT DISTINCT FROM line.sku_id
@@ -39,22 +39,21 @@ WITH lines AS (
         ON exchange.program = asked.program AND exchange.period = line.period
         AND exchange.transaction_currency = line.transaction_currency
     WHERE participant_id IS NOT NULL AND exchange_rate IS NOT NULL
-),
-subjects AS (
-    SELECT DISTINCT program, name, from_on, source, transaction_id, lines.transaction_on, exact,
-        CASE WHEN global_id IS NULL THEN lines.participant_id ELSE 'company ' || global_id END
-            AS subject
-    FROM lines
-    LEFT JOIN day_companies
-        ON day_companies.participant_id = CASE WHEN by_company THEN lines.participant_id END
-        AND day_companies.transaction_on = lines.transaction_on
 )
-SELECT program, name, from_on, subject, transaction_on, sum(exact) AS exact
-FROM subjects
+SELECT DISTINCT program, name, from_on, source, transaction_id, sold.transaction_on, exact,
+    CASE WHEN global_id IS NULL THEN sold.participant_id ELSE 'company ' || global_id END AS subject
+FROM sold
+LEFT JOIN day_companies
+    ON day_companies.participant_id = CASE WHEN by_company THEN sold.participant_id END
+    AND day_companies.transaction_on = sold.transaction_on;
+
+CREATE OR REPLACE TEMP TABLE trailing_sold AS
+SELECT program, name, from_on, subject, transaction_on, sum(exact) AS exact, count(*) AS lines
+FROM trailing_lines_of('transactions_in_force')
 GROUP BY ALL;
 
 -- The assessments are days on which nothing is sold, and each looks back over its window.
-CREATE OR REPLACE TEMP TABLE recomputed_revenue AS
+CREATE OR REPLACE TEMP TABLE reached_revenue AS
 WITH months AS (
     SELECT (min(period) || '-01')::DATE AS first_on,
         least((max(period) || '-01')::DATE + INTERVAL 1 MONTH, any_value(as_of) + INTERVAL 1 DAY)::DATE
@@ -69,7 +68,7 @@ assessments AS (
 ),
 measures AS (
     SELECT assessments.program, assessments.name, assessments.from_on, subject, assessed_on, amount,
-        days, sum(exact) AS exact
+        days, sum(exact) AS exact, sum(lines) AS lines
     FROM assessments
     JOIN trailing_sold AS sold
         ON sold.program = assessments.program AND sold.name = assessments.name
@@ -84,8 +83,9 @@ rounded AS (
     FROM measures
     JOIN program USING (program)
 )
-SELECT program, subject, concat(name, ' ', assessed_on - days + 1, '..', assessed_on) AS "window",
-    assessed_on AS decided_on, measured, amount AS threshold
+SELECT program, name, from_on, subject,
+    concat(name, ' ', assessed_on - days + 1, '..', assessed_on) AS "window",
+    assessed_on AS decided_on, measured, amount AS threshold, lines AS transactions
 FROM rounded
 WHERE measured >= amount
 QUALIFY row_number() OVER (PARTITION BY program, name, from_on, subject ORDER BY assessed_on) = 1;

@@ -35,9 +35,14 @@ const fn always(sql: &'static str) -> Step {
     Step { sql, asked: |_| true, otherwise: "" }
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     always(sql!("recompute_1_dimensions")),
     always(sql!("recompute_2_outcomes")),
+    Step {
+        sql: sql!("recompute_2_corrected"),
+        asked: |programs| adds_customers(programs) || asks_revenue(programs),
+        otherwise: "",
+    },
     Step { sql: sql!("recompute_2_added"), asked: adds_customers, otherwise: "" },
     Step {
         sql: sql!("recompute_2_followed"),
@@ -64,8 +69,8 @@ const STEPS: [Step; 12] = [
     },
     always(sql!("recompute_6_totals")),
     Step {
-        sql: sql!("recompute_7_revenue"),
-        asked: |programs| programs.iter().any(|program| !trailing::rows(program).is_empty()),
+        sql: concat!(sql!("recompute_7_revenue"), sql!("recompute_7_settled_revenue")),
+        asked: asks_revenue,
         otherwise: sql!("without_revenue"),
     },
 ];
@@ -76,6 +81,10 @@ fn any(programs: &[Program], asks: fn(&Lever) -> bool) -> bool {
 
 fn adds_customers(programs: &[Program]) -> bool {
     any(programs, |lever| lever.customer_add.is_some())
+}
+
+fn asks_revenue(programs: &[Program]) -> bool {
+    programs.iter().any(|program| !trailing::rows(program).is_empty())
 }
 
 fn caps_anything(programs: &[Program]) -> bool {

@@ -2,14 +2,14 @@
 
 use crate::query::literal;
 use earnest_core::decimal::{MONEY_SCALE, format};
-use earnest_core::program::{ConditionKind, Follow, Program};
+use earnest_core::program::{ConditionKind, Follow, Program, Redecide};
 
 /// Name and columns of the table. `weekday` is ISO: 1 is Monday; `product_groups` is empty for every
-/// product.
+/// product. `for_good`: its rule never decides again.
 pub const TABLE: (&str, &str) = (
     "program_trailing",
     "program TEXT, name TEXT, from_on DATE, until_on DATE, amount DECIMAL(18, 3), days INTEGER, \
-     weekday INTEGER, data_role TEXT, by_company BOOLEAN, product_groups TEXT[]",
+     weekday INTEGER, data_role TEXT, by_company BOOLEAN, product_groups TEXT[], for_good BOOLEAN",
 );
 
 /// Its rows of a program: one per dated wording.
@@ -21,7 +21,7 @@ pub fn rows(program: &Program) -> Vec<String> {
             let groups: Vec<String> =
                 trailing.product_groups.iter().map(|group| literal(group)).collect();
             rows.push(format!(
-                "({}, {}, {}, {}, {}, {}, '{}', {}, [{}]::TEXT[])",
+                "({}, {}, {}, {}, {}, {}, '{}', {}, [{}]::TEXT[], {})",
                 literal(&program.program),
                 literal(&condition.name),
                 super::program_tables::days(&requirement.days),
@@ -31,6 +31,7 @@ pub fn rows(program: &Program) -> Vec<String> {
                 trailing.draws.name(),
                 trailing.follow == Follow::Company,
                 groups.join(", "),
+                trailing.redecide == Redecide::Never,
             ));
         }
     }

@@ -81,6 +81,14 @@ pub struct By {
     pub at: DateTime<Utc>,
 }
 
+/// The snapshot that the close of a cycle published, the last one if it was closed again.
+#[must_use]
+pub fn closed(events: &[Event], cycle: Period) -> Option<u64> {
+    let mut events = events.iter().rev();
+    let close = events.find(|event| event.cycle == cycle && event.state == State::Closed);
+    close.map(|event| event.snapshot)
+}
+
 /// All events of a snapshot, in order.
 ///
 /// # Errors

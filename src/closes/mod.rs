@@ -8,6 +8,8 @@
 mod attributes;
 mod capped;
 mod changes;
+mod corrected;
+mod entered;
 pub mod events;
 pub mod kept;
 mod known;
@@ -26,17 +28,17 @@ pub use outcomes::{Forfeited, Outcome};
 pub use paid::{Adjusted, Paid};
 
 use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
-use crate::eligibility::Frozen;
+use crate::eligibility::{Corrected, Frozen, ParticipantMap};
 use crate::error::Result;
-use crate::schema::{EARNINGS, SETTLED_EARNINGS};
+use crate::ingest::read_table_at;
+use crate::schema::{EARNINGS, PARTICIPANT_MAP, SETTLED_EARNINGS};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use arrow::array::RecordBatch;
 use changes::Compared;
 use earnest_core::calendar::{FiscalHalf, Period};
-use earnest_core::earning::{EarningType, EntryKind, Posting};
+use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 /// Whose balance it is: a program's position in the job, an earning type and a participant.
 type Account = (usize, EarningType, String);
@@ -57,6 +59,8 @@ pub struct Closed {
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
+    /// What was corrected since of the lines that decided.
+    pub corrected: Vec<Corrected>,
     /// Who added which customer, as closes froze it.
     pub added: Vec<FrozenAddition>,
     /// The room of shared caps, as closes froze it.
@@ -185,58 +189,39 @@ impl Closed {
         self.thresholds.get(&(program, participant.to_owned(), half)).copied()
     }
 
-    /// What changed since in earnings that closed cycles settled. `files` are those of earnings now.
+    /// What changed since in earnings that closed cycles settled. `files` are those of earnings now, as the
+    /// participant map is `map` now.
     ///
     /// # Errors
     /// If a file can't be read.
     pub fn changes(
         &self,
-        store: &Store,
+        (store, snapshot): (&Store, &Snapshot),
         programs: &[Program],
         files: &[(&'static str, DataFile)],
+        map: &ParticipantMap,
     ) -> Result<Vec<Change>> {
         let Some(last_closed) = self.last else { return Ok(Vec::new()) };
         let mut now: BTreeMap<Period, Vec<&DataFile>> = BTreeMap::new();
         for (_, file) in files.iter().filter(|(table, _)| *table == EARNINGS.name) {
             now.entry(file.partition.parse()?).or_default().push(file);
         }
-        changes::find(&Compared {
+        let mut changes = changes::find(&Compared {
             programs,
             store,
             settled: &self.settled,
             changes: &self.changes,
             now: &now,
             last_closed,
-        })
-    }
-
-    /// Makes of sums of earnings what entered which cycle: what was settled as regular is what is
-    /// earned now, without all that changed since; each change is a posting of its own. Sums of the
-    /// same kind are left to be added up.
-    ///
-    /// # Errors
-    /// If a change belongs to no program of the job.
-    pub fn enter(
-        &self,
-        programs: &[Program],
-        mut earned: Vec<Posting>,
-        open: &[Change],
-    ) -> Result<Vec<Posting>> {
-        for change in self.changes.iter().chain(open) {
-            let posting = posting(programs, change)?;
-            let came = i64::from(change.earned_now.is_some());
-            let went = i64::from(change.settled_before.is_some());
-            earned.push(Posting {
-                kind: EntryKind::Regular,
-                entered: None,
-                amount: -posting.amount,
-                own_amount: -posting.own_amount,
-                earnings: went - came,
-                ..posting.clone()
-            });
-            earned.push(posting);
+        })?;
+        if mapping::may_pair_sums(&changes)
+            && let Some(close) = events::closed(&events::read(store, snapshot)?, last_closed)
+        {
+            let rows = read_table_at(store, snapshot, &PARTICIPANT_MAP, close)?;
+            let then = ParticipantMap::build(programs, &rows)?;
+            mapping::pair_sums(&mut changes, programs, (&then, map));
         }
-        Ok(earned)
+        Ok(changes)
     }
 }
 
@@ -257,37 +242,6 @@ fn of_account<'a, T>(
         return &[];
     }
     all.get(&(program, earning_type, participant.to_owned())).map_or(&[], Vec::as_slice)
-}
-
-/// What a change puts into its cycle.
-fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
-    let of = &change.attributes;
-    let program = outcomes::position(programs, of.text("program"))?;
-    let half = of.get("fund_half");
-    let rules = &programs[program];
-    let start = rules.fiscal_year_start;
-    let earning_type = of.earning_type()?;
-    // Of changes that were closed while the program paid otherwise, it isn't known.
-    let (currency, own_amount) = match rules.pays_as_earned() && earning_type != EarningType::Coop {
-        true => (of.text("transaction_currency"), change.own_amount.unwrap_or_default()),
-        false => (rules.currency.as_str(), change.amount()),
-    };
-    Ok(Posting {
-        program,
-        lever: Arc::from(of.text("lever")),
-        term: Arc::from(of.text("term")),
-        earning_type,
-        participant: Arc::from(of.text("participant_id")),
-        period: change.period,
-        fund_half: half.map(|half| FiscalHalf::named(half, start)).transpose()?,
-        converted_in: None,
-        kind: change.kind,
-        entered: Some(change.cycle),
-        amount: change.amount(),
-        currency: Arc::from(currency),
-        own_amount,
-        earnings: 1,
-    })
 }
 
 fn settled_files(kept: &Snapshot) -> Result<Vec<SettledFile>> {

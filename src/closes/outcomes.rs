@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::ingest::read_file;
 use crate::schema::{BALANCES, DETERMINATIONS};
 use crate::warehouse::{DataFile, Snapshot, Store};
+use arrow::array::Array;
 use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::EarningType;
@@ -141,6 +142,7 @@ fn determinations(
             let decided_on = columns::date(&rows, "decided_on")?;
             let awarded_to = text("awarded_to")?;
             let (source, transaction_id) = (text("source")?, text("transaction_id")?);
+            let (role, transactions) = (text("role")?, columns::integer(&rows, "transactions")?);
             for row in 0..rows.num_rows() {
                 let program = match position(programs, names.value(row)) {
                     Ok(program) => program,
@@ -157,14 +159,16 @@ fn determinations(
                     subject: subject.value(row).to_owned(),
                     window,
                     cycle: cycle.value(row).parse()?,
-                    qualified: outcome.value(row) == "qualified",
+                    outcome: outcome.value(row),
                     measured: measured.value(row),
                     threshold: threshold.value(row),
                     awarded_to: columns::filled(awarded_to, row),
                     source: columns::filled(source, row).unwrap_or_default(),
                     transaction_id: columns::filled(transaction_id, row).unwrap_or_default(),
+                    role: columns::filled(role, row),
+                    transactions: transactions.is_valid(row).then(|| transactions.value(row)),
                     on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
-                    kept,
+                    closed_by: kept::cycle_of(file),
                 };
                 decided.add(programs, closed)?;
             }
@@ -180,19 +184,23 @@ struct Decided<'a> {
     subject: String,
     window: &'a str,
     cycle: Period,
-    qualified: bool,
+    outcome: &'a str,
     measured: i128,
     threshold: i128,
     awarded_to: Option<&'a str>,
     source: &'a str,
     transaction_id: &'a str,
+    role: Option<&'a str>,
+    transactions: Option<i64>,
     on: NaiveDate,
-    kept: bool,
+    /// `None`: it isn't a closed cycle's row.
+    closed_by: Option<Period>,
 }
 
 impl Decided<'_> {
     fn add(self, programs: &[Program], closed: &mut Closed) -> Result<()> {
-        let (cycle, qualified, kept) = (self.cycle, self.qualified, self.kept);
+        let (cycle, kept) = (self.cycle, self.closed_by.is_some());
+        let qualified = self.outcome == "qualified";
         let (measured, program) = (self.measured, self.program);
         match self.kind {
             "coop_threshold" => {
@@ -214,8 +222,13 @@ impl Decided<'_> {
                 participant: self.awarded_to.map(str::to_owned),
                 transaction_id: self.transaction_id.to_owned(),
                 source: self.source.to_owned(),
+                role: self.role.map(str::to_owned),
                 on: self.on,
+                measured,
                 threshold: self.threshold,
+                closed_by: self.closed_by,
+                corrected: false,
+                resold: false,
             }),
             "cap_room" => closed.rooms.push(FrozenRoom {
                 program,
@@ -228,14 +241,23 @@ impl Decided<'_> {
                 source: Some(self.source).filter(|source| !source.is_empty()).map(str::to_owned),
                 transaction_id: self.transaction_id.to_owned(),
             }),
-            _ => closed.revenue.push(Frozen {
-                program: programs[program].program.clone(),
-                subject: self.subject,
-                window: self.window.to_owned(),
-                on: self.on,
-                measured,
-                kept,
-            }),
+            _ => {
+                let rules = &programs[program];
+                let never = rules.redecides(self.kind, self.window) == Redecide::Never;
+                closed.revenue.push(Frozen {
+                    program: rules.program.clone(),
+                    subject: self.subject,
+                    window: self.window.to_owned(),
+                    cycle,
+                    on: self.on,
+                    measured,
+                    threshold: self.threshold,
+                    transactions: self.transactions,
+                    qualified,
+                    kept,
+                    closed_by: self.closed_by.filter(|_| !never),
+                });
+            }
         }
         Ok(())
     }

@@ -32,14 +32,16 @@ type ByPlace<T> = HashMap<Place, T, RandomState>;
 #[derive(Default)]
 pub struct Additions {
     customers: ByPlace<HashMap<String, Customer, RandomState>>,
-    undone: Vec<Undone>,
+    changed: Vec<Changed>,
 }
 
-/// An award that a close froze, and that a correction of its rows undoes.
-struct Undone {
+/// An award that a close froze, and that a correction of its rows undoes, or that moves with its line.
+struct Changed {
     place: Place,
     award: FrozenAddition,
-    /// What was sold by the line that decided, as rows are now, at money scale.
+    /// Key of whom it moves to; `None`: it is undone.
+    awarded_to: Option<i32>,
+    /// What was sold by the line that decided, as rows are now if they were corrected, at money scale.
     measured: i128,
 }
 
@@ -61,6 +63,7 @@ struct Addition {
 struct Decided {
     source: i32,
     transaction_id: String,
+    role: i32,
     on: i32,
     /// In program currency at money scale.
     measured: i128,
@@ -98,7 +101,8 @@ type SaleKey = (i32, String, i32, i32);
 struct Seen {
     first: Option<i32>,
     sales: Sales,
-    /// Those of whom it was awarded to for good, whether or not they earn.
+    /// What tells whether it stays awarded, and to whom: the line that decided, and if rows were corrected
+    /// all, whether or not they earn.
     awarded: Sales,
 }
 
@@ -144,14 +148,23 @@ pub fn find(
         let customers = additions.customers.entry(place).or_default();
         let mut seen = seen.remove(&place).unwrap_or_default();
         for (&customer, award) in awards.get(&place).into_iter().flatten() {
-            let sales = seen.get(customer).map(|seen| &seen.awarded);
-            let sold = award.measured(context, sales.unwrap_or(&Sales::new()))?;
-            if sold.is_some_and(|sold| sold >= award.row.threshold) {
+            let none = Sales::new();
+            let sales = seen.get(customer).map_or(&none, |seen| &seen.awarded);
+            let (before, owner) = award.moves(context, sales);
+            let sold = match award.row.corrected {
+                true => award.measured(context, sales, owner)?,
+                false => Some(award.row.measured),
+            };
+            let stands =
+                !award.row.corrected || sold.is_some_and(|sold| sold >= award.row.threshold);
+            if stands {
                 seen.remove(customer);
-                customers.insert(customer.to_owned(), award.customer());
-            } else {
+                customers.insert(customer.to_owned(), award.customer(owner));
+            }
+            let awarded_to = stands.then_some(owner);
+            if awarded_to != Some(before) {
                 let (award, measured) = (award.row.clone(), sold.unwrap_or_default());
-                additions.undone.push(Undone { place, award, measured });
+                additions.changed.push(Changed { place, award, awarded_to, measured });
             }
         }
         for (customer, seen) in seen {
@@ -196,11 +209,11 @@ fn decide(
     let exact: Vec<Sale> = sales.iter().map(|(_, sale)| *sale).collect();
     let found = added(&exact, asked.minimum, context.facts[program].minor_units)?;
     let added = found.and_then(|found| {
-        let ((on, transaction_id, source, _), sale) = sales.into_iter().nth(found.sale)?;
+        let ((on, transaction_id, source, role), sale) = sales.into_iter().nth(found.sale)?;
         let (participant, measured) = (sale.participant, found.measured);
         Some(Addition {
             participant,
-            decided: Some(Decided { source, transaction_id, on, measured }),
+            decided: Some(Decided { source, transaction_id, role, on, measured }),
         })
     });
     Ok(Some(Customer { window, added }))
@@ -215,16 +228,19 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Notes a line of whom its customer was awarded to for good, whether or not it earns.
+    /// Notes a line of a customer that was awarded for good, as far as it tells whether and to whom it stays
+    /// so.
     fn note_awarded(&mut self, line: &Line, customer: &str, outcome: &Outcome) -> Result<()> {
         let place = (outcome.program, outcome.lever);
         let award = self.awards.get(&place).and_then(|awards| awards.get(customer));
-        let participant = outcome.subject.participant;
-        if award.is_some_and(|award| award.participant == participant) {
+        let Some(award) = award else { return Ok(()) };
+        let key = key(line, outcome);
+        if award.row.corrected || award.is_decided_by(self.context, &key) {
+            let participant = outcome.subject.participant;
             let rate = self.context.exchange_rate(outcome.program, line.currency, self.period);
             let exact = exact(line.base, rate.unwrap_or_default())?;
             note(&mut self.seen, place, customer, |seen| {
-                seen.awarded.insert(key(line, outcome), Sale { participant, exact });
+                seen.awarded.insert(key, Sale { participant, exact });
             });
         }
         Ok(())

@@ -129,7 +129,7 @@ pub fn sold_plan(files: &[InForceFile], by_product: bool) -> Result<LazyFrame> {
     }
     let columns: Vec<&str> = keys.iter().copied().chain(["base"]).collect();
     let keys: Vec<Expr> = keys.into_iter().map(col).collect();
-    Ok(scan(files, &columns)?.group_by(keys).agg([col("base").sum()]))
+    Ok(scan(files, &columns)?.group_by(keys).agg([col("base").sum(), len()]))
 }
 
 /// What each pair of partners sold, by day and currency, and by product if asked; nothing if it isn't
@@ -155,21 +155,26 @@ pub fn sold(files: &[InForceFile], asked: Option<bool>) -> Result<Vec<Sold>> {
         return Err(Error::broken(format!("revenue: expected amount scale, found scale {found}")));
     }
     let base = base.physical();
+    let lines = frame.column("len")?.u32()?;
     let cell = |column: &StringChunked, row| column.get(row).map(str::to_owned);
     let sold = (0..frame.height()).map(|row| Sold {
         billed: cell(&billed, row),
         reseller: cell(&reseller, row),
         on: day(on.get(row).unwrap_or_default()),
         currency: cell(&currency, row).unwrap_or_default(),
-        data_role: match data_role.get(row) {
-            Some("detail") => DataRole::Detail,
-            _ => DataRole::Billing,
-        },
+        data_role: self::data_role(data_role.get(row)),
         product: products.as_ref().and_then(|(product, _)| cell(product, row)),
         sku: products.as_ref().and_then(|(_, sku)| cell(sku, row)),
         base: base.get(row).unwrap_or_default(),
+        transactions: lines.get(row).unwrap_or_default().into(),
     });
     Ok(sold.collect())
+}
+
+/// The data role of that name.
+#[must_use]
+pub fn data_role(name: Option<&str>) -> DataRole {
+    if name == Some("detail") { DataRole::Detail } else { DataRole::Billing }
 }
 
 fn collect(plan: LazyFrame) -> Result<DataFrame> {

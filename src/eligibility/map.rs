@@ -9,7 +9,7 @@ use earnest_core::calendar::DayRanges;
 use earnest_core::eligibility::Range;
 use earnest_core::program::{Days, Program, Unmapped};
 use earnest_core::reason::Reason;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Who a partner id earns for, on half-open days; [`NaiveDate::MIN`] and [`NaiveDate::MAX`] are open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +126,34 @@ impl ParticipantMap {
             }
         }
         found
+    }
+}
+
+/// Days on which what partner ids earn moved from one participant of a program to another.
+pub struct Moved<'a> {
+    pub from: &'a str,
+    pub to: &'a str,
+    pub days: Range,
+}
+
+impl ParticipantMap {
+    /// What earns for somebody else of a program (by position) than it did by an earlier map.
+    pub fn moved<'a>(&'a self, earlier: &'a ParticipantMap, program: usize) -> Vec<Moved<'a>> {
+        let partners = |map: &'a ParticipantMap| map.programs[program].partners.keys();
+        let partners: BTreeSet<&String> = partners(earlier).chain(partners(self)).collect();
+        let mut moved = Vec::new();
+        for partner in partners {
+            let now = self.participants(program, partner);
+            for (before, from) in earlier.participants(program, partner) {
+                for &(after, to) in now.iter().filter(|(_, to)| *to != from) {
+                    let days = (before.0.max(after.0), before.1.min(after.1));
+                    if days.0 < days.1 {
+                        moved.push(Moved { from, to, days });
+                    }
+                }
+            }
+        }
+        moved
     }
 }
 

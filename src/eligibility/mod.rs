@@ -19,8 +19,8 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub use map::{Mapping, ParticipantMap};
-pub use revenue::{Frozen, Revenue, Sold, revenue_asked};
+pub use map::{Mapping, Moved, ParticipantMap};
+pub use revenue::{Corrected, Frozen, Revenue, Sold, revenue_asked};
 
 pub(crate) use map::Called;
 
@@ -34,7 +34,7 @@ use earnest_core::reason::Reason;
 use earnest_core::trailing::assessed;
 use index::{ENROLLED, Index, Ready, last_within};
 use rayon::prelude::*;
-use revenue::{Determined, Measured, Qualifications};
+use revenue::{Asked as Trailing, Determined, Measured, Qualifications};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -242,10 +242,11 @@ impl<'a> Asking<'a> {
             for condition in &requirement.conditions {
                 let sold = match &condition.kind {
                     ConditionKind::TrailingRevenue(trailing) => {
-                        let asked = (&*condition.name, trailing, days);
-                        let sold = measured.assess((position, program), asked, map, index)?;
-                        let determined = sold.determined(program, &condition.name, trailing);
-                        asking.determined.extend(determined);
+                        let name = &condition.name;
+                        let asked =
+                            Trailing { position, program, name, trailing, days, map, index };
+                        let sold = measured.assess(&asked)?;
+                        asking.determined.extend(sold.determined(&asked, measured.open()));
                         sold
                     }
                     _ => Qualifications::default(),

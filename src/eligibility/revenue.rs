@@ -5,6 +5,12 @@
 //! it; where the company is followed, for the company to which that location belonged then, or for the
 //! location alone where none is known. Lines without exchange rate aren't counted.
 
+mod frozen;
+mod qualified;
+
+pub use frozen::{Corrected, Frozen};
+pub use qualified::{Determined, Qualifications};
+
 use super::index::Index;
 use super::map::ParticipantMap;
 use crate::columns;
@@ -15,11 +21,13 @@ use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::currency::minor_units;
 use earnest_core::decimal::{MONEY_SCALE, exact, sum};
-use earnest_core::eligibility::{Fact, Range};
+use earnest_core::eligibility::Range;
 use earnest_core::program::{
     ConditionKind, DataRole, Days, Follow, Program, Role, TrailingRevenue,
 };
-use earnest_core::trailing::{Measure, Qualified, assessments, qualified};
+use earnest_core::trailing::{Measure, assessments, qualified};
+use frozen::Standing;
+use qualified::Reached;
 use std::collections::{BTreeMap, HashMap};
 
 /// What was sold on a day by one pair of partners in one currency.
@@ -35,6 +43,8 @@ pub struct Sold {
     pub sku: Option<String>,
     /// Net of refunds, at amount scale.
     pub base: i128,
+    /// How many lines it was.
+    pub transactions: i64,
 }
 
 /// What trailing revenue is measured from.
@@ -44,23 +54,11 @@ pub struct Revenue<'a> {
     pub exchange_rates: &'a RecordBatch,
     /// Later days are not assessed.
     pub as_of: NaiveDate,
-    /// What was decided for good.
+    /// What was decided for good, and what was corrected since of the lines that decided it.
     pub frozen: &'a [Frozen],
-}
-
-/// A qualification that was decided for good: rows known later don't change it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frozen {
-    pub program: String,
-    /// The location, or `company` and the company's id.
-    pub subject: String,
-    /// The requirement and the days that were measured.
-    pub window: String,
-    pub on: NaiveDate,
-    /// At money scale.
-    pub measured: i128,
-    /// A closed cycle's row, which stays; else it is published again.
-    pub kept: bool,
+    pub corrected: &'a [Corrected],
+    /// The oldest open cycle; `None`: none is closed.
+    pub open: Option<Period>,
 }
 
 /// Whether some program asks for trailing revenue; if so, whether by product.
@@ -78,12 +76,11 @@ pub fn revenue_asked(programs: &[Program]) -> Option<bool> {
 
 /// Look-ups that all programs share.
 pub struct Measured<'a> {
-    sold: &'a [Sold],
     rates: ExchangeRates,
     /// Groups with SKU and days, by product.
     products: HashMap<&'a str, Vec<Member<'a>>>,
     range: Range,
-    frozen: &'a [Frozen],
+    revenue: &'a Revenue<'a>,
 }
 
 struct Member<'a> {
@@ -100,13 +97,26 @@ enum Subject<'a> {
     Company(&'a str),
 }
 
-/// Since when the requirement is met, by location and by company.
+/// What a subject sold, day by day: exact amounts, and how many lines.
 #[derive(Default)]
-pub struct Qualifications {
-    pub locations: HashMap<String, Qualified>,
-    pub companies: HashMap<String, Qualified>,
-    /// Subjects that were decided for good, and whether their rows are kept.
-    frozen: HashMap<String, bool>,
+struct SoldByDay {
+    exact: BTreeMap<NaiveDate, i128>,
+    transactions: BTreeMap<NaiveDate, i64>,
+}
+
+type BySubject<'a, T> = HashMap<Subject<'a>, T>;
+
+/// A requirement of trailing revenue, as it is worded on some days.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The program's position in the job.
+    pub position: usize,
+    pub program: &'a Program,
+    pub name: &'a str,
+    pub trailing: &'a TrailingRevenue,
+    pub days: &'a Days,
+    pub map: &'a ParticipantMap,
+    pub index: &'a Index<'a>,
 }
 
 impl<'a> Measured<'a> {
@@ -114,7 +124,7 @@ impl<'a> Measured<'a> {
     ///
     /// # Errors
     /// If a table lacks a column.
-    pub fn new(revenue: &Revenue<'a>, range: Range) -> Result<Measured<'a>> {
+    pub fn new(revenue: &'a Revenue<'a>, range: Range) -> Result<Measured<'a>> {
         let rows = revenue.product_groups;
         let (group, product) =
             (columns::text(rows, "product_group")?, columns::text(rows, "product_id")?);
@@ -130,7 +140,12 @@ impl<'a> Measured<'a> {
             products.entry(product.value(row)).or_default().push(member);
         }
         let rates = ExchangeRates::read(revenue.exchange_rates, "earning")?;
-        Ok(Measured { sold: revenue.sold, rates, products, range, frozen: revenue.frozen })
+        Ok(Measured { rates, products, range, revenue })
+    }
+
+    /// The oldest open cycle; `None`: none is closed.
+    pub fn open(&self) -> Option<Period> {
+        self.revenue.open
     }
 
     /// True if one of the groups holds the line's product on its day.
@@ -144,139 +159,124 @@ impl<'a> Measured<'a> {
             })
     }
 
-    /// Assesses everybody who sold something under a requirement that is asked for on `days`.
+    /// Assesses everybody who sold something under a requirement.
     ///
     /// # Errors
     /// On overflow.
-    pub fn assess(
-        &self,
-        (position, program): (usize, &Program),
-        (name, trailing, days): (&str, &TrailingRevenue, &Days),
-        map: &ParticipantMap,
-        index: &Index,
-    ) -> Result<Qualifications> {
-        let mut revenue: HashMap<Subject, BTreeMap<NaiveDate, i128>> = HashMap::new();
-        let mut rates: HashMap<(&str, Period), Option<i128>> = HashMap::new();
-        let mut subjects = Vec::new();
-        for line in self.sold.iter().filter(|line| line.data_role == trailing.draws) {
-            if !self.counts(line, &trailing.product_groups) {
-                continue;
-            }
-            let month = (line.currency.as_str(), Period::of(line.on));
-            let rate = || self.rates.rate(&line.currency, &program.currency, month.1);
-            let Some(rate) = *rates.entry(month).or_insert_with(rate) else { continue };
-            subjects.clear();
-            for (role, partner) in line.roles() {
-                if let (true, Some(partner)) = (program.pays.contains(&role), partner)
-                    && let Ok(location) = map.on(position, partner, line.on)
-                {
-                    concerned(index, location, line.on, trailing.follow, &mut subjects);
-                }
-            }
-            subjects.sort_unstable();
-            subjects.dedup();
-            for &subject in &subjects {
-                let amount = revenue.entry(subject).or_default().entry(line.on).or_default();
-                *amount = sum([*amount, exact(line.base, rate)?])?;
-            }
-        }
+    pub fn assess(&self, asked: &Asked) -> Result<Qualifications> {
+        let sold = self.by_subject(asked, self.revenue.sold)?;
         let measure = Measure {
-            amount: trailing.amount,
-            days: trailing.days,
-            minor_units: minor_units(&program.currency).unwrap_or(MONEY_SCALE),
+            amount: asked.trailing.amount,
+            days: asked.trailing.days,
+            minor_units: asked.minor_units(),
         };
+        let days = asked.days;
         let range = (self.range.0.max(days.first()), self.range.1.min(days.end()));
         let mut found = Qualifications::default();
-        for (subject, revenue) in &revenue {
-            let asked = assessments(program.weekday, range);
-            let Some(qualified) = qualified(revenue, asked, &measure)? else { continue };
-            match *subject {
-                Subject::Location(id) => found.locations.insert(id.to_owned(), qualified),
-                Subject::Company(id) => found.companies.insert(id.to_owned(), qualified),
-            };
+        for (subject, sold) in &sold {
+            let asked_on = assessments(asked.program.weekday, range);
+            if let Some(qualified) = qualified(&sold.exact, asked_on, &measure)? {
+                let (on, measured) = (qualified.on, qualified.measured);
+                let transactions = Some(sold.lines((asked.first(on), on)));
+                found.reach(*subject, Reached { on, measured, transactions });
+            }
         }
-        let of_us = |frozen: &&Frozen| frozen.program == program.program && frozen.is_of(name);
-        for frozen in self.frozen.iter().filter(of_us) {
-            if days.contain(frozen.on) {
-                found.freeze(frozen);
+        let rows = || frozen::rows(self.revenue.frozen, asked);
+        found.settled = rows().filter(|row| row.kept).map(|row| row.subject.clone()).collect();
+        let settled = frozen::newest(rows());
+        let mut corrected = HashMap::new();
+        for one in self.revenue.corrected {
+            corrected.insert(one.cycle, Standing::of(self, asked, one, &settled)?);
+        }
+        for frozen in settled {
+            let standing = frozen.closed_by.and_then(|cycle| corrected.get(&cycle));
+            let missed = standing.map(|standing| standing.missed(frozen, asked.minor_units()));
+            match missed.transpose()?.flatten() {
+                None => found.freeze(frozen),
+                Some(undone) => found.undone.push(undone),
             }
         }
         Ok(found)
     }
-}
 
-impl Frozen {
-    /// True if the requirement of that name was met.
-    fn is_of(&self, name: &str) -> bool {
-        self.window.rsplit_once(' ').is_some_and(|(ours, _)| ours == name)
-    }
-}
-
-impl Qualifications {
-    /// Decides for a subject as it was decided before.
-    fn freeze(&mut self, frozen: &Frozen) {
-        let qualified = Qualified { on: frozen.on, measured: frozen.measured };
-        match frozen.subject.strip_prefix("company ") {
-            Some(company) => self.companies.insert(company.to_owned(), qualified),
-            None => self.locations.insert(frozen.subject.clone(), qualified),
-        };
-        self.frozen.insert(frozen.subject.clone(), frozen.kept);
-    }
-
-    /// The facts of one that may have qualified: from then on, for good.
-    pub fn fact(qualified: Option<&Qualified>) -> Option<Fact> {
-        qualified.and_then(|qualified| Fact::of(Some(qualified.on), None))
-    }
-
-    /// Who qualified under a requirement of that name, as rows of `determinations`, without those of
-    /// whom it was decided before.
-    pub fn determined(
+    /// What each subject sold.
+    fn by_subject<'b>(
         &self,
-        program: &Program,
-        name: &str,
-        trailing: &TrailingRevenue,
-    ) -> Vec<Determined> {
-        let locations = self.locations.iter().map(|(id, qualified)| (id.clone(), qualified));
-        let companies = self.companies.iter().map(|(id, one)| (format!("company {id}"), one));
-        let row = |(subject, qualified): (String, &Qualified)| {
-            let on = qualified.on;
-            let frozen = self.frozen.contains_key(&subject);
-            let before = chrono::Days::new(u64::from(trailing.days) - 1);
-            let first = on.checked_sub_days(before).unwrap_or(NaiveDate::MIN);
-            Determined {
-                program: program.program.clone(),
-                subject,
-                window: format!("{name} {first}..{on}"),
-                cycle: program.due_cycle(Period::of(on)),
-                currency: program.currency.clone(),
-                measured: qualified.measured,
-                amount: trailing.amount,
-                on,
-                frozen,
+        asked: &Asked<'b>,
+        sold: &'b [Sold],
+    ) -> Result<BySubject<'b, SoldByDay>> {
+        let mut found: BySubject<SoldByDay> = HashMap::new();
+        let mut rates: HashMap<(&str, Period), Option<i128>> = HashMap::new();
+        let mut subjects = Vec::new();
+        for line in sold {
+            self.concerned(asked, line, &mut subjects);
+            if subjects.is_empty() {
+                continue;
             }
-        };
-        let anew = |(subject, _): &(String, &Qualified)| self.frozen.get(subject) != Some(&true);
-        locations.chain(companies).filter(anew).map(row).collect()
+            let month = (line.currency.as_str(), Period::of(line.on));
+            let rate = || self.rates.rate(&line.currency, &asked.program.currency, month.1);
+            let Some(rate) = *rates.entry(month).or_insert_with(rate) else { continue };
+            for &subject in &subjects {
+                let found = found.entry(subject).or_default();
+                let amount = found.exact.entry(line.on).or_default();
+                *amount = sum([*amount, exact(line.base, rate)?])?;
+                *found.transactions.entry(line.on).or_default() += line.transactions;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Finds whose revenue a line is, each once; nobody's if the requirement doesn't count it.
+    fn concerned<'b>(&self, asked: &Asked<'b>, line: &'b Sold, subjects: &mut Vec<Subject<'b>>) {
+        subjects.clear();
+        let trailing = asked.trailing;
+        if line.data_role != trailing.draws || !self.counts(line, &trailing.product_groups) {
+            return;
+        }
+        for (role, partner) in line.roles() {
+            if let (true, Some(partner)) = (asked.program.pays.contains(&role), partner)
+                && let Ok(location) = asked.map.on(asked.position, partner, line.on)
+            {
+                asked.belongs(location, line.on, subjects);
+            }
+        }
+        subjects.sort_unstable();
+        subjects.dedup();
     }
 }
 
-/// A qualification, to be published.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Determined {
-    pub program: String,
-    /// The location, or `company` and the company's id.
-    pub subject: String,
-    /// The requirement and the days that were measured, both inclusive.
-    pub window: String,
-    /// The cycle in which the assessment's month is due.
-    pub cycle: Period,
-    pub currency: String,
-    /// At money scale.
-    pub measured: i128,
-    pub amount: i128,
-    pub on: NaiveDate,
-    /// An earlier run decided it, for good.
-    pub frozen: bool,
+impl SoldByDay {
+    /// How many lines it was from one day to another, both inclusive.
+    fn lines(&self, (first, last): (NaiveDate, NaiveDate)) -> i64 {
+        let within = self.transactions.iter().filter(|(on, _)| first <= **on && **on <= last);
+        within.map(|(_, lines)| lines).sum()
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// Of the program's currency: measures are rounded to them.
+    fn minor_units(&self) -> u32 {
+        minor_units(&self.program.currency).unwrap_or(MONEY_SCALE)
+    }
+
+    /// The first day that an assessment measures.
+    fn first(&self, on: NaiveDate) -> NaiveDate {
+        let before = chrono::Days::new(u64::from(self.trailing.days) - 1);
+        on.checked_sub_days(before).unwrap_or(NaiveDate::MIN)
+    }
+
+    /// Adds whose revenue a location's line of a day is.
+    fn belongs(&self, location: &'a str, on: NaiveDate, subjects: &mut Vec<Subject<'a>>) {
+        let before = subjects.len();
+        if self.trailing.follow == Follow::Company {
+            let belongs = self.index.memberships(location).iter();
+            let belongs = belongs.filter(|row| row.fact.days.0 <= on && on < row.fact.days.1);
+            subjects.extend(belongs.map(|row| Subject::Company(row.global_id)));
+        }
+        if subjects.len() == before {
+            subjects.push(Subject::Location(location));
+        }
+    }
 }
 
 impl Sold {
@@ -284,24 +284,5 @@ impl Sold {
     fn roles(&self) -> [(Role, Option<&str>); 2] {
         let billed_as = if self.reseller.is_some() { Role::Provider } else { Role::Direct };
         [(Role::Reseller, self.reseller.as_deref()), (billed_as, self.billed.as_deref())]
-    }
-}
-
-/// Adds whose revenue a location's line of a day is.
-fn concerned<'a>(
-    index: &Index<'a>,
-    location: &'a str,
-    on: NaiveDate,
-    follow: Follow,
-    subjects: &mut Vec<Subject<'a>>,
-) {
-    let before = subjects.len();
-    if follow == Follow::Company {
-        let belongs = index.memberships(location).iter();
-        let belongs = belongs.filter(|row| row.fact.days.0 <= on && on < row.fact.days.1);
-        subjects.extend(belongs.map(|row| Subject::Company(row.global_id)));
-    }
-    if subjects.len() == before {
-        subjects.push(Subject::Location(location));
     }
 }

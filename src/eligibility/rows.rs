@@ -7,7 +7,8 @@ use crate::columns;
 use crate::error::Result;
 use crate::schema::{DETERMINATIONS, ELIGIBILITY, Kind};
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, RecordBatch, StringArray,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, RecordBatch,
+    StringArray,
 };
 use arrow::datatypes::Int32Type;
 use chrono::NaiveDate;
@@ -57,7 +58,7 @@ pub fn determinations(rows: &[&Determined]) -> Result<RecordBatch> {
             "subject" => text(|row| row.subject.clone()),
             "window" => text(|row| row.window.clone()),
             "cycle" => text(|row| row.cycle.to_string()),
-            "outcome" => text(|_| "qualified".to_owned()),
+            "outcome" => text(|row| row.outcome.to_owned()),
             "program_currency" => text(|row| row.currency.clone()),
             "measured" => money(|row| row.measured)?,
             "threshold" => money(|row| row.amount)?,
@@ -65,6 +66,9 @@ pub fn determinations(rows: &[&Determined]) -> Result<RecordBatch> {
             "frozen_by" => {
                 let never = rows.iter().map(|row| row.frozen.then_some("never"));
                 Arc::new(never.collect::<StringArray>())
+            }
+            "transactions" => {
+                Arc::new(rows.iter().map(|row| row.transactions).collect::<Int64Array>())
             }
             _ => arrow::array::new_null_array(&kind.data_type(), rows.len()),
         })

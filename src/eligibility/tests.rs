@@ -105,6 +105,8 @@ impl World {
             exchange_rates: &table(&EXCHANGE_RATES, &self.rates),
             as_of: day("2021-04-20"),
             frozen: &[],
+            corrected: &[],
+            open: None,
         };
         decide(&programs, &dimensions, &first, &revenue, period("2021-01"), period("2021-04"))
             .expect("decisions")

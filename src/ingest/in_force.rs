@@ -3,9 +3,9 @@
 
 use super::read::{known_on_of, read_file, texts};
 use crate::error::Result;
-use crate::schema::{RUN_INPUTS, SUPERSESSIONS, Table};
+use crate::schema::{RUN_INPUTS, RUNS, SUPERSESSIONS, Table};
 use crate::warehouse::{DataFile, Snapshot, Store};
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Date32Type, Int64Type};
 use chrono::NaiveDate;
@@ -37,14 +37,53 @@ pub fn in_force(
     as_of: NaiveDate,
 ) -> Result<Vec<InForceFile>> {
     let known_on = delivery_days(store, snapshot)?;
-    let excluded = excluded(store, snapshot, table, as_of)?;
+    let replaced = replaced(store, snapshot, table)?;
+    let excluded = excluded(replaced.iter().filter(|one| one.known_on <= as_of));
+    let is_known = |delivery: &str| known_on.get(delivery).is_some_and(|day| *day <= as_of);
+    Ok(counting(store, snapshot, table, (is_known, &excluded)))
+}
+
+/// How a staged table came to be, delivery by delivery: what counted in earlier snapshots.
+pub struct History<'a> {
+    store: &'a Store,
+    snapshot: &'a Snapshot,
+    table: &'a str,
+    /// The snapshot whose run staged a delivery, its first part if it came in parts.
+    staged: HashMap<String, u64>,
+    replaced: Vec<Replaced>,
+}
+
+impl<'a> History<'a> {
+    /// # Errors
+    /// If the warehouse can't be read.
+    pub fn read(store: &'a Store, snapshot: &'a Snapshot, table: &'a str) -> Result<History<'a>> {
+        let staged = staged(store, snapshot)?;
+        let replaced = replaced(store, snapshot, table)?;
+        Ok(History { store, snapshot, table, staged, replaced })
+    }
+
+    /// The files of the table as they counted in an earlier snapshot, in the order of this one.
+    #[must_use]
+    pub fn at(&self, earlier: u64) -> Vec<InForceFile> {
+        let is_known = |delivery: &str| self.staged.get(delivery).is_some_and(|at| *at <= earlier);
+        let excluded = excluded(self.replaced.iter().filter(|one| is_known(&one.by)));
+        counting(self.store, self.snapshot, self.table, (is_known, &excluded))
+    }
+}
+
+fn counting(
+    store: &Store,
+    snapshot: &Snapshot,
+    table: &str,
+    (is_known, excluded): (impl Fn(&str) -> bool, &HashMap<String, Excluded>),
+) -> Vec<InForceFile> {
     let mut delivered: HashMap<&str, u64> = HashMap::new();
     for file in snapshot.files(table) {
         *delivered.entry(file.unit.as_str()).or_default() += file.rows;
     }
     let mut counting = Vec::new();
     for file in snapshot.files(table) {
-        if known_on.get(&file.unit).is_none_or(|day| *day > as_of) {
+        if !is_known(&file.unit) {
             continue;
         }
         let excluded = excluded.get(&file.unit);
@@ -57,7 +96,7 @@ pub fn in_force(
             all_excluded: rows >= delivered[file.unit.as_str()],
         });
     }
-    Ok(counting)
+    counting
 }
 
 /// The rows of a small staged table that count as of a day, columns in declared order.
@@ -70,17 +109,30 @@ pub fn read_table(
     table: &'static Table,
     as_of: NaiveDate,
 ) -> Result<RecordBatch> {
-    let schema = table.arrow();
+    read_files(table, &in_force(store, snapshot, table.name, as_of)?)
+}
+
+/// The rows of a small staged table that counted in an earlier snapshot, columns in declared order.
+///
+/// # Errors
+/// If the warehouse can't be read.
+pub fn read_table_at(
+    store: &Store,
+    snapshot: &Snapshot,
+    table: &'static Table,
+    earlier: u64,
+) -> Result<RecordBatch> {
+    read_files(table, &History::read(store, snapshot, table.name)?.at(earlier))
+}
+
+fn read_files(table: &'static Table, files: &[InForceFile]) -> Result<RecordBatch> {
     let mut batches = Vec::new();
-    for file in in_force(store, snapshot, table.name, as_of)? {
-        if file.all_excluded {
-            continue;
-        }
+    for file in files.iter().filter(|file| !file.all_excluded) {
         for batch in read_file(&file.path, table)? {
-            batches.push(counting_rows(&batch, table, &file)?);
+            batches.push(counting_rows(&batch, table, file)?);
         }
     }
-    Ok(concat_batches(&schema, &batches)?)
+    Ok(concat_batches(&table.arrow(), &batches)?)
 }
 
 /// Without the rows of replaced slices and keys.
@@ -119,6 +171,45 @@ fn delivery_days(store: &Store, snapshot: &Snapshot) -> Result<HashMap<String, N
     Ok(days)
 }
 
+/// The snapshot of the first run that staged something of a delivery.
+fn staged(store: &Store, snapshot: &Snapshot) -> Result<HashMap<String, u64>> {
+    let mut runs = HashMap::new();
+    for path in snapshot.paths(store, RUNS.name) {
+        for batch in read_file(&path, &RUNS)? {
+            let ids = texts(&batch, RUNS.position("run_id"));
+            let published = batch.column(RUNS.position("snapshot")).as_primitive::<Int64Type>();
+            for row in 0..batch.num_rows() {
+                runs.insert(ids.value(row).to_owned(), published.value(row).unsigned_abs());
+            }
+        }
+    }
+    let mut staged: HashMap<String, u64> = HashMap::new();
+    for path in snapshot.paths(store, RUN_INPUTS.name) {
+        for batch in read_file(&path, &RUN_INPUTS)? {
+            let column = |name: &str| texts(&batch, RUN_INPUTS.position(name));
+            let (ids, states) = (column("run_id"), column("state"));
+            let deliveries = column("delivery_id");
+            for row in (0..batch.num_rows()).filter(|&row| states.value(row) == "staged") {
+                // This run isn't recorded yet.
+                let at = runs.get(ids.value(row)).copied().unwrap_or(u64::MAX);
+                let first = staged.entry(deliveries.value(row).to_owned()).or_insert(at);
+                *first = at.min(*first);
+            }
+        }
+    }
+    Ok(staged)
+}
+
+/// A slice or a row of a delivery that another one replaced or withdrew.
+struct Replaced {
+    delivery: String,
+    by: String,
+    known_on: NaiveDate,
+    slice: Option<String>,
+    key: Option<String>,
+    rows: u64,
+}
+
 /// What no longer counts of one delivery.
 #[derive(Default)]
 struct Excluded {
@@ -128,38 +219,48 @@ struct Excluded {
     rows: BTreeMap<(bool, String), u64>,
 }
 
-fn excluded(
-    store: &Store,
-    snapshot: &Snapshot,
-    table: &str,
-    as_of: NaiveDate,
-) -> Result<HashMap<String, Excluded>> {
+fn excluded<'a>(replaced: impl Iterator<Item = &'a Replaced>) -> HashMap<String, Excluded> {
     let mut excluded: HashMap<String, Excluded> = HashMap::new();
+    for one in replaced {
+        let of = excluded.entry(one.delivery.clone()).or_default();
+        if let Some(slice) = &one.slice {
+            of.slices.insert(slice.clone());
+            of.rows.insert((false, slice.clone()), one.rows);
+        }
+        if let Some(key) = &one.key {
+            of.keys.insert(key.clone());
+            of.rows.insert((true, key.clone()), one.rows);
+        }
+    }
+    excluded
+}
+
+fn replaced(store: &Store, snapshot: &Snapshot, table: &str) -> Result<Vec<Replaced>> {
+    let mut replaced = Vec::new();
     for path in snapshot.paths(store, SUPERSESSIONS.name) {
         for batch in read_file(&path, &SUPERSESSIONS)? {
             let column = |name: &str| texts(&batch, SUPERSESSIONS.position(name));
             let (tables, deliveries) = (column("table_name"), column("delivery_id"));
+            let by = column("by_delivery_id");
             let (slices, keys) = (column("slice_key"), column("row_key"));
             let known =
                 batch.column(SUPERSESSIONS.position("known_on")).as_primitive::<Date32Type>();
             let rows = batch.column(SUPERSESSIONS.position("rows")).as_primitive::<Int64Type>();
-            for row in 0..batch.num_rows() {
-                let in_effect = known_on_of(known, row).is_some_and(|day| day <= as_of);
-                if tables.value(row) != table || !in_effect {
-                    continue;
-                }
-                let of = excluded.entry(deliveries.value(row).to_owned()).or_default();
-                let count = rows.value(row).unsigned_abs();
-                if !slices.is_null(row) {
-                    of.slices.insert(slices.value(row).to_owned());
-                    of.rows.insert((false, slices.value(row).to_owned()), count);
-                }
-                if !keys.is_null(row) {
-                    of.keys.insert(keys.value(row).to_owned());
-                    of.rows.insert((true, keys.value(row).to_owned()), count);
-                }
+            for row in (0..batch.num_rows()).filter(|&row| tables.value(row) == table) {
+                let Some(known_on) = known_on_of(known, row) else { continue };
+                let cell = |column: &StringArray| {
+                    column.is_valid(row).then(|| column.value(row).to_owned())
+                };
+                replaced.push(Replaced {
+                    delivery: deliveries.value(row).to_owned(),
+                    by: by.value(row).to_owned(),
+                    known_on,
+                    slice: cell(slices),
+                    key: cell(keys),
+                    rows: rows.value(row).unsigned_abs(),
+                });
             }
         }
     }
-    Ok(excluded)
+    Ok(replaced)
 }

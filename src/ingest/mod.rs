@@ -36,7 +36,7 @@ mod waiting;
 
 pub use format::Format;
 pub use format::plausible;
-pub use in_force::{InForceFile, in_force, read_table};
+pub use in_force::{History, InForceFile, in_force, read_table, read_table_at};
 pub use read::{read_columns, read_file};
 pub use reread::{Record, reread};
 

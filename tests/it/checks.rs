@@ -229,22 +229,32 @@ fn trailing_revenue_is_measured_again() {
             (
                 "determinations",
                 "SELECT * REPLACE ((measured + 0.01)::DECIMAL(18, 3) AS measured) FROM published",
-                "expected 1000.000 on 2021-02-22, found 1000.010",
+                "expected qualified with 1000.000 of 5 lines on 2021-02-22, found qualified with 1000.010",
             ),
             (
                 "determinations",
                 "FROM published LIMIT 0",
-                "expected 1000.000 on 2021-02-22, found nothing",
+                "expected qualified with 1000.000 of 5 lines on 2021-02-22, found nothing",
             ),
             (
                 "determinations",
                 "SELECT * REPLACE (DATE '2021-03-01' AS decided_on) FROM published",
-                "found 1000.000 on 2021-03-01",
+                "found qualified with 1000.000 of 5 lines on 2021-03-01",
+            ),
+            (
+                "determinations",
+                "SELECT * REPLACE (transactions + 1 AS transactions) FROM published",
+                "of 5 lines on 2021-02-22, found qualified with 1000.000 of 6 lines",
+            ),
+            (
+                "determinations",
+                "SELECT * REPLACE ('undone' AS outcome) FROM published",
+                "found undone with 1000.000",
             ),
             (
                 "exchange_rates_in_force",
                 "SELECT * REPLACE (1.3::DECIMAL(18, 9) AS rate) FROM published",
-                "expected 1020.000 on 2021-02-22, found 1000.000",
+                "expected qualified with 1020.000 of 5 lines on 2021-02-22, found qualified with 1000.000",
             ),
         ],
     );

@@ -12,6 +12,7 @@ mod crowd;
 mod estimate;
 mod examples;
 mod faults;
+mod frozen;
 mod funds;
 mod golden;
 mod ingest;

@@ -24,6 +24,7 @@ struct Row<'a> {
     awarded_to: Option<&'a str>,
     source: &'a str,
     transaction_id: &'a str,
+    role: Option<&'a str>,
 }
 
 impl Row<'_> {
@@ -39,8 +40,8 @@ impl Row<'_> {
 }
 
 impl Additions {
-    /// Who added which customer, by which line, and which awards are undone. Those that a close froze are
-    /// kept elsewhere. `open` is the oldest open cycle; `None`: none is closed.
+    /// Who added which customer, by which line, and which awards are undone or move to whom. Those that a
+    /// close froze are kept elsewhere. `open` is the oldest open cycle; `None`: none is closed.
     ///
     /// # Errors
     /// If a program's dates lie outside the calendar, which would be a bug.
@@ -65,6 +66,7 @@ impl Additions {
                 }
                 "source" => text(&|row| row.source.to_owned()),
                 "transaction_id" => text(&|row| row.transaction_id.to_owned()),
+                "role" => Arc::new(rows.iter().map(|row| row.role).collect::<StringArray>()),
                 _ => new_null_array(&kind.data_type(), rows.len()),
             })
         };
@@ -90,34 +92,36 @@ impl Additions {
                     awarded_to: Some(names.participants.text(added.participant)),
                     source: names.sources.text(decided.source),
                     transaction_id: &decided.transaction_id,
+                    role: Some(names.roles.text(decided.role)),
                 });
             }
         }
         // An award of the same days says itself that it replaces another.
-        let replaced = |undone: &super::Undone| {
-            let award = &undone.award;
+        let replaced = |changed: &super::Changed| {
+            let award = &changed.award;
             rows.iter().any(|row| {
                 (row.place, row.customer, &row.window)
-                    == (undone.place, award.customer.as_str(), &award.window)
+                    == (changed.place, award.customer.as_str(), &award.window)
             })
         };
-        let undone: Vec<Row> = self
-            .undone
+        let changed: Vec<Row> = self
+            .changed
             .iter()
-            .filter(|undone| !replaced(undone))
-            .map(|undone| Row {
-                place: undone.place,
-                customer: &undone.award.customer,
-                window: undone.award.window.clone(),
-                on: undone.award.on,
-                measured: undone.measured,
-                threshold: undone.award.threshold,
-                awarded_to: None,
-                source: &undone.award.source,
-                transaction_id: &undone.award.transaction_id,
+            .filter(|changed| !replaced(changed))
+            .map(|changed| Row {
+                place: changed.place,
+                customer: &changed.award.customer,
+                window: changed.award.window.clone(),
+                on: changed.award.on,
+                measured: changed.measured,
+                threshold: changed.award.threshold,
+                awarded_to: changed.awarded_to.map(|key| names.participants.text(key)),
+                source: &changed.award.source,
+                transaction_id: &changed.award.transaction_id,
+                role: changed.award.role.as_deref(),
             })
             .collect();
-        rows.extend(undone);
+        rows.extend(changed);
         rows.sort_unstable();
         rows
     }

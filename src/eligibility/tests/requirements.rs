@@ -26,6 +26,7 @@ fn sold(text: &str) -> Sold {
         product: cell("product"),
         sku: cell("sku"),
         base: parse(&cell("base").expect("a base"), AMOUNT_SCALE).expect("a decimal"),
+        transactions: 1,
     }
 }
 
