@@ -18,6 +18,8 @@ pub struct InForceFile {
     pub file: DataFile,
     /// Where it lies.
     pub path: PathBuf,
+    /// The day its delivery became known.
+    pub known_on: NaiveDate,
     /// Slices of it that no longer count.
     pub slices: HashSet<String>,
     /// Row keys of it that no longer count.
@@ -44,14 +46,15 @@ pub fn in_force(
     }
     let mut counting = Vec::new();
     for file in snapshot.files(table) {
-        if known_on.get(&file.unit).is_none_or(|day| *day > as_of) {
+        let Some(known_on) = known_on.get(&file.unit).copied().filter(|day| *day <= as_of) else {
             continue;
-        }
+        };
         let excluded = excluded.get(&file.unit);
         let rows = excluded.map_or(0, |excluded| excluded.rows.values().sum());
         counting.push(InForceFile {
             file: file.clone(),
             path: store.path(&file.path),
+            known_on,
             slices: excluded.map(|excluded| excluded.slices.clone()).unwrap_or_default(),
             keys: excluded.map(|excluded| excluded.keys.clone()).unwrap_or_default(),
             all_excluded: rows >= delivered[file.unit.as_str()],

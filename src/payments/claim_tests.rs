@@ -73,6 +73,7 @@ pub fn pay_said(
         converted_in: None,
         kind: EntryKind::Regular,
         entered: None,
+        known_on: None,
         amount,
         currency: Arc::from("USD"),
         own_amount: amount,

@@ -210,6 +210,7 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
             && next.fund_half == kept.fund_half
             && next.kind == kept.kind
             && next.entered == kept.entered
+            && next.known_on == kept.known_on
             && next.currency == kept.currency;
         if same {
             kept.amount += next.amount;
@@ -235,7 +236,7 @@ fn sort(programs: &[Program], postings: &mut [Posting]) {
             .then_with(|| a.lever.cmp(&b.lever))
             .then_with(|| a.term.cmp(&b.term))
             .then_with(|| a.fund_half.cmp(&b.fund_half))
-            .then_with(|| (a.kind, a.entered).cmp(&(b.kind, b.entered)))
+            .then_with(|| (a.kind, a.entered, a.known_on).cmp(&(b.kind, b.entered, b.known_on)))
             .then_with(|| a.currency.cmp(&b.currency))
     });
 }
