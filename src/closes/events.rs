@@ -9,7 +9,6 @@ use arrow::array::{ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::TimestampMicrosecondType;
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::calendar::Period;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What became of a cycle.
@@ -162,18 +161,4 @@ pub fn add(store: &Store, next: &mut Snapshot, event: &Event) -> Result<()> {
     files.extend(writer.finish()?);
     next.set(&CLOSES, files);
     Ok(())
-}
-
-/// As of which day each cycle that is closed was closed.
-#[must_use]
-pub fn closed_as_of(events: &[Event]) -> BTreeMap<Period, NaiveDate> {
-    let mut days = BTreeMap::new();
-    for event in events {
-        match event.state {
-            State::Closed => _ = days.insert(event.cycle, event.as_of),
-            State::Voided => _ = days.remove(&event.cycle),
-            State::Approved | State::Exported => {}
-        }
-    }
-    days
 }

@@ -6,6 +6,7 @@
 //! cycles go on from what they say.
 
 mod attributes;
+mod by_month;
 mod capped;
 mod changes;
 pub mod events;
@@ -32,7 +33,6 @@ use crate::schema::{EARNINGS, SETTLED_EARNINGS};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use arrow::array::RecordBatch;
 use changes::Compared;
-use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::{EarningType, EntryKind, Posting};
 use earnest_core::program::Program;
@@ -47,8 +47,6 @@ type Account = (usize, EarningType, String);
 pub struct Closed {
     /// Cycles up to and with it are closed; `None`: none is.
     pub last: Option<Period>,
-    /// As of which day each was closed.
-    days: BTreeMap<Period, NaiveDate>,
     settled: Vec<SettledFile>,
     /// Changes that closed cycles settled.
     changes: Vec<Change>,
@@ -92,7 +90,6 @@ impl Closed {
         let mut closed = Closed::default();
         if let Some(last) = kept::in_force(&events).into_keys().next_back() {
             closed = Closed::through(last, store, kept, programs)?;
-            closed.days = events::closed_as_of(&events);
         }
         if let Some(previous) = previous {
             outcomes::decided_before(store, previous, programs, &mut closed)?;
@@ -216,8 +213,7 @@ impl Closed {
 
     /// Makes of sums of earnings what entered which cycle: what was settled as regular is what is
     /// earned now, without all that changed since; each change is a posting of its own. Sums of the
-    /// same kind are left to be added up. What became known after the close is a change, taken out of
-    /// what counts by its month.
+    /// same kind are left to be added up.
     ///
     /// # Errors
     /// If a change belongs to no program of the job.
@@ -227,13 +223,7 @@ impl Closed {
         mut earned: Vec<Posting>,
         open: &[Change],
     ) -> Result<Vec<Posting>> {
-        for posting in earned.iter_mut().filter(|posting| posting.known_on.is_some()) {
-            let due = programs[posting.program].due_cycle(posting.period);
-            // Months before the first close were settled by it.
-            let settled = self.days.range(due..).next().map(|(_, as_of)| *as_of);
-            posting.known_on =
-                posting.known_on.filter(|day| settled.is_none_or(|as_of| *day <= as_of));
-        }
+        earned.extend(by_month::moved(programs, &earned, self.changes.iter().chain(open))?);
         for change in self.changes.iter().chain(open) {
             let posting = posting(programs, change)?;
             let came = i64::from(change.earned_now.is_some());
