@@ -109,16 +109,19 @@ fn account<'a>(
     rates: &ExchangeRates,
     as_of: NaiveDate,
 ) -> Result<FundAccount<'a>> {
-    let mut earned: BTreeMap<(NaiveDate, FiscalHalf), i128> = BTreeMap::new();
+    let mut earned: BTreeMap<(NaiveDate, NaiveDate, FiscalHalf), i128> = BTreeMap::new();
     for posting in postings {
         let half = posting.fund_half.unwrap_or_else(|| program.fund_half(posting.period));
-        *earned.entry((posting.counts_on(program), half)).or_default() += posting.amount;
+        let counts_on = posting.counts_on(program);
+        // What expired without it is booked as if it had been known.
+        let booked = if posting.known_on.is_some() { posting.period.last_day() } else { counts_on };
+        *earned.entry((counts_on, booked, half)).or_default() += posting.amount;
     }
     let moved: BTreeSet<FiscalHalf> =
-        earned.iter().filter(|(_, amount)| **amount != 0).map(|((_, half), _)| *half).collect();
+        earned.iter().filter(|(_, amount)| **amount != 0).map(|((.., half), _)| *half).collect();
     let terms = |half| terms(program, participant, decisions, half);
-    let by_day = earned.iter().map(|((day, half), amount)| (*day, *half, *amount));
-    let mut ledger = Ledger::new(terms, by_day);
+    let by_day = earned.iter().map(|((day, booked, half), amount)| (*day, *booked, *half, *amount));
+    let mut ledger = Ledger::booked(terms, by_day);
     for decision in decisions {
         ledger.convert(decision.half, decision.converted());
     }
