@@ -56,6 +56,8 @@ pub struct Posting {
     pub kind: EntryKind,
     /// The cycle that it enters, if that is not the one in which its period is due.
     pub entered: Option<Period>,
+    /// Of co-op that takes away: the day since which it is known, if that is after its period.
+    pub known_on: Option<NaiveDate>,
     /// In program currency, at money scale.
     pub amount: i128,
     /// The currency in which it is paid by a program that pays in transaction currency, and what it is
@@ -98,12 +100,14 @@ impl Posting {
         self.converted_in.or(self.entered).unwrap_or_else(|| program.due_cycle(self.period))
     }
 
-    /// The day on which it counts: its period's last; of what changes a closed cycle the due day of the cycle
-    /// that it enters, since what was decided before is not decided again (RULES 6).
+    /// The day on which it counts: its period's last; of what takes away the day since which it is known, of
+    /// what changes a closed cycle the due day of the cycle that it enters, since what was decided before
+    /// is not decided again (RULES 6).
     #[must_use]
     pub fn counts_on(&self, program: &Program) -> NaiveDate {
         let last_day = self.period.last_day();
-        self.entered.map_or(last_day, |cycle| program.due_day(cycle).max(last_day))
+        let later = self.entered.map(|cycle| program.due_day(cycle)).or(self.known_on);
+        later.map_or(last_day, |day| day.max(last_day))
     }
 }
 

@@ -178,7 +178,7 @@ reasons! {
         UnknownPayment = "UNKNOWN_PAYMENT", "No payment of the participant in the program has that id", "correct the payment id, or the location, in the export";
         UnknownStatus = "UNKNOWN_STATUS", "The status is none of the published ones", "correct the status in the export";
         BeforeOrder = "BEFORE_ORDER", "The status is older than the payment", "correct the day in the export";
-        ClaimReturned = "CLAIM_RETURNED", "The payment of a claim came back; it isn't ordered again by itself", "claim it again, or pay it outside";
+        ClaimReturned = "CLAIM_RETURNED", "The payment of a claim came back before the day on which the claim was `Sent`, so nothing that was paid could come back", "deliver the claim's `Sent`, or correct the day in one of the exports; then it is ordered again";
         Impossible = "IMPOSSIBLE", "The status can't follow the one before", "correct the payment's statuses in the export";
     }
 }

@@ -29,7 +29,7 @@ ordered AS (
     SELECT program, participant_id, earning_type, cycle, payment_currency AS currency,
         sum(gross_program_amount) AS program_amount, sum(gross_amount) AS own_amount
     FROM payments SEMI JOIN account USING (program, participant_id, earning_type)
-    WHERE order_kind <> 'claim' GROUP BY ALL
+    WHERE earning_type <> 'coop' GROUP BY ALL
 ),
 moved AS (
     SELECT came.*, true AS entered FROM came SEMI JOIN account USING (program, participant_id, earning_type)
@@ -57,4 +57,4 @@ UNION ALL
 SELECT concat('payment ', payment_id, ': expected an exchange rate unless its program pays in transaction currency, found ',
     coalesce(exchange_rate::VARCHAR, 'none'))
 FROM payments JOIN program USING (program)
-WHERE order_kind <> 'claim' AND status = 'proposed' AND pays_as_earned <> (exchange_rate IS NULL)
+WHERE earning_type <> 'coop' AND status = 'proposed' AND pays_as_earned <> (exchange_rate IS NULL)

@@ -8,7 +8,7 @@ WITH earned AS (
 ordered AS (
     SELECT program, period, earning_type, sum(program_amount) AS amount
     FROM payment_items
-    WHERE lever <> 'coop_claim'
+    WHERE earning_type <> 'coop'
     GROUP BY ALL
 ),
 aged AS (

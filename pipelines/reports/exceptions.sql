@@ -64,6 +64,15 @@ exceptions AS (
     FROM payments
     JOIN (FROM payment_history WHERE newest AND status = 'Escheated') AS history USING (payment_id)
     GROUP BY ALL
+    UNION ALL
+    -- No balance shows it
+    SELECT 12, 'claim came back', program, 'CAME_BACK', payment_currency, count(*), sum(gross_amount)
+    FROM payments
+    SEMI JOIN (FROM payment_history WHERE accepted AND returns_in IS NOT NULL) AS history
+        USING (payment_id)
+    ANTI JOIN (SELECT reissue_of AS payment_id FROM payments) AS reissued USING (payment_id)
+    WHERE earning_type = 'coop'
+    GROUP BY ALL
 ),
 wordings (code, wording, advice) AS (
     VALUES ('DUPLICATE', 'The same file came before', 'nothing, it counts once'),
@@ -73,6 +82,8 @@ wordings (code, wording, advice) AS (
             'deliver the row again, with a later date or sequence'),
         ('ESCHEATED', 'The bank or the ERP says that it goes to the state',
             'post it by an approved manual adjustment'),
+        ('CAME_BACK', 'The payment of a claim came back and isn''t ordered again yet',
+            'nothing, the next cycle in which its participant can be paid orders it again'),
         ('UNLINKED', 'A refund without original follows the rules of its own date',
             'check the refund''s reference or its charge period')
 )

@@ -12,20 +12,18 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "coop_journal",
-        description: "co-op payable in the journal = what is left in the funds",
+        description: "co-op payable in the journal = what is left in the funds, and what came back of \
+                      claims and isn't paid again",
         global: true,
         tables: &["coop_fund"],
-        how: How::Sql(
-            "SELECT concat(program, '/', participant_id, ': expected ', coalesce(in_funds, 0),
-                ' of co-op payable, found ', coalesce(payable, 0))
-            FROM (
-                SELECT program, participant_id, sum(\"left\") AS in_funds FROM coop_fund GROUP BY ALL
-            ) FULL JOIN (
-                SELECT program, participant_id, sum(credit - debit) AS payable
-                FROM journal WHERE account = 'coop_payable' GROUP BY ALL
-            ) USING (program, participant_id)
-            WHERE coalesce(in_funds, 0) <> coalesce(payable, 0)",
-        ),
+        how: How::Sql(JOURNAL),
+    },
+    Check {
+        name: "claim_returns",
+        description: "what pays a claim again is what came back, once",
+        global: false,
+        tables: &["payments"],
+        how: How::Sql(RETURNS),
     },
     Check {
         name: "claim_items",
@@ -48,6 +46,52 @@ pub const CHECKS: &[Check] = &[
         ),
     },
 ];
+
+const JOURNAL: &str = "
+    WITH standing AS (
+        SELECT program, participant_id, sum(amount) AS amount FROM (
+            SELECT program, participant_id, \"left\" AS amount FROM coop_fund
+            UNION ALL
+            SELECT program, participant_id, gross_program_amount
+            FROM payments
+            SEMI JOIN (FROM payment_history WHERE accepted AND returns_in IS NOT NULL) AS came_back
+                USING (payment_id)
+            WHERE earning_type = 'coop'
+            UNION ALL
+            SELECT program, participant_id, -gross_program_amount
+            FROM payments WHERE earning_type = 'coop' AND order_kind = 'reissue'
+        ) GROUP BY ALL
+    )
+    SELECT concat(program, '/', participant_id, ': expected ', coalesce(amount, 0),
+        ' of co-op payable, found ', coalesce(payable, 0))
+    FROM standing FULL JOIN (
+        SELECT program, participant_id, sum(credit - debit) AS payable
+        FROM journal WHERE account = 'coop_payable' GROUP BY ALL
+    ) USING (program, participant_id)
+    WHERE coalesce(amount, 0) <> coalesce(payable, 0)";
+
+const RETURNS: &str = "
+    WITH came_back AS (
+        SELECT payment_id AS reissue_of, program, participant_id, payment_currency, gross_amount,
+            gross_program_amount, min(returns_in) AS returns_in
+        FROM payments
+        JOIN (SELECT payment_id, returns_in FROM payment_history WHERE accepted AND returns_in IS NOT NULL)
+            USING (payment_id)
+        WHERE earning_type = 'coop' GROUP BY ALL
+    ),
+    reissued AS (FROM payments WHERE earning_type = 'coop' AND order_kind = 'reissue')
+    SELECT concat('payment ', payment_id, ': expected that ', reissue_of, ' came back, of ',
+        payment_currency, ' ', gross_amount, ' (', gross_program_amount, '), found otherwise')
+    FROM reissued ANTI JOIN came_back ON reissued.reissue_of = came_back.reissue_of
+        AND reissued.program = came_back.program
+        AND reissued.participant_id = came_back.participant_id
+        AND reissued.payment_currency = came_back.payment_currency
+        AND reissued.gross_amount = came_back.gross_amount
+        AND reissued.gross_program_amount = came_back.gross_program_amount
+        AND reissued.cycle >= came_back.returns_in
+    UNION ALL
+    SELECT concat('payment ', reissue_of, ': expected one order that pays it again, found ', count(*))
+    FROM reissued GROUP BY reissue_of HAVING count(*) > 1";
 
 const CLAIM_ITEMS: &str = "
     SELECT concat(program, '/', participant_id, '/', fund_half, ': expected ', coalesce(reserved, 0),

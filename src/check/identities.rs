@@ -176,7 +176,7 @@ pub const CHECKS: &[Check] = &[
             ordered AS (
                 SELECT program, participant_id, earning_type, cycle,
                     sum(gross_program_amount) AS amount
-                FROM payments WHERE order_kind <> 'claim' GROUP BY ALL
+                FROM payments WHERE earning_type <> 'coop' GROUP BY ALL
             )
             SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle,
                 ': expected ', coalesce(came, 0), ' earned and ', coalesce(changed, 0),

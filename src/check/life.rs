@@ -97,7 +97,7 @@ const RETURNS: &str = "
         JOIN (FROM payment_history WHERE accepted AND returns_in IS NOT NULL) AS history
             USING (payment_id)
         JOIN due ON due.program = payments.program
-        WHERE returns_in <= last GROUP BY ALL
+        WHERE returns_in <= last AND payments.earning_type <> 'coop' GROUP BY ALL
     )
     SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle, ': expected ',
         coalesce(amount, 0), ' returned, found ', coalesce(returned, 0))

@@ -5,6 +5,7 @@ use crate::closes::{Event, kept};
 use crate::columns;
 use crate::error::Result;
 use crate::ingest::read_file;
+use crate::payments::CLAIM;
 use crate::schema::Table;
 use crate::warehouse::{DataFile, Snapshot, Store, TableWriter};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
@@ -56,7 +57,8 @@ impl Split<'_> {
         Ok((orders, files))
     }
 
-    /// Which rows belong to the cycle. Claims are paid off-cycle, and funds run by days: their rows stay.
+    /// Which rows belong to the cycle. Claims are paid off-cycle, and funds run by days: their rows stay,
+    /// but for orders that pay again what came back of a claim; their journal stays with the claim's.
     fn closes(&self, table: &Table, rows: &RecordBatch) -> Result<BooleanArray> {
         let cycle = self.event.cycle.to_string();
         let cycles = columns::text(rows, "cycle")?;
@@ -68,8 +70,8 @@ impl Split<'_> {
                 all.map(|row| Some(own(row) && kinds.value(row) != "claim")).collect()
             }
             "payment_items" => {
-                let kinds = columns::text(rows, "earning_type")?;
-                all.map(|row| Some(own(row) && kinds.value(row) != "coop")).collect()
+                let levers = columns::text(rows, "lever")?;
+                all.map(|row| Some(own(row) && levers.value(row) != CLAIM)).collect()
             }
             "journal" => {
                 let (events, kinds) =
@@ -79,7 +81,9 @@ impl Split<'_> {
                 all.map(|row| {
                     Ok(Some(match (events.value(row), kinds.value(row)) {
                         ("claim" | "expiry" | "expiry reversed", _) => false,
-                        ("withholding" | "sales tax", "coop") => false,
+                        ("order" | "return", "coop") => false,
+                        ("withholding" | "withholding reversed", "coop") => false,
+                        ("sales tax" | "sales tax reversed", "coop") => false,
                         ("accrual", "coop") => {
                             self.is_due(programs.value(row), periods.value(row).parse()?)
                         }

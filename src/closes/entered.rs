@@ -1,7 +1,7 @@
 //! What entered which cycle. In: sums of earnings as they are now, and what changed in them since it was
 //! settled. Out: postings.
 
-use super::{Change, Closed, outcomes};
+use super::{Change, Closed, by_month, outcomes};
 use crate::error::Result;
 use earnest_core::calendar::FiscalHalf;
 use earnest_core::earning::{EarningType, EntryKind, Posting};
@@ -21,6 +21,7 @@ impl Closed {
         mut earned: Vec<Posting>,
         open: &[Change],
     ) -> Result<Vec<Posting>> {
+        earned.extend(by_month::moved(programs, &earned, self.changes.iter().chain(open))?);
         for change in self.changes.iter().chain(open) {
             let posting = posting(programs, change)?;
             let came = i64::from(change.earned_now.is_some());
@@ -40,7 +41,7 @@ impl Closed {
 }
 
 /// What a change puts into its cycle.
-fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
+pub fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
     let of = &change.attributes;
     let program = outcomes::position(programs, of.text("program"))?;
     let half = of.get("fund_half");
@@ -63,6 +64,7 @@ fn posting(programs: &[Program], change: &Change) -> Result<Posting> {
         converted_in: None,
         kind: change.kind,
         entered: Some(change.cycle),
+        known_on: None,
         amount: change.amount(),
         currency: Arc::from(currency),
         own_amount,

@@ -6,6 +6,7 @@
 //! cycles go on from what they say.
 
 mod attributes;
+mod by_month;
 mod capped;
 mod changes;
 mod corrected;

@@ -149,15 +149,15 @@ fn sold(
 /// The currencies of a cycle's orders that were converted, and of their programs.
 fn ordered(store: &Store, newest: &Snapshot, cycle: Period) -> Result<BTreeSet<(String, String)>> {
     let mut found = BTreeSet::new();
-    let names = ["cycle", "program_currency", "payment_currency", "order_kind", "exchange_rate"];
+    let names = ["cycle", "program_currency", "payment_currency", "earning_type", "exchange_rate"];
     for path in newest.paths(store, PAYMENTS.name) {
         ingest::read_columns(&path, &PAYMENTS, &names, |rows| {
             let text = |name| columns::text(rows, name);
-            let (of, kind) = (text("cycle")?, text("order_kind")?);
+            let (of, kind) = (text("cycle")?, text("earning_type")?);
             let (from, to) = (text("payment_currency")?, text("program_currency")?);
             let rate = columns::decimal(rows, "exchange_rate")?;
             let ours = |row: &usize| {
-                let own = of.value(*row) == cycle.to_string() && kind.value(*row) != "claim";
+                let own = of.value(*row) == cycle.to_string() && kind.value(*row) != "coop";
                 own && rate.is_valid(*row)
             };
             let pair = |row| (from.value(row).to_owned(), to.value(row).to_owned());

@@ -145,6 +145,7 @@ impl<'a> Summed<'a> {
                 currency: key.currency,
                 base,
                 quantity: 0,
+                known_on: None,
             },
             outcome: Outcome { subject, ..group.outcome.clone() },
             terms: group.terms,
@@ -207,6 +208,7 @@ fn refuse(sink: &mut Sink, key: &Key, group: &Group) -> Result<()> {
             currency: key.currency,
             base: member.base,
             quantity: 0,
+            known_on: None,
         };
         let subject = Subject { partner: member.partner, ..group.outcome.subject };
         let forgone = forgone.as_ref().map(|forgone| forgone[position]);

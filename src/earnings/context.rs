@@ -2,6 +2,7 @@
 
 use super::additions::Additions;
 use super::countries::Countries;
+use super::first_known::FirstKnown;
 use super::ineligible::Ineligible;
 use super::links::LinkIndex;
 use super::names::Names;
@@ -22,6 +23,7 @@ pub struct Context<'a> {
     pub links: LinkIndex,
     pub ineligible: Ineligible,
     pub countries: Countries,
+    pub first_known: FirstKnown,
     /// `None` until it is known who added which customer: until then, no lever meets another.
     pub additions: Option<Additions>,
     /// Program → partner key → participant by date.
@@ -57,7 +59,7 @@ impl<'a> Context<'a> {
         rates: ExchangeRates,
         decided: (&'a Decisions, &ParticipantMap),
         links: LinkIndex,
-        (ineligible, countries): (Ineligible, Countries),
+        (ineligible, countries, first_known): (Ineligible, Countries, FirstKnown),
     ) -> Context<'a> {
         let (decisions, map) = decided;
         let mappings = (0..programs.len())
@@ -95,6 +97,7 @@ impl<'a> Context<'a> {
             links,
             ineligible,
             countries,
+            first_known,
             additions: None,
             mappings,
             facts,

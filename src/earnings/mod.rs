@@ -11,6 +11,7 @@ mod countries;
 mod credits;
 mod evaluate;
 pub mod facts;
+mod first_known;
 mod holders;
 mod ineligible;
 mod lines;
@@ -49,6 +50,7 @@ use earnest_core::calendar::Period;
 use earnest_core::earning::{EarningType, EntryKind, Posting};
 use earnest_core::program::{Program, Role};
 use facts::Partners;
+use first_known::FirstKnown;
 use ineligible::Ineligible;
 use names::Names;
 use rayon::prelude::*;
@@ -216,11 +218,12 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     let decided = (request.decisions, request.map);
     let ineligible = Ineligible::read(request.programs, request.ineligibilities)?;
     let countries = Countries::read(request.programs, request.memberships, &names)?;
-    let known = (ineligible, countries);
+    let known = (ineligible, countries, FirstKnown::read(request.files, &names)?);
     Ok(Context::new(request.programs, names, products, rates, decided, links, known))
 }
 
-/// Sums of earnings by program, lever, type, participant, period, fund, term and currency.
+/// Sums of earnings by program, lever, type, participant, period, fund, term, currency and, of co-op that
+/// takes away, day.
 fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
     let mut sums: BTreeMap<_, PostingSum> = BTreeMap::new();
     for unit in written {
@@ -237,7 +240,7 @@ fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
     }
     let names = &context.names;
     let posting = |((period, of, earning_type), sum): ((_, PostingKey, _), PostingSum)| {
-        let (program, lever, participant, fund, term, currency) = of;
+        let (program, lever, participant, fund, term, currency, known_on) = of;
         let rules = &context.programs[program];
         Posting {
             program,
@@ -250,6 +253,7 @@ fn postings(context: &Context, written: &[Written]) -> Vec<Posting> {
             converted_in: None,
             kind: EntryKind::Regular,
             entered: None,
+            known_on: known_on.map(facts::day),
             amount: sum.amount,
             currency: Arc::from(names.currencies.text(currency)),
             own_amount: sum.own_amount,

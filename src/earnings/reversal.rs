@@ -46,6 +46,7 @@ pub fn reverse(
             currency: refund.currency,
             base: 0,
             quantity: 0,
+            known_on: refund.known_on,
         };
         for reversal in context.links.refunds.get(&key).into_iter().flatten() {
             let (source, id) = &reversal.original;

@@ -73,6 +73,8 @@ pub struct Line<'a> {
     pub base: i128,
     /// Units, at amount scale; 0 where none is given.
     pub quantity: i128,
+    /// Of a line that takes away, and is no sum: since when it is known, in days since 1970.
+    pub known_on: Option<i32>,
 }
 
 /// What a transaction has of an aggregate earning; amounts at amount scale.

@@ -256,6 +256,7 @@ impl Solved {
             currency: context.facts[self.subject.program].currency,
             base: earned.measured,
             quantity: 0,
+            known_on: None,
         }
     }
 

@@ -23,9 +23,9 @@ use std::collections::HashMap;
 const BATCH_ROWS: usize = 8_192;
 
 /// What sums of earnings are kept by: program, lever, participant key, period of the fund (for co-op
-/// the original's, else the unit's), term and the currency in which it is paid as earned, each for every
-/// earning type.
-pub type PostingKey = (usize, usize, i32, Period, i32, i32);
+/// the original's, else the unit's), term, the currency in which it is paid as earned, and since when
+/// it is known, of co-op that takes away, if that is after the unit's period; each for every earning type.
+pub type PostingKey = (usize, usize, i32, Period, i32, i32, Option<i32>);
 
 /// What earnings come to.
 #[derive(Clone, Copy, Default)]
@@ -41,6 +41,8 @@ pub struct PostingSum {
 pub struct Sink<'a> {
     context: &'a Context<'a>,
     period: Period,
+    /// Of the period, in days since 1970.
+    last_day: i32,
     earnings: Output<EarningRows>,
     unearned: Output<UnearnedRows>,
     out_of_scope: Output<OutOfScopeRows>,
@@ -114,6 +116,7 @@ impl<'a> Sink<'a> {
         Ok(Sink {
             context,
             period,
+            last_day: period.last_day().to_epoch_days(),
             earnings: Output::new(writer(&schema::EARNINGS)?),
             unearned: Output::new(writer(&schema::UNEARNED)?),
             out_of_scope: Output::new(writer(&schema::OUT_OF_SCOPE)?),
@@ -218,7 +221,10 @@ impl<'a> Sink<'a> {
                 false => (figures.program_currency, program_amount),
             };
             let (participant, term) = (subject.participant, subject.term);
-            let key = (outcome.program, outcome.lever, participant, fund_period, term, currency);
+            let late =
+                line.known_on.filter(|day| coop && program_amount < 0 && *day > self.last_day);
+            let (program, lever) = (outcome.program, outcome.lever);
+            let key = (program, lever, participant, fund_period, term, currency, late);
             let sum = &mut self.postings.entry(key).or_default()[earning_type as usize];
             sum.amount += program_amount;
             sum.own_amount += own_amount;

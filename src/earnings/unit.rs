@@ -12,6 +12,7 @@ use super::rules::is_open;
 use crate::error::Result;
 use crate::ingest::InForceFile;
 use arrow::array::Array;
+use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::program::DataRole;
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ pub struct RefundLine {
     pub customer_id: Option<String>,
     pub transaction_on: i32,
     pub currency: i32,
+    /// Since when it is known, in days since 1970.
+    pub known_on: Option<i32>,
     /// Some lever that is asked for sums it like any other line.
     pub netted: bool,
 }
@@ -85,6 +88,7 @@ pub fn read_lines(
         products: HashMap::default(),
         linked: &[],
         next_row: 0,
+        known_on: NaiveDate::MIN,
         originals: HashMap::new(),
         refunds: Vec::new(),
     };
@@ -95,6 +99,7 @@ pub fn read_lines(
         for batch in open(file, context.programs)? {
             let (batch, names, programs) = (batch?, &context.names, context.programs);
             let columns = Columns::new(&batch, names, programs, file, before.as_ref())?;
+            unit.known_on = file.known_on;
             unit.batch(&columns, before.as_ref())?;
             before = Some(columns);
         }
@@ -117,6 +122,8 @@ struct Unit<'a, T> {
     /// Rows of the file that are linked, from the next row on.
     linked: &'a [usize],
     next_row: usize,
+    /// The day of the file's delivery.
+    known_on: NaiveDate,
     originals: HashMap<(i32, String), Original>,
     refunds: Vec<RefundLine>,
 }
@@ -185,8 +192,10 @@ impl<T: Taker> Unit<'_, T> {
                 && columns.passing.get(&(program, lever)).is_none_or(|passing| passing.value(row))
         };
         self.evaluator.evaluate(&facts, passes, &mut self.evaluated)?;
+        let source = columns.source.key(row).unwrap_or_default();
+        let known = &self.context.first_known;
         let line = Line {
-            source: columns.source.key(row).unwrap_or_default(),
+            source,
             transaction_id: Some(id),
             original_transaction_id: None,
             customer_id,
@@ -195,6 +204,8 @@ impl<T: Taker> Unit<'_, T> {
             currency: facts.currency,
             base: facts.base,
             quantity: columns.quantity(row),
+            known_on: (facts.base < 0)
+                .then(|| known.since((source, id), facts.base, self.known_on)),
         };
         if is_linked && self.set_aside(&line, id) {
             return Ok(());
@@ -236,6 +247,7 @@ impl<T: Taker> Unit<'_, T> {
             customer_id: line.customer_id.map(str::to_owned),
             transaction_on: line.transaction_on,
             currency: line.currency,
+            known_on: line.known_on,
             netted,
         });
         !netted

@@ -18,6 +18,8 @@ pub struct InForceFile {
     pub file: DataFile,
     /// Where it lies.
     pub path: PathBuf,
+    /// The day its delivery became known.
+    pub known_on: NaiveDate,
     /// Slices of it that no longer count.
     pub slices: HashSet<String>,
     /// Row keys of it that no longer count.
@@ -39,8 +41,8 @@ pub fn in_force(
     let known_on = delivery_days(store, snapshot)?;
     let replaced = replaced(store, snapshot, table)?;
     let excluded = excluded(replaced.iter().filter(|one| one.known_on <= as_of));
-    let is_known = |delivery: &str| known_on.get(delivery).is_some_and(|day| *day <= as_of);
-    Ok(counting(store, snapshot, table, (is_known, &excluded)))
+    let known_on = |delivery: &str| known_on.get(delivery).copied().filter(|day| *day <= as_of);
+    Ok(counting(store, snapshot, table, (known_on, &excluded)))
 }
 
 /// How a staged table came to be, delivery by delivery: what counted in earlier snapshots.
@@ -50,6 +52,7 @@ pub struct History<'a> {
     table: &'a str,
     /// The snapshot whose run staged a delivery, its first part if it came in parts.
     staged: HashMap<String, u64>,
+    known_on: HashMap<String, NaiveDate>,
     replaced: Vec<Replaced>,
 }
 
@@ -58,8 +61,9 @@ impl<'a> History<'a> {
     /// If the warehouse can't be read.
     pub fn read(store: &'a Store, snapshot: &'a Snapshot, table: &'a str) -> Result<History<'a>> {
         let staged = staged(store, snapshot)?;
+        let known_on = delivery_days(store, snapshot)?;
         let replaced = replaced(store, snapshot, table)?;
-        Ok(History { store, snapshot, table, staged, replaced })
+        Ok(History { store, snapshot, table, staged, known_on, replaced })
     }
 
     /// The files of the table as they counted in an earlier snapshot, in the order of this one.
@@ -67,7 +71,9 @@ impl<'a> History<'a> {
     pub fn at(&self, earlier: u64) -> Vec<InForceFile> {
         let is_known = |delivery: &str| self.staged.get(delivery).is_some_and(|at| *at <= earlier);
         let excluded = excluded(self.replaced.iter().filter(|one| is_known(&one.by)));
-        counting(self.store, self.snapshot, self.table, (is_known, &excluded))
+        let known_on =
+            |delivery: &str| self.known_on.get(delivery).copied().filter(|_| is_known(delivery));
+        counting(self.store, self.snapshot, self.table, (known_on, &excluded))
     }
 }
 
@@ -75,7 +81,7 @@ fn counting(
     store: &Store,
     snapshot: &Snapshot,
     table: &str,
-    (is_known, excluded): (impl Fn(&str) -> bool, &HashMap<String, Excluded>),
+    (known_on, excluded): (impl Fn(&str) -> Option<NaiveDate>, &HashMap<String, Excluded>),
 ) -> Vec<InForceFile> {
     let mut delivered: HashMap<&str, u64> = HashMap::new();
     for file in snapshot.files(table) {
@@ -83,14 +89,13 @@ fn counting(
     }
     let mut counting = Vec::new();
     for file in snapshot.files(table) {
-        if !is_known(&file.unit) {
-            continue;
-        }
+        let Some(known_on) = known_on(&file.unit) else { continue };
         let excluded = excluded.get(&file.unit);
         let rows = excluded.map_or(0, |excluded| excluded.rows.values().sum());
         counting.push(InForceFile {
             file: file.clone(),
             path: store.path(&file.path),
+            known_on,
             slices: excluded.map(|excluded| excluded.slices.clone()).unwrap_or_default(),
             keys: excluded.map(|excluded| excluded.keys.clone()).unwrap_or_default(),
             all_excluded: rows >= delivered[file.unit.as_str()],

@@ -224,6 +224,7 @@ fn payments(rows: &[&Row]) -> Result<RecordBatch> {
         money(rows, |row| of_order(row, |order| order.taxes.withheld))?,
         money(rows, |row| of_order(row, |order| order.taxes.sales))?,
         money(rows, |row| of_order(row, |order| order.taxes.total(row.item.allowed)))?,
+        new_null_array(&Kind::Text.data_type(), rows.len()),
         new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)

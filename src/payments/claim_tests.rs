@@ -32,7 +32,7 @@ claim_opens_after = 46
 claim_days = 46
 "#;
 
-const PAYEE: &str = "location_id=L1|program=direct|status=Enrolled|payout_profile=a|tax_profile=b|payment_currency=USD|payment_method=credit note|hold=no";
+pub const PAYEE: &str = "location_id=L1|program=direct|status=Enrolled|payout_profile=a|tax_profile=b|payment_currency=USD|payment_method=credit note|hold=no";
 
 const RATES: &[&str] = &[
     "rate_type=payment|from_currency=EUR|to_currency=USD|period=2021-03|rate=1.2",
@@ -51,8 +51,17 @@ fn row(text: &str) -> String {
     )
 }
 
-/// 1,000.00 of co-op and 500.00 of rebate in October 2020, 300.00 of rebate in April 2021.
 fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
+    pay_said(enrollments, (rows, &[]), as_of)
+}
+
+/// 1,000.00 of co-op and 500.00 of rebate in October 2020, 300.00 of rebate in April 2021; what claims and
+/// the bank say.
+pub fn pay_said(
+    enrollments: &[&str],
+    (rows, said): (&[String], &[String]),
+    as_of: &str,
+) -> Payments {
     let posting = |earning_type, period: &str, amount| Posting {
         program: 0,
         lever: "core".into(),
@@ -64,6 +73,7 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
         converted_in: None,
         kind: EntryKind::Regular,
         entered: None,
+        known_on: None,
         amount,
         currency: Arc::from("USD"),
         own_amount: amount,
@@ -77,13 +87,14 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
     let programs = [Program::parse("p.toml", PROGRAM).expect("a program")];
     let enrollments = table(&ENROLLMENTS, enrollments);
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
     let (rates, claims) = (table(&EXCHANGE_RATES, RATES), table(&CLAIMS, &rows));
     let staged = Staged {
         memberships: &table(&MEMBERSHIPS, &[]),
         enrollments: &enrollments,
         exchange_rates: &rates,
         claims: &claims,
-        payment_statuses: &table(&PAYMENT_STATUSES, &[]),
+        payment_statuses: &table(&PAYMENT_STATUSES, &said),
         manual_adjustments: &table(&MANUAL_ADJUSTMENTS, &[]),
     };
     let closed = Closed::default();
@@ -92,7 +103,7 @@ fn pay_claims(enrollments: &[&str], rows: &[String], as_of: &str) -> Payments {
     paid
 }
 
-fn rows(texts: &[&str]) -> Vec<String> {
+pub fn rows(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| row(text)).collect()
 }
 

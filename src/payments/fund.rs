@@ -3,9 +3,11 @@
 //! their decisions, and orders that pay what was allowed, off-cycle.
 
 use super::Posting;
+use super::claim_returns::{comes_back_in, followed};
 use super::claims::Claims;
 use super::payees::Payees;
 use super::rollover::Decision;
+use super::statuses::Statuses;
 use crate::error::Result;
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
@@ -17,7 +19,9 @@ use earnest_core::fund::claims::{self, Claim, Outcome, Rules};
 use earnest_core::fund::ledger::{Expiry, Fund, FundTerms, Ledger};
 use earnest_core::id;
 use earnest_core::program::Program;
+use earnest_core::program::tax::Taxpayer;
 use earnest_core::reason::{CarryReason, ClaimReason};
+use earnest_core::status::{History, follow};
 use earnest_core::tax::{Taxes, tax};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +54,10 @@ pub struct ClaimOrder {
     /// 1 for the first claim of a cycle, method and currency.
     pub sequence: i64,
     pub taxes: Taxes,
+    /// What became of it.
+    pub history: History,
+    /// The cycle into which it comes back.
+    pub returns_in: Option<Period>,
 }
 
 /// Funds of all accounts with co-op or claims, sorted by participant and program.
@@ -101,16 +109,19 @@ fn account<'a>(
     rates: &ExchangeRates,
     as_of: NaiveDate,
 ) -> Result<FundAccount<'a>> {
-    let mut earned: BTreeMap<(NaiveDate, FiscalHalf), i128> = BTreeMap::new();
+    let mut earned: BTreeMap<(NaiveDate, NaiveDate, FiscalHalf), i128> = BTreeMap::new();
     for posting in postings {
         let half = posting.fund_half.unwrap_or_else(|| program.fund_half(posting.period));
-        *earned.entry((posting.counts_on(program), half)).or_default() += posting.amount;
+        let counts_on = posting.counts_on(program);
+        // What expired without it is booked as if it had been known.
+        let booked = if posting.known_on.is_some() { posting.period.last_day() } else { counts_on };
+        *earned.entry((counts_on, booked, half)).or_default() += posting.amount;
     }
     let moved: BTreeSet<FiscalHalf> =
-        earned.iter().filter(|(_, amount)| **amount != 0).map(|((_, half), _)| *half).collect();
+        earned.iter().filter(|(_, amount)| **amount != 0).map(|((.., half), _)| *half).collect();
     let terms = |half| terms(program, participant, decisions, half);
-    let by_day = earned.iter().map(|((day, half), amount)| (*day, *half, *amount));
-    let mut ledger = Ledger::new(terms, by_day);
+    let by_day = earned.iter().map(|((day, booked, half), amount)| (*day, *booked, *half, *amount));
+    let mut ledger = Ledger::booked(terms, by_day);
     for decision in decisions {
         ledger.convert(decision.half, decision.converted());
     }
@@ -162,7 +173,7 @@ impl FundAccount<'_> {
     ///
     /// # Errors
     /// On overflow.
-    pub fn order(&mut self, payees: &Payees, as_of: NaiveDate) -> Result<()> {
+    pub fn order(&mut self, payees: &Payees, statuses: &Statuses, as_of: NaiveDate) -> Result<()> {
         let mut orders: Vec<Result<ClaimOrder, Option<ClaimReason>>> =
             self.claims.iter().map(|claim| self.order_of(claim, payees, as_of)).collect();
         let mut sequences: BTreeMap<(String, String, Period), i64> = BTreeMap::new();
@@ -179,7 +190,11 @@ impl FundAccount<'_> {
                 let number = sequences.entry(key).or_default();
                 *number += 1;
                 order.sequence = *number;
-                order.taxes = self.taxes(&self.claims[place], order.due_on, payees)?;
+                let claim = &self.claims[place];
+                let said = statuses.of(self.position, self.participant, &order.payment_id);
+                order.taxes = self.taxes(claim, order.due_on, payees)?;
+                order.history = followed(order.due_on, claim.sent_on, said);
+                order.returns_in = comes_back_in(self.program, &order.history);
             }
         }
         self.orders = orders;
@@ -189,11 +204,9 @@ impl FundAccount<'_> {
     /// Of what is allowed.
     fn taxes(&self, claim: &Outcome, due_on: NaiveDate, payees: &Payees) -> Result<Taxes> {
         let taxpayer = payees.taxpayer(self.position, self.participant, due_on);
-        let rates = self.program.tax_rates(due_on, EarningType::Coop, taxpayer);
         let paid = claim.items.iter().filter(|item| item.decision.pays());
-        let paid: Vec<(i128, bool)> = paid.map(|item| (item.allowed, true)).collect();
-        let minor_units = minor_units(&claim.row.currency).unwrap_or(MONEY_SCALE);
-        Ok(tax(&paid, rates, minor_units)?.0)
+        let paid: Vec<i128> = paid.map(|item| item.allowed).collect();
+        taxes(self.program, &claim.row.currency, (due_on, taxpayer), &paid)
     }
 
     fn order_of(
@@ -218,16 +231,34 @@ impl FundAccount<'_> {
                 })
             })?
         };
-        let key =
-            [&self.program.program, "coop", self.participant, ORDER_KIND, &claim.claim.claim_id];
-        let text = id::text(id::digest(key.iter().map(|part| part.as_bytes())));
         Ok(ClaimOrder {
-            payment_id: format!("P{}", text[..16].to_uppercase()),
+            payment_id: payment_id(self, ORDER_KIND, &claim.claim.claim_id),
             method: method.to_owned(),
             due_on,
             cycle: Period::of(due_on),
             sequence: 0,
             taxes: Taxes::default(),
+            history: follow(due_on, &[]),
+            returns_in: None,
         })
     }
+}
+
+/// Stable id of an order of co-op, of its kind and what it pays.
+pub fn payment_id(account: &FundAccount, kind: &str, what: &str) -> String {
+    let key = [&account.program.program, "coop", account.participant, kind, what];
+    let text = id::text(id::digest(key.iter().map(|part| part.as_bytes())));
+    format!("P{}", text[..16].to_uppercase())
+}
+
+/// Taxes of co-op that is paid on a day.
+pub fn taxes(
+    program: &Program,
+    currency: &str,
+    (due_on, taxpayer): (NaiveDate, Taxpayer),
+    paid: &[i128],
+) -> Result<Taxes> {
+    let rates = program.tax_rates(due_on, EarningType::Coop, taxpayer);
+    let paid: Vec<(i128, bool)> = paid.iter().map(|amount| (*amount, true)).collect();
+    Ok(tax(&paid, rates, minor_units(currency).unwrap_or(MONEY_SCALE))?.0)
 }

@@ -1,14 +1,19 @@
 //! The journal of co-op funds: what expired moves co-op payable to income, on the day it expired, and back
 //! where it came back; a claim moves co-op payable to clearing, on the day it was paid, through
-//! `fx_clearing` where its currency is another one, and its taxes.
+//! `fx_clearing` where its currency is another one, and its taxes; what came back of it is reversed on the
+//! day the bank says.
 
-use super::fund::FundAccount;
+use super::fund::{ClaimOrder, FundAccount};
 use super::journal::{FORFEITED, FX_CLEARING, Line, PAYMENTS_CLEARING, payable};
-use super::payment_journal::TAX_PAYABLE;
+use super::payment_journal::{EVENTS, TAX_PAYABLE};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
+use earnest_core::fund::claims::Outcome;
 use earnest_core::id;
+
+/// What a claim that is paid does to the books; a return undoes it like any other.
+const PAID: [&str; 3] = ["claim", EVENTS[0][1], EVENTS[0][2]];
 
 /// All entries of an account's funds.
 pub fn entries<'a>(account: &'a FundAccount<'a>) -> Vec<Line<'a>> {
@@ -29,32 +34,43 @@ pub fn entries<'a>(account: &'a FundAccount<'a>) -> Vec<Line<'a>> {
     }
     for (claim, order) in account.claims.iter().zip(&account.orders) {
         let (Some(day), Ok(order)) = (claim.sent_on, order) else { continue };
-        for item in claim.items.iter().filter(|item| item.paid != 0) {
-            let (event, period) = ("claim", claim.row.month);
-            let source = order.payment_id.clone();
-            let entry = Entry { account, event, day, cycle: Some(order.cycle), period, source };
-            let id = entry.id(&claim.claim.claim_id);
-            let foreign = claim.row.currency.as_str();
-            if foreign == currency {
-                entry.transfer(&mut lines, id, (coop, PAYMENTS_CLEARING), currency, item.paid);
-            } else {
-                entry.transfer(&mut lines, id, (coop, FX_CLEARING), currency, item.paid);
-                let accounts = (FX_CLEARING, PAYMENTS_CLEARING);
-                entry.transfer(&mut lines, id, accounts, foreign, item.allowed);
-            }
-            for (event, accounts, amount) in [
-                ("withholding", (PAYMENTS_CLEARING, TAX_PAYABLE), order.taxes.withheld),
-                ("sales tax", (TAX_PAYABLE, PAYMENTS_CLEARING), order.taxes.sales),
-            ] {
-                if amount != 0 {
-                    let entry = Entry { event, source: entry.source.clone(), ..entry };
-                    let id = entry.id(&claim.claim.claim_id);
-                    entry.transfer(&mut lines, id, accounts, foreign, amount);
-                }
-            }
+        post(account, (claim, order), PAID, (day, order.cycle), &mut lines);
+        if let (Some(day), Some(cycle)) = (order.history.returned_on, order.returns_in) {
+            post(account, (claim, order), EVENTS[1], (day, cycle), &mut lines);
         }
     }
     lines
+}
+
+/// A claim that was paid, or with the sides changed its return.
+fn post<'a>(
+    account: &'a FundAccount<'a>,
+    (claim, order): (&'a Outcome<'a>, &ClaimOrder),
+    events: [&'static str; 3],
+    (day, cycle): (NaiveDate, Period),
+    lines: &mut Vec<Line<'a>>,
+) {
+    let mut transfer = |event, (from, to), currency, amount: i128| {
+        if amount == 0 {
+            return;
+        }
+        let (source, period) = (order.payment_id.clone(), claim.row.month);
+        let entry = Entry { account, event, day, cycle: Some(cycle), period, source };
+        let accounts = if events == PAID { (from, to) } else { (to, from) };
+        entry.transfer(lines, entry.id(&claim.claim.claim_id), accounts, currency, amount);
+    };
+    let (coop, currency) = (payable(EarningType::Coop), account.program.currency.as_str());
+    let foreign = claim.row.currency.as_str();
+    for item in claim.items.iter().filter(|item| item.paid != 0) {
+        if foreign == currency {
+            transfer(events[0], (coop, PAYMENTS_CLEARING), currency, item.paid);
+        } else {
+            transfer(events[0], (coop, FX_CLEARING), currency, item.paid);
+            transfer(events[0], (FX_CLEARING, PAYMENTS_CLEARING), foreign, item.allowed);
+        }
+    }
+    transfer(events[1], (PAYMENTS_CLEARING, TAX_PAYABLE), foreign, order.taxes.withheld);
+    transfer(events[2], (TAX_PAYABLE, PAYMENTS_CLEARING), foreign, order.taxes.sales);
 }
 
 /// What the postings of an entry share.

@@ -101,12 +101,13 @@ pub fn payment_history(
         .flat_map(|account| account.orders.iter().flatten().map(move |order| (account, order)))
         .map(|(account, order)| {
             let said = statuses.of(account.position, account.participant, &order.payment_id);
-            (account, order, said, of_claim(follow(order.due_on, said), said))
+            (account, order, said)
         })
         .collect();
-    for (account, order, said, history) in &claims {
+    for (account, order, said) in &claims {
         let of = (&*account.program.program, account.participant, Some(EarningType::Coop));
-        steps.extend(steps_of(of, (&order.payment_id, order.due_on, None), said, history));
+        let paid = (order.payment_id.as_str(), order.due_on, order.returns_in);
+        steps.extend(steps_of(of, paid, said, &order.history));
     }
     let known: BTreeSet<_> = known(accounts, funds).into_keys().collect();
     for (program, participant, id, said) in statuses.all() {
@@ -129,18 +130,6 @@ pub fn payment_history(
         }
     }
     history_batch(&steps)
-}
-
-/// A claim that was paid and came back is not ordered again by itself.
-fn of_claim(mut history: History, said: &[StatusRow]) -> History {
-    for (said, refused) in said.iter().zip(&mut history.refused) {
-        if refused.is_none() && said.status.is_return() {
-            *refused = Some(StatusReason::ClaimReturned);
-            (history.status, history.returned_on) = (Status::Sent, None);
-            history.status_on = history.sent_on.unwrap_or(history.status_on);
-        }
-    }
-    history
 }
 
 /// The order, then what is said of it.
@@ -167,6 +156,8 @@ fn steps_of<'a>(
         said: None,
     };
     let mut steps = vec![order];
+    // Said again, it comes back no second time.
+    let mut back = returns_in;
     for (said, refused) in said.iter().zip(&history.refused) {
         let accepted = refused.is_none();
         steps.push(Step {
@@ -182,7 +173,7 @@ fn steps_of<'a>(
             newest: accepted
                 && (said.status != Status::Upcoming || said.status_on != due_on)
                 && newest(said.status, said.status_on),
-            returns_in: returns_in.filter(|_| accepted && said.status.is_return()),
+            returns_in: if accepted && said.status.is_return() { back.take() } else { None },
             said: Some(said),
         });
     }

@@ -10,6 +10,9 @@ mod adjustments;
 mod as_earned;
 #[cfg(test)]
 mod as_earned_tests;
+#[cfg(test)]
+mod claim_return_tests;
+mod claim_returns;
 mod claim_tables;
 #[cfg(test)]
 mod claim_tests;
@@ -55,7 +58,7 @@ use fund::FundAccount;
 use payees::Payees;
 use rayon::prelude::*;
 use statuses::Statuses;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The tables of this stage, each sorted by its key.
 pub struct Payments {
@@ -113,12 +116,26 @@ pub fn pay(
     let adjustments = Adjustments::read(programs, staged.manual_adjustments, closed, as_of)?;
     let settle = |payees: &Payees, funds: &mut [FundAccount]| -> Result<Vec<Account>> {
         let world = World { payees, rates: &rates, statuses: &statuses, closed, as_of };
-        funds.iter_mut().try_for_each(|account| account.order(payees, as_of))?;
-        let mut accounts = accounts(programs, &postings, &adjustments);
+        funds.iter_mut().try_for_each(|account| account.order(payees, &statuses, as_of))?;
+        let back: HashMap<(usize, &str), &FundAccount> = funds
+            .iter()
+            .filter(|fund| claim_returns::pays_again(fund, &world))
+            .map(|fund| ((fund.position, fund.participant), fund))
+            .collect();
+        let claimed = claims.by_account.keys();
+        let claimed = claimed.map(|(program, participant)| (*program, participant.as_str()));
+        let claimed = claimed.filter(|key| back.contains_key(key));
+        let mut accounts = accounts(programs, &postings, &adjustments, claimed);
         // Co-op stays in its fund.
         let payable = |account: &&mut Account| account.earning_type != EarningType::Coop;
         let mut groups = offsets::groups(accounts.iter_mut().filter(payable));
         groups.par_iter_mut().try_for_each(|group| offsets::settle(group, &world))?;
+        let coop = accounts.iter_mut().filter(|one| one.earning_type == EarningType::Coop);
+        for account in coop.filter(|_| !back.is_empty()) {
+            if let Some(fund) = back.get(&(account.position, account.participant)) {
+                account.payments = claim_returns::reissues(fund, &world)?;
+            }
+        }
         Ok(accounts)
     };
     let mut settled = settle(&payees, &mut funds)?;
@@ -134,11 +151,12 @@ pub fn pay(
     claim_tables::with_claims(built, &funds, &claims.stray)
 }
 
-/// Accounts with postings or adjustments, sorted as postings are.
+/// Accounts with postings or adjustments, and of co-op those that claimed, sorted as postings are.
 fn accounts<'a>(
     programs: &'a [Program],
     postings: &'a [Posting],
     adjustments: &'a Adjustments,
+    claimed: impl Iterator<Item = (usize, &'a str)>,
 ) -> Vec<Account<'a>> {
     let mut found: BTreeMap<_, (usize, &[Posting], &[Adjustment])> = BTreeMap::new();
     let key = |participant: &'a str, program: usize, earning_type: EarningType| {
@@ -152,6 +170,10 @@ fn accounts<'a>(
     for ((participant, program, earning_type), adjustments) in &adjustments.by_account {
         let key = key(participant, *program, *earning_type);
         found.entry(key).or_insert((*program, &[], &[])).2 = adjustments;
+    }
+    for (program, participant) in claimed {
+        let key = key(participant, program, EarningType::Coop);
+        found.entry(key).or_insert((program, &[], &[]));
     }
     let account = |((participant, _, _, earning_type), (program, postings, adjustments))| {
         let of = (&programs[program], program);
@@ -188,6 +210,7 @@ fn added_up(programs: &[Program], mut postings: Vec<Posting>) -> Result<Vec<Post
             && next.fund_half == kept.fund_half
             && next.kind == kept.kind
             && next.entered == kept.entered
+            && next.known_on == kept.known_on
             && next.currency == kept.currency;
         if same {
             kept.amount += next.amount;
@@ -213,7 +236,7 @@ fn sort(programs: &[Program], postings: &mut [Posting]) {
             .then_with(|| a.lever.cmp(&b.lever))
             .then_with(|| a.term.cmp(&b.term))
             .then_with(|| a.fund_half.cmp(&b.fund_half))
-            .then_with(|| (a.kind, a.entered).cmp(&(b.kind, b.entered)))
+            .then_with(|| (a.kind, a.entered, a.known_on).cmp(&(b.kind, b.entered, b.known_on)))
             .then_with(|| a.currency.cmp(&b.currency))
     });
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub const RETURN: &str = "return";
 
 /// The kind of that item.
-const RETURNED: &str = "returned";
+pub const RETURNED: &str = "returned";
 
 /// Why an order is made; claims are ordered too, see `fund`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,9 @@ pub struct Payment<'a> {
     pub taxes: Taxes,
     /// The part of the gross that isn't taxable, in program currency. Where a payment is of another
     /// currency because it was earned in it, all of it is taxable.
-    untaxed: i128,
+    pub untaxed: i128,
+    /// Of claims: the payment that came back, which it pays again.
+    pub reissue_of: Option<String>,
     pub items: Vec<Item<'a>>,
     /// What the bank or the ERP says of it.
     pub said: &'a [StatusRow],
@@ -164,7 +166,12 @@ impl<'a> Item<'a> {
     }
 
     /// An item whose amount is the same in `currency`.
-    fn new(lever: &'a str, period: Period, program_amount: i128, currency: &Arc<str>) -> Item<'a> {
+    pub fn new(
+        lever: &'a str,
+        period: Period,
+        program_amount: i128,
+        currency: &Arc<str>,
+    ) -> Item<'a> {
         Item {
             period,
             origin_cycle: period,
@@ -211,6 +218,7 @@ impl<'a> Payment<'a> {
             order: paid.order,
             taxes: paid.taxes,
             untaxed: 0,
+            reissue_of: None,
             items: Vec::new(),
             said,
             history: follow(paid.due_on, said),
@@ -321,6 +329,7 @@ impl Ordering<'_> {
             order,
             taxes,
             untaxed,
+            reissue_of: None,
             items,
             said,
             history,

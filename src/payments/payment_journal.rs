@@ -10,23 +10,26 @@ use super::orders::Payment;
 use crate::closes::Closed;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
+use earnest_core::earning::EarningType;
 
 pub const TAX_PAYABLE: &str = "tax_payable";
 
 /// What a payment does to the books, and what undoes it.
-const EVENTS: [[&str; 3]; 2] = [
+pub const EVENTS: [[&str; 3]; 2] = [
     ["order", "withholding", "sales tax"],
     ["return", "withholding reversed", "sales tax reversed"],
 ];
 
 /// Entries of an account's payments and adjustments that belong to open cycles.
+/// Those of co-op pay claims, which no close keeps.
 pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<'a>>) {
+    let kept = |cycle| account.earning_type != EarningType::Coop && closed.is_closed(cycle);
     for payment in &account.payments {
-        if !closed.is_closed(payment.cycle) {
+        if !kept(payment.cycle) {
             post(account, payment, EVENTS[0], payment.due_on, payment.cycle, lines);
         }
         if let (Some(day), Some(cycle)) = (payment.history.returned_on, payment.returns_in)
-            && !closed.is_closed(cycle)
+            && !kept(cycle)
         {
             post(account, payment, EVENTS[1], day, cycle, lines);
         }

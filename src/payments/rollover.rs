@@ -124,6 +124,7 @@ impl Decision {
                 EntryKind::Regular
             },
             entered: None,
+            known_on: None,
             amount,
             currency: Arc::clone(&currency),
             own_amount: amount,

@@ -50,6 +50,7 @@ fn posting(text: &str) -> Posting {
         converted_in: None,
         kind: EntryKind::Regular,
         entered: None,
+        known_on: None,
         amount: parse(amount, MONEY_SCALE).expect("an amount"),
         currency: "USD".into(),
         own_amount: parse(amount, MONEY_SCALE).expect("an amount"),

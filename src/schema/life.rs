@@ -22,7 +22,11 @@ pub const PAYMENT_HISTORY: Table = Table {
         content("accepted", Boolean, "Whether it counts"),
         optional("reason", Text, "Why it doesn't"),
         content("newest", Boolean, "Whether it is the status of the payment"),
-        optional("returns_in", Text, "Of money that came back: the cycle that it enters"),
+        optional(
+            "returns_in",
+            Text,
+            "Of money that came back: the cycle that it enters; of claims the one that is due next, closed or not",
+        ),
         optional("reference", Text, "The bank's reference"),
         optional("note", Text, "In words"),
     ],

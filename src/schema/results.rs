@@ -206,7 +206,7 @@ pub const OUT_OF_SCOPE: Table = Table {
 
 pub const PAYMENTS: Table = Table {
     name: "payments",
-    version: 2,
+    version: 3,
     description: "Payment orders",
     grain: "one row per payment order: program × earning type × participant × method × currency × cycle × order kind × sequence",
     key: &["payment_id"],
@@ -228,7 +228,7 @@ pub const PAYMENTS: Table = Table {
         content(
             "due_on",
             Date,
-            "The day it is due; of claims the day of approval, or later that on which they can be paid",
+            "The day it is due; of claims the day of approval, or later that on which they can be paid; what pays one again is due with its cycle",
         ),
         content(
             "status",
@@ -250,6 +250,7 @@ pub const PAYMENTS: Table = Table {
         content("withheld_tax", Money, "Withheld, in payment currency"),
         content("sales_tax", Money, "Added, in payment currency"),
         content("total_payment", Money, "gross_amount − withheld_tax + sales_tax"),
+        optional("reissue_of", Text, "Of claims: the payment that came back and is paid again"),
         provenance(
             "closed_snapshot",
             Integer,

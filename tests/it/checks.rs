@@ -138,6 +138,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("claim_items", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS reserved) FROM published"),
     ("claim_items", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS claims_paid) FROM published"),
     ("claim_items", "claim_items", CLAIM),
+    ("claim_returns", "payments", REISSUED),
+    ("coop_journal", "payments", REISSUED),
     ("claims", "claim_items", CLAIM),
     ("journal", "journal", "SELECT * FROM published WHERE account <> 'rebate_payable'"),
     (
@@ -180,6 +182,10 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ),
     ("recompute", "out_of_scope", "SELECT * REPLACE ('NO_LEVER' AS reason) FROM published"),
 ];
+
+/// Orders that pay a claim again which never came back.
+const REISSUED: &str = "SELECT * REPLACE ('coop' AS earning_type, 'reissue' AS order_kind,
+    'P0' AS reissue_of) FROM published";
 
 /// A claim that nobody paid for, and that contradicts itself.
 const CLAIM: &str = "SELECT * REPLACE ('C1' AS claim_id, program AS program, 'held' AS decision,

@@ -5,8 +5,8 @@ mod evaluator;
 
 use crate::capped::line_earnings;
 use crate::random::{
-    FIRST_MONTH, Job, Line, MONTHS, Program, Random, Terms, agree_on, lines, money, month, name,
-    participant, sold,
+    EARLY, FIRST_MONTH, Job, Line, MONTHS, Program, Random, Terms, agree_on, is_early, lines,
+    money, month, name, participant, sold,
 };
 use chrono::{Days, NaiveDate};
 use evaluator::{Claim, Coop, Fate, Funds, Half, Rules, Window, first_of, half_name, half_of};
@@ -154,12 +154,28 @@ fn claim_text(claim: &Claim, program: &str, whose: usize) -> String {
     claim.rows.iter().map(row).collect()
 }
 
-fn coop(terms: &Terms, rate: i128, lines: &[Line], whose: usize) -> Vec<Coop> {
+/// What adds counts from its month's last day on, what takes away not before it is known.
+fn counts_on(line: &Line, cents: i128, as_of: NaiveDate) -> NaiveDate {
+    let last_day = first_of(line.month + 1) - Days::new(1);
+    match (cents < 0, is_early(line)) {
+        (false, _) => last_day,
+        (true, true) => EARLY.parse::<NaiveDate>().expect("a day").max(last_day),
+        (true, false) => as_of.max(last_day),
+    }
+}
+
+fn coop(
+    (terms, rate): (&Terms, i128),
+    lines: &[Line],
+    whose: usize,
+    as_of: NaiveDate,
+) -> Vec<Coop> {
     let earnings = line_earnings(terms, rate, lines).into_iter();
     let own = earnings.filter(|(line, ..)| line.participant == whose);
     own.map(|(line, _, cents)| {
         let half = half_of(sold(lines, line).month);
-        (line.month, half, cents.earned - cents.rebate - cents.fee)
+        let cents = cents.earned - cents.rebate - cents.fee;
+        (line.month, half, cents, counts_on(line, cents, as_of))
     })
     .collect()
 }
@@ -199,11 +215,11 @@ fn expected(funds: &Funds, whose: usize, seen: &mut Seen) -> Vec<[String; 5]> {
 }
 
 fn figures(funds: &Funds, half: Half) -> [(&'static str, i128); 7] {
-    let own = funds.coop.iter().filter(|(_, of, _)| *of == half);
+    let own = funds.coop.iter().filter(|(_, of, ..)| *of == half);
     let fates = funds.claims.iter().zip(&funds.fates).filter(|(claim, _)| claim.half == half);
     let sum = |part: fn(&Fate) -> i128| fates.clone().map(|(_, fate)| part(fate)).sum::<i128>();
     [
-        ("earned", own.map(|(.., cents)| cents).sum()),
+        ("earned", own.map(|(_, _, cents, _)| cents).sum()),
         ("rolled_in", funds.rolled_in(half, funds.as_of)),
         ("rolled_out", funds.rolled_out(half, funds.as_of)),
         ("converted", funds.converted(half)),
@@ -249,7 +265,7 @@ fn random_funds_have_what_a_second_evaluator_says() {
                 let claims = (0..count)
                     .map(|place| claim(random, format!("{}-{whose}{place}", name(number)), as_of));
                 let claims: Vec<Claim> = claims.collect();
-                let coop = coop(&terms, rate, &lines, whose);
+                let coop = coop((&terms, rate), &lines, whose, as_of);
                 let mut funds =
                     Funds { rules: &rules, coop: &coop, as_of, claims: &claims, fates: Vec::new() };
                 funds.decide();
@@ -265,7 +281,8 @@ fn random_funds_have_what_a_second_evaluator_says() {
             Program { terms, rules: lever, expected: rows }
         });
         let programs = programs.collect();
-        Job { claims: claims_text, ..Job::of_lines(&lines, false, programs, seen) }
+        let job = Job::of_lines(&lines, false, programs, seen).with_early_refunds(&lines);
+        Job { claims: claims_text, ..job }
     });
     for seen in seen {
         for kind in [

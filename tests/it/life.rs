@@ -46,6 +46,7 @@ fn the_roll_forward_ties_to_the_trial_balance_and_both_run_on() {
         ("paid-as-earned", "2021-06-20"),
         ("profile-lapses", "2021-11-20"),
         ("claim-paid", "2021-06-20"),
+        ("claim-returned", "2021-06-20"),
         ("fund-expiry", "2021-10-20"),
         ("worked-number-converted", "2021-08-20"),
     ] {

@@ -425,6 +425,7 @@ fn random_levers_that_meet_earn_what_a_second_evaluator_says() {
             memberships: memberships(),
             lines: lines_text(&lines),
             before: String::new(),
+            early: String::new(),
             claims: String::new(),
             seen,
         }

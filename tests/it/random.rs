@@ -12,7 +12,7 @@ mod jobs;
 use std::fmt::Write as _;
 use std::ops::{AddAssign, Sub};
 
-pub use jobs::{Job, Program, agree, agree_on, agree_with_refusals, name};
+pub use jobs::{EARLY, Job, Program, agree, agree_on, agree_with_refusals, is_early, name};
 
 pub const FIRST_MONTH: i32 = 2020 * 12;
 pub const MONTHS: i32 = 24;

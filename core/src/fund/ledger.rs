@@ -112,41 +112,61 @@ pub struct Expiry {
 pub struct Ledger<T> {
     terms: T,
     funds: BTreeMap<FiscalHalf, Fund>,
-    /// Co-op of days to come, by day and half.
-    coming: BTreeMap<(NaiveDate, FiscalHalf), i128>,
+    /// Co-op of days to come, by day, the day on which it is booked, and half.
+    coming: BTreeMap<(NaiveDate, NaiveDate, FiscalHalf), i128>,
     today: NaiveDate,
+    /// The day on which what expires now is booked, at the earliest.
+    booked: NaiveDate,
     expiries: BTreeMap<(NaiveDate, FiscalHalf), i128>,
 }
 
 impl<T: Fn(FiscalHalf) -> FundTerms> Ledger<T> {
-    /// `earned` is co-op by the day on which it counts, and half.
+    /// `earned` is co-op by the day on which it counts, and half; it is booked on that day.
     pub fn new(terms: T, earned: impl IntoIterator<Item = (NaiveDate, FiscalHalf, i128)>) -> Self {
-        let mut coming: BTreeMap<(NaiveDate, FiscalHalf), i128> = BTreeMap::new();
-        for (day, half, amount) in earned {
-            *coming.entry((day, half)).or_default() += amount;
+        Ledger::booked(
+            terms,
+            earned.into_iter().map(|(day, half, amount)| (day, day, half, amount)),
+        )
+    }
+
+    /// `earned` is co-op by the day on which it counts, the day, not after it, on which it is booked, and half.
+    pub fn booked(
+        terms: T,
+        earned: impl IntoIterator<Item = (NaiveDate, NaiveDate, FiscalHalf, i128)>,
+    ) -> Self {
+        let mut coming: BTreeMap<(NaiveDate, NaiveDate, FiscalHalf), i128> = BTreeMap::new();
+        for (day, booked, half, amount) in earned {
+            *coming.entry((day, booked, half)).or_default() += amount;
         }
         let (funds, expiries) = (BTreeMap::new(), BTreeMap::new());
-        Ledger { terms, funds, coming, today: NaiveDate::MIN, expiries }
+        let first = NaiveDate::MIN;
+        Ledger { terms, funds, coming, today: first, booked: first, expiries }
     }
 
     /// Lets everything happen up to the end of a day, before the day's claims.
     pub fn advance(&mut self, to: NaiveDate) {
         while let Some(day) = self.next_day().filter(|day| *day <= to) {
             self.today = day;
-            while let Some(((_, half), amount)) = self.earned_by(day) {
+            while let Some(((_, booked, half), amount)) = self.earned_by(day) {
                 let fund = self.fund_mut(half);
                 fund.effective += amount;
                 fund.movements.earned += amount;
+                if booked < day {
+                    self.booked = booked;
+                    self.balance(half);
+                }
             }
+            self.booked = day;
             let halves: Vec<FiscalHalf> = self.funds.keys().copied().collect();
             halves.into_iter().for_each(|half| self.balance(half));
         }
         self.today = self.today.max(to);
+        self.booked = self.today;
     }
 
     /// The next day on which anything happens by itself.
     fn next_day(&self) -> Option<NaiveDate> {
-        let earned = self.coming.keys().map(|(day, _)| *day).take(1);
+        let earned = self.coming.keys().map(|(day, ..)| *day).take(1);
         let days = self.funds.values().flat_map(|fund| {
             [Some(fund.terms.settled_on), fund.terms.ends_on()].into_iter().flatten()
         });
@@ -154,7 +174,7 @@ impl<T: Fn(FiscalHalf) -> FundTerms> Ledger<T> {
         earned.chain(later.first().copied()).min()
     }
 
-    fn earned_by(&mut self, day: NaiveDate) -> Option<((NaiveDate, FiscalHalf), i128)> {
+    fn earned_by(&mut self, day: NaiveDate) -> Option<((NaiveDate, NaiveDate, FiscalHalf), i128)> {
         let first = self.coming.first_entry()?;
         if first.key().0 > day { None } else { Some(first.remove_entry()) }
     }
@@ -193,13 +213,14 @@ impl<T: Fn(FiscalHalf) -> FundTerms> Ledger<T> {
 
     /// Brings a settled fund to what it must have today.
     fn balance(&mut self, half: FiscalHalf) {
-        let today = self.today;
+        let (today, booked) = (self.today, self.booked);
         let fund = self.fund_mut(half);
         let Some((_, to)) = fund.terms.end else { return };
         if today < fund.terms.settled_on {
             return;
         }
         let free = fund.free();
+        let booked = fund.terms.ends_on().map_or(booked, |end| booked.max(end));
         let over = fund.terms.ends_on().is_some_and(|end| end <= today);
         let surplus = if over { free.max(0) } else { 0 };
         let (expired, rolled) = if to.is_some() { (0, surplus) } else { (surplus, 0) };
@@ -214,7 +235,7 @@ impl<T: Fn(FiscalHalf) -> FundTerms> Ledger<T> {
         (fund.rolled, fund.missing) = (rolled, (-free).max(0));
         fund.movements.rolled_out = fund.rolled - fund.missing;
         if expires != 0 {
-            *self.expiries.entry((today, half)).or_default() += expires;
+            *self.expiries.entry((booked, half)).or_default() += expires;
         }
         for (to, amount) in moves {
             if let (Some(to), true) = (to, amount != 0) {
@@ -227,7 +248,7 @@ impl<T: Fn(FiscalHalf) -> FundTerms> Ledger<T> {
     /// The funds as they stand, with co-op of days to come, and what expired when.
     #[must_use]
     pub fn close(mut self) -> (BTreeMap<FiscalHalf, Fund>, Vec<Expiry>) {
-        for ((_, half), amount) in std::mem::take(&mut self.coming) {
+        for ((.., half), amount) in std::mem::take(&mut self.coming) {
             self.fund_mut(half).movements.earned += amount;
         }
         let expiries = self.expiries.into_iter().filter(|(_, amount)| *amount != 0);
@@ -308,6 +329,29 @@ mod tests {
         assert_eq!(left(&funds, "FY21H2"), [25, 0, 25]);
         let days: Vec<_> = expiries.iter().map(|one| (one.day, one.amount)).collect();
         assert_eq!(days, [(day("2021-08-16"), 50), (day("2021-09-30"), -50)]);
+    }
+
+    /// The books don't show when it became known, the funds do.
+    #[test]
+    fn a_refund_known_later_is_booked_with_its_month() {
+        let of = half("FY21H1");
+        let refund = |month: &str, known: &str| {
+            let earned = [
+                (day("2020-08-31"), day("2020-08-31"), of, 100),
+                (day(known), day(month), of, -30),
+            ];
+            let mut ledger = Ledger::booked(terms, earned);
+            ledger.advance(day("2021-08-20"));
+            let before = ledger.fund(of).expired();
+            ledger.advance(day("2021-12-31"));
+            let (_, expiries) = ledger.close();
+            let days: Vec<_> = expiries.iter().map(|one| (one.day, one.amount)).collect();
+            (before, days)
+        };
+        let (july, september) = (("2021-07-31", "2021-09-10"), ("2021-09-30", "2021-10-07"));
+        assert_eq!(refund(july.0, july.1), (100, vec![(day("2021-08-16"), 70)]));
+        let both = vec![(day("2021-08-16"), 100), (day("2021-09-30"), -30)];
+        assert_eq!(refund(september.0, september.1), (100, both));
     }
 
     #[test]

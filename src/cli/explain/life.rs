@@ -11,8 +11,7 @@ const STATUSES: &str = "
     FROM payment_history LEFT JOIN reasons ON code = reason AND kind = 'status'
     WHERE payment_id = ? ORDER BY step";
 
-/// Payments that came back since the order before, into the item's cycle; of one currency if they are
-/// paid as earned.
+/// Payments that came back.
 const RETURNED: &str = "
     SELECT payments.payment_id, payments.cycle, order_kind, came_back, status_on::VARCHAR,
         gross_program_amount::VARCHAR, program_currency, withheld_tax::VARCHAR, payment_currency,
@@ -20,9 +19,17 @@ const RETURNED: &str = "
     FROM payments
     JOIN (SELECT payment_id, status AS came_back, status_on, returns_in, reference, note
         FROM payment_history WHERE accepted AND returns_in IS NOT NULL) USING (payment_id)
-    WHERE payments.program = ? AND payments.participant_id = ? AND payments.earning_type = ?
+    WHERE ";
+
+/// Those since the order before, into the item's cycle; of one currency if they are paid as earned.
+const SINCE: &str = "
+    payments.program = ? AND payments.participant_id = ? AND payments.earning_type = ?
         AND payments.cycle = ? AND returns_in BETWEEN ? AND ? AND payment_currency LIKE ?
     ORDER BY payment_id";
+
+/// The one that an order pays again.
+const REISSUED: &str = "
+    payments.payment_id = (SELECT reissue_of FROM payments WHERE payment_id = ?)";
 
 const ADJUSTED: &str = "
     SELECT adjustment_id, cycle, amount::VARCHAR, currency, adjustment_reason, explanation,
@@ -83,9 +90,15 @@ pub fn item(
         ];
         let currencies =
             if super::payment::is_as_earned(payment) { of("payment_currency") } else { "%" };
-        let key = [&account[..], &[period], &cycles, &[currencies]].concat();
+        let since = [&account[..], &[period], &cycles, &[currencies]].concat();
+        let id = [of("payment_id")];
+        let (which, key) = match of("earning_type") {
+            "coop" => (REISSUED, &id[..]),
+            _ => (SINCE, &since[..]),
+        };
         let title = format!("{name}: the payment that came back");
-        let mut section = Section::of(connection, &name, &title, &names, RETURNED, &key)?;
+        let sql = format!("{RETURNED}{which}");
+        let mut section = Section::of(connection, &name, &title, &names, &sql, key)?;
         section.add("is what came back", &section.total("gross"), amount, currency);
         return Ok(Some(section));
     }

@@ -321,6 +321,7 @@ impl<'a> Look<'a> {
                 currency: refund.currency,
                 base: reversal.before - reversal.cumulated,
                 quantity: 0,
+                known_on: None,
             };
             for outcome in &original.evaluated.outcomes {
                 let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };

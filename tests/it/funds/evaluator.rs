@@ -53,8 +53,8 @@ pub struct Window {
     pub claim_days: u64,
 }
 
-/// Co-op: the month that books it, its half, cents.
-pub type Coop = (i32, Half, i128);
+/// Co-op: the month that books it, its half, cents, the day from which on it counts.
+pub type Coop = (i32, Half, i128, NaiveDate);
 
 #[derive(Clone)]
 pub struct Claim {
@@ -95,22 +95,21 @@ pub struct Funds<'a> {
 
 impl Funds<'_> {
     fn earned(&self, half: Half, by: NaiveDate) -> i128 {
-        let counts = |month: i32| first_of(month + 1) <= by + Days::new(1);
-        let own = self.coop.iter().filter(|(month, of, _)| *of == half && counts(*month));
-        own.map(|(.., cents)| cents).sum()
+        let own = self.coop.iter().filter(|(_, of, _, counts_on)| *of == half && *counts_on <= by);
+        own.map(|(_, _, cents, _)| cents).sum()
     }
 
     /// Co-op of months up to the half's last, once that is due and there is any; and whether it qualifies.
     pub fn decision(&self, half: Half) -> Option<(i128, bool)> {
         let threshold = self.rules.threshold?;
-        let own = || self.coop.iter().filter(|(_, of, _)| *of == half);
+        let own = || self.coop.iter().filter(|(_, of, ..)| *of == half);
         if due_on(6 * half + 5) > self.as_of
             || !own().any(|(month, ..)| due_on(*month) <= self.as_of)
         {
             return None;
         }
         let measured: i128 =
-            own().filter(|(month, ..)| *month < 6 * (half + 1)).map(|(.., cents)| cents).sum();
+            own().filter(|(month, ..)| *month < 6 * (half + 1)).map(|(_, _, cents, _)| cents).sum();
         Some((measured, measured >= threshold))
     }
 
@@ -121,8 +120,8 @@ impl Funds<'_> {
     /// What became rebate by the as-of date.
     pub fn converted(&self, half: Half) -> i128 {
         let due = |month: i32| due_on(month) <= self.as_of;
-        let own = self.coop.iter().filter(|(month, of, _)| *of == half && due(*month));
-        if self.is_converted(half) { own.map(|(.., cents)| cents).sum() } else { 0 }
+        let own = self.coop.iter().filter(|(month, of, ..)| *of == half && due(*month));
+        if self.is_converted(half) { own.map(|(_, _, cents, _)| cents).sum() } else { 0 }
     }
 
     fn settled_on(&self, half: Half) -> NaiveDate {
@@ -179,7 +178,7 @@ impl Funds<'_> {
     }
 
     pub fn rolled_in(&self, half: Half, day: NaiveDate) -> i128 {
-        let first = self.coop.iter().map(|(_, of, _)| *of).min().unwrap_or(half);
+        let first = self.coop.iter().map(|(_, of, ..)| *of).min().unwrap_or(half);
         // Nothing moved before the first that has any of its own or a claim.
         if half <= first {
             return 0;

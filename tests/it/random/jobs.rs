@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// Months before it are closed, by a day on which they are due.
 const BEFORE: &str = "2020-07-01";
+/// The day on which some refunds became known; all else of the lines is known on the day of the run.
+pub const EARLY: &str = "2021-06-08";
 const CLOSED_ON: &str = "2020-08-17";
 const CLOSED: [&str; 6] = ["2020-03", "2020-04", "2020-05", "2020-06", "2020-07", "2020-08"];
 
@@ -38,10 +40,19 @@ pub struct Job<T> {
     /// An export of lines that was delivered before, part of them and otherwise, and of which months are
     /// closed; without any, all is known at once.
     pub before: String,
+    /// Refunds that were delivered on [`EARLY`], apart from the lines.
+    pub early: String,
     /// Rows of the claims export; without any there is none.
     pub claims: String,
     /// What the second evaluator saw, by which a test tells whether what it is about occurred.
     pub seen: T,
+}
+
+/// Whether a line is a refund that was delivered on [`EARLY`].
+pub fn is_early(line: &Line) -> bool {
+    line.refunds.is_some()
+        && month(line.month).as_str() < &EARLY[..7]
+        && line.id.ends_with(['0', '2', '4', '6', '8'])
 }
 
 impl<T> Job<T> {
@@ -72,7 +83,7 @@ impl<T> Job<T> {
             )
             .expect("memory");
         }
-        let (before, claims) = (String::new(), String::new());
+        let (before, early, claims) = (String::new(), String::new(), String::new());
         Job {
             programs,
             pays: "\"direct\"",
@@ -80,9 +91,27 @@ impl<T> Job<T> {
             memberships,
             lines: text,
             before,
+            early,
             claims,
             seen,
         }
+    }
+
+    /// Delivers some refunds on [`EARLY`].
+    pub fn with_early_refunds(mut self, lines: &[Line]) -> Job<T> {
+        let rows = std::mem::take(&mut self.lines);
+        for (number, row) in rows.lines().enumerate() {
+            let early = number > 0 && is_early(&lines[number - 1]);
+            let files = match number {
+                0 => [Some(&mut self.lines), Some(&mut self.early)],
+                _ if early => [None, Some(&mut self.early)],
+                _ => [Some(&mut self.lines), None],
+            };
+            for text in files.into_iter().flatten() {
+                writeln!(text, "{row}").expect("memory");
+            }
+        }
+        self
     }
 
     /// Closes the first months with a third of their lines unknown, and others at another amount.
@@ -163,6 +192,9 @@ impl<T> Job<T> {
         write("in/lines_2022-02-08.csv", self.lines.clone());
         if !self.before.is_empty() {
             write("in/lines_2020-08-08.csv", self.before.clone());
+        }
+        if !self.early.is_empty() {
+            write(&format!("in/lines_{EARLY}.csv"), self.early.clone());
         }
         if !self.claims.is_empty() {
             export(
