@@ -186,6 +186,7 @@ reasons! {
 reasons! {
     /// Why a manual adjustment isn't posted, in order of precedence.
     PostingReason {
+        Posted = "POSTED", "A closed cycle posted it otherwise, and stays", "post the difference by an adjustment of its own";
         NoProgram = "NO_PROGRAM", "No program has the name on the adjustment", "correct the program in the export";
         Currency = "CURRENCY", "The amount is not in program currency", "state it in program currency";
         Sign = "SIGN", "A write-off or a recovery adds to a negative balance, what escheats takes from it, and none of them is zero", "correct the sign of the amount";

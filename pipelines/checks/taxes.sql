@@ -1,4 +1,5 @@
--- Taxes of every payment, from program data, the payee's country and its tax profile on the due day.
+-- Taxes of every payment that no closed cycle ordered, from program data, the payee's country and its tax
+-- profile on the due day, as they are known now.
 -- Payments of participants with adjustments that aren't taxable are only bounded.
 WITH taxpayer AS (
     SELECT payment_id,
@@ -47,6 +48,7 @@ expected AS (
     LEFT JOIN (FROM adjustments WHERE state = 'posted' AND NOT taxable) AS untaxed
         ON untaxed.program = payments.program
         AND untaxed.participant_id = payments.participant_id
+    WHERE closed_snapshot IS NULL
     GROUP BY payment_id, withheld_tax, sales_tax, gross_amount
 )
 SELECT concat('payment ', payment_id, ': expected ', withheld, ' withheld and ', sales,

@@ -8,7 +8,8 @@ WITH earned AS (
 ordered AS (
     SELECT program, period, earning_type, sum(program_amount) AS amount
     FROM payment_items
-    WHERE earning_type <> 'coop'
+    -- What pays again what came back was ordered before; `liability_rollforward` shows what came back.
+    WHERE earning_type <> 'coop' AND kind <> 'returned'
     GROUP BY ALL
 ),
 aged AS (

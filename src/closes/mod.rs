@@ -5,6 +5,7 @@
 //! Nothing of a closed cycle is calculated again. Its files stay in the snapshot as they are, and later
 //! cycles go on from what they say.
 
+mod adjusted;
 mod attributes;
 mod by_month;
 mod capped;
@@ -21,12 +22,13 @@ mod paid;
 pub mod rates;
 mod table;
 
+pub use adjusted::Adjusted;
 pub use changes::{Change, SettledFile};
 pub use events::{By, Event, State};
 pub use known::Known;
 pub use offsets::Offset;
 pub use outcomes::{Forfeited, Outcome};
-pub use paid::{Adjusted, Paid};
+pub use paid::Paid;
 
 use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
 use crate::eligibility::{Corrected, Frozen, ParticipantMap};
@@ -116,6 +118,7 @@ impl Closed {
         };
         outcomes::read(store, kept, programs, &mut closed)?;
         paid::read(store, kept, programs, &mut closed)?;
+        adjusted::read(store, kept, &mut closed)?;
         offsets::read(store, kept, programs, &mut closed)?;
         Ok(closed)
     }
@@ -169,11 +172,17 @@ impl Closed {
 
     /// What a closed cycle made of a manual adjustment.
     #[must_use]
-    pub fn adjusted(&self, adjustment_id: &str, program: &str) -> Option<Adjusted> {
+    pub fn adjusted(&self, adjustment_id: &str, program: &str) -> Option<&Adjusted> {
         if self.adjusted.is_empty() {
             return None;
         }
-        self.adjusted.get(&(adjustment_id.to_owned(), program.to_owned())).copied()
+        self.adjusted.get(&(adjustment_id.to_owned(), program.to_owned()))
+    }
+
+    /// The manual adjustments that closed cycles posted, with their id and program.
+    pub fn posted(&self) -> impl Iterator<Item = (&str, &str, &Adjusted)> {
+        let posted = self.adjusted.iter().filter(|(_, adjusted)| adjusted.posted);
+        posted.map(|((id, program), adjusted)| (id.as_str(), program.as_str(), adjusted))
     }
 
     /// What was decided of a half's co-op for good.

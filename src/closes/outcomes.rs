@@ -118,7 +118,11 @@ pub fn decided_before(
     closed: &mut Closed,
 ) -> Result<()> {
     let files = previous.files(DETERMINATIONS.name).iter();
-    let open: Vec<&DataFile> = files.filter(|file| kept::cycle_of(file).is_none()).collect();
+    // A cycle whose close was voided is open again, what it decided for good stays.
+    let last = closed.last;
+    let is_open = |cycle: Period| last.is_none_or(|last| last < cycle);
+    let open: Vec<&DataFile> =
+        files.filter(|file| kept::cycle_of(file).is_none_or(is_open)).collect();
     let never = |program: &Program, kind: &str, window: &str| {
         program.redecides(kind, window) == Redecide::Never
     };
@@ -168,7 +172,7 @@ fn determinations(
                     role: columns::filled(role, row),
                     transactions: transactions.is_valid(row).then(|| transactions.value(row)),
                     on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
-                    closed_by: kept::cycle_of(file),
+                    closed_by: kept::cycle_of(file).filter(|_| kept),
                 };
                 decided.add(programs, closed)?;
             }

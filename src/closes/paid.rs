@@ -1,11 +1,11 @@
-//! What closed cycles ordered, and which manual adjustments they posted or refused, as their files record it.
+//! What closed cycles ordered, as their files record it.
 
 use super::Closed;
 use super::outcomes::account;
 use crate::columns;
 use crate::error::Result;
 use crate::ingest::read_file;
-use crate::schema::{ADJUSTMENTS, PAYMENTS};
+use crate::schema::PAYMENTS;
 use crate::warehouse::{Snapshot, Store};
 use arrow::array::Array as _;
 use chrono::NaiveDate;
@@ -29,17 +29,7 @@ pub struct Paid {
     pub taxes: Taxes,
 }
 
-/// What a closed cycle made of a manual adjustment. One that was posted is greater than one that was refused,
-/// which is tried again once it has another amount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Adjusted {
-    pub posted: bool,
-    pub cycle: Period,
-    /// In program currency, at money scale.
-    pub amount: i128,
-}
-
-/// Reads orders, and adjustments that were posted or refused.
+/// Reads orders.
 ///
 /// # Errors
 /// If a file can't be read, or names a program that the job lacks.
@@ -85,20 +75,6 @@ pub fn read(
     }
     for payments in closed.payments.values_mut() {
         payments.sort_by(|a, b| (a.cycle, &a.payment_id).cmp(&(b.cycle, &b.payment_id)));
-    }
-    for path in kept.paths(store, ADJUSTMENTS.name) {
-        for rows in read_file(&path, &ADJUSTMENTS)? {
-            let text = |name| columns::text(&rows, name);
-            let (id, program, cycle) = (text("adjustment_id")?, text("program")?, text("cycle")?);
-            let (amount, state) = (columns::decimal(&rows, "amount")?, text("state")?);
-            for row in 0..rows.num_rows() {
-                let key = (id.value(row).to_owned(), program.value(row).to_owned());
-                let (cycle, amount) = (cycle.value(row).parse()?, amount.value(row));
-                let adjusted = Adjusted { posted: state.value(row) == "posted", cycle, amount };
-                let known = closed.adjusted.entry(key).or_insert(adjusted);
-                *known = adjusted.max(*known);
-            }
-        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Manual adjustments. In: the rows in force of `manual_adjustments`. Out: those that are approved, by
 //! account in the order in which they enter its cycles; and why the others aren't posted.
 
-use crate::closes::Closed;
+use crate::closes::{Adjusted, Closed};
 use crate::columns;
 use crate::eligibility::Called;
 use crate::error::Result;
@@ -12,7 +12,7 @@ use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
 use earnest_core::reason::PostingReason;
 use earnest_core::waterfall::Movements;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What an adjustment does to a balance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +122,7 @@ pub struct Adjustments {
 
 impl Adjustments {
     /// Reads the rows; approvals after `as_of` don't count yet. What a closed cycle posted or refused stays as
-    /// it was, whatever a later delivery says of it.
+    /// it was, whatever a later delivery says of it: what would change it is listed.
     ///
     /// # Errors
     /// If the batch lacks a column, or a month isn't one, which staging excludes.
@@ -133,29 +133,42 @@ impl Adjustments {
         as_of: NaiveDate,
     ) -> Result<Adjustments> {
         let mut found = Adjustments::default();
+        let mut posted: HashMap<&str, Adjustment> = HashMap::new();
+        for (id, program, of) in closed.posted() {
+            let Some(position) = programs.iter().position(|known| known.program == program) else {
+                continue;
+            };
+            let recorded = Adjustment::recorded(id, &programs[position], of);
+            if recorded.kind != Kind::TransferIn {
+                posted.insert(id, recorded.clone());
+            }
+            found.add(position, recorded);
+        }
         let mut called = Called::new(programs);
         for mut adjustment in read(rows)? {
             let on = adjustment.period.first_day();
             let named = called.programs(&adjustment.program).iter();
             let position =
                 named.filter(|(_, days)| days.contain(on)).map(|(place, _)| *place).next();
+            if let Some(posted) = posted.get(adjustment.adjustment_id.as_str()) {
+                if !posted.is_still(&adjustment, position.map(|place| &programs[place])) {
+                    found.waiting.push((adjustment, PostingReason::Posted));
+                }
+                continue;
+            }
             let recorded = position.and_then(|position| {
                 closed.adjusted(&adjustment.adjustment_id, &programs[position].program)
             });
             // What a closed cycle refused stays refused, until it is another amount; its row is kept.
-            if recorded.is_some_and(|of| !of.posted && of.amount == adjustment.amount) {
+            if recorded.is_some_and(|of| of.amount == adjustment.amount) {
                 continue;
             }
-            let recorded = recorded.filter(|of| of.posted);
             let position = match test(programs, position, &adjustment, as_of) {
                 Ok(position) => position,
-                Err(reason) => match position.filter(|_| recorded.is_some()) {
-                    Some(position) => position,
-                    None => {
-                        found.waiting.push((adjustment, reason));
-                        continue;
-                    }
-                },
+                Err(reason) => {
+                    found.waiting.push((adjustment, reason));
+                    continue;
+                }
             };
             let program = &programs[position];
             adjustment.program.clone_from(&program.program);
@@ -221,17 +234,52 @@ fn successor(programs: &[Program], program: &Program) -> Option<usize> {
     programs.iter().position(|to| to.program == *key && to.currency == program.currency)
 }
 
-/// The cycle that recorded it, else the one in which it was decided, if that is open.
+/// The cycle in which it was decided, if that is open.
 fn enter(program: &Program, closed: &Closed, adjustment: &mut Adjustment) {
-    let recorded = closed.adjusted(&adjustment.adjustment_id, &program.program);
-    if let Some(recorded) = recorded.filter(|of| of.posted) {
-        (adjustment.cycle, adjustment.amount) = (Some(recorded.cycle), recorded.amount);
-        return;
-    }
     adjustment.cycle = adjustment.approved_on.map(|day| {
         let decided = program.due_cycle(adjustment.period).max(program.first_cycle_from(day));
         closed.last.map_or(decided, |last| decided.max(last.plus(1)))
     });
+}
+
+impl Adjustment {
+    /// What a closed cycle of a program posted.
+    fn recorded(id: &str, program: &Program, of: &Adjusted) -> Adjustment {
+        let kind = match Kind::named(&of.kind) {
+            Kind::TransferOut if program.successor != of.counterpart => Kind::TransferIn,
+            kind => kind,
+        };
+        Adjustment {
+            cycle: Some(of.cycle),
+            adjustment_id: id.to_owned(),
+            kind,
+            period: of.period,
+            amount: of.amount,
+            currency: of.currency.clone(),
+            reason: of.reason.clone(),
+            explanation: of.explanation.clone(),
+            requested_by: of.requested_by.clone(),
+            approved_by: of.approved_by.clone(),
+            approved_on: of.approved_on,
+            taxable: of.taxable,
+            counts_toward_minimum: of.counts_toward_minimum,
+            counterpart: of.counterpart.clone(),
+            program: program.program.clone(),
+            participant: of.participant.clone(),
+            earning_type: of.earning_type,
+        }
+    }
+
+    /// True if a row of the export, of a program, would post the same.
+    fn is_still(&self, row: &Adjustment, program: Option<&Program>) -> bool {
+        let posts = |of: &Adjustment| {
+            let flags = (of.taxable, of.counts_toward_minimum);
+            (of.kind, of.period, of.amount, of.earning_type, flags)
+        };
+        program.is_some_and(|program| program.program == self.program)
+            && posts(self) == posts(row)
+            && (&self.participant, &self.currency) == (&row.participant, &row.currency)
+    }
 }
 
 fn read(rows: &RecordBatch) -> Result<Vec<Adjustment>> {

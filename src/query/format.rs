@@ -5,7 +5,9 @@ use super::select::Rows;
 use crate::error::Result;
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use earnest_core::decimal::format;
 use parquet::arrow::ArrowWriter;
@@ -57,6 +59,7 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch> {
             DataType::Dictionary(_, _) => cast(column, &DataType::Utf8)?,
             DataType::FixedSizeBinary(16) => uuids(column),
             DataType::Decimal128(_, scale @ 3..) => decimals(column, scale.unsigned_abs().into()),
+            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => instants(column),
             _ => column.clone(),
         };
         fields.push(Field::new(field.name(), column.data_type().clone(), true));
@@ -71,6 +74,11 @@ fn decimals(column: &ArrayRef, scale: u32) -> ArrayRef {
     let values = column.as_primitive::<Decimal128Type>().iter();
     let texts = values.map(|value| value.map(|value| format(value, scale, 2)));
     Arc::new(texts.collect::<arrow::array::StringArray>())
+}
+
+/// Instants know no time zone but UTC; names of zones are not looked up.
+fn instants(column: &ArrayRef) -> ArrayRef {
+    Arc::new(column.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("+00:00"))
 }
 
 fn uuids(column: &ArrayRef) -> ArrayRef {

@@ -48,6 +48,11 @@ fn the_sample_story_can_be_asked() {
     assert_eq!(json, "[\n  {\"amount\": \"1.50\", \"nothing\": null}\n]\n");
     let empty = ask(&["query", "-o", "json", "select 1 as one where false"]);
     assert_eq!(empty, "[]\n");
+    for output in ["table", "csv", "json"] {
+        let runs = ask(&["query", "-o", output, "select started_at from runs"]);
+        let day = chrono::Utc::now().format("%Y-").to_string();
+        assert!(runs.contains(&day) && runs.contains('Z'), "{output}: {runs}");
+    }
     let joined = ask(&[
         "query",
         "select e.program, m.location_name, sum(p.total_payment) from earnings e \

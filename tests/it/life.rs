@@ -99,16 +99,47 @@ fn the_roll_forward_ties_to_the_trial_balance_and_both_run_on() {
     assert!(never.is_empty(), "expected every movement in some case, never {never:?}");
 }
 
+/// The job of a case, for a file in another folder.
+fn job_of(case: &str) -> String {
+    let case = project().join("tests/golden").join(case);
+    let text = std::fs::read_to_string(case.join("job.toml")).expect("the job");
+    let pipelines = project().join("pipelines").display().to_string();
+    text.replace("../../../pipelines", &pipelines)
+        .replace("\"in/", &format!("\"{}/in/", case.display()))
+        .replace("\"program.toml\"", &format!("\"{}/program.toml\"", case.display()))
+}
+
+/// An order that pays again what came back bears the month of the cycle that paid first, whose own earnings
+/// it doesn't order.
+#[test]
+fn what_is_paid_again_orders_no_earning_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lines = project().join("tests/golden/returned-payment/in/lines_2021-03-08.csv");
+    let mut text = std::fs::read_to_string(lines).expect("the lines");
+    text.push_str("L3,,2021-03-12,0100001,,C1,AZ,2500.00,USD\n");
+    std::fs::write(folder.path().join("lines_2021-04-07.csv"), text).expect("written");
+    let case = project().join("tests/golden/returned-payment/in/lines").display().to_string();
+    let job = job_of("returned-payment").replace(&case, "lines");
+    std::fs::write(folder.path().join("job.toml"), job).expect("written");
+    let job = folder.path().join("job.toml");
+    let outcome = must_run(&options(&job, &folder.path().join("warehouse"), "2021-06-20"));
+    let accrual = report(&outcome, "accrual");
+    let amounts = |row: &BTreeMap<String, String>| {
+        ["earned_amount", "ordered_amount", "accrued_amount"].map(|name| money(row, name))
+    };
+    let months: Vec<_> = accrual.iter().map(|row| (row["period"].as_str(), amounts(row))).collect();
+    let all = |amount: i128| [amount * 1_000, amount * 1_000, 0];
+    assert_eq!(
+        months,
+        [("2021-01", all(300)), ("2021-02", all(250)), ("2021-03", all(100))],
+        "{accrual:?}"
+    );
+}
+
 /// One of two participants is held: half of them may be, less may not.
 #[test]
 fn too_many_held_participants_stop_a_run() {
-    let case = project().join("tests/golden/return-without-original");
-    let text = std::fs::read_to_string(case.join("job.toml")).expect("the job");
-    let pipelines = project().join("pipelines").display().to_string();
-    let text = text
-        .replace("../../../pipelines", &pipelines)
-        .replace("\"in/", &format!("\"{}/in/", case.display()))
-        .replace("\"program.toml\"", &format!("\"{}/program.toml\"", case.display()));
+    let text = job_of("return-without-original");
     for (limit, refused) in [("0.5", false), ("0.49", true)] {
         let folder = tempfile::tempdir().expect("a folder");
         let job = folder.path().join("job.toml");
