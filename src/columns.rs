@@ -137,6 +137,24 @@ pub fn same_texts(left: &ArrayRef, right: &ArrayRef) -> bool {
         && left.offsets().ptr_eq(right.offsets())
 }
 
+/// True if a text column begins with all of another's texts, as a dictionary does that grew since the batch
+/// before. Bytes are compared, which is far cheaper than to hash them.
+#[must_use]
+pub fn grew_from(texts: &ArrayRef, before: &ArrayRef) -> bool {
+    if same_texts(texts, before) {
+        return true;
+    }
+    let (texts, before) = (texts.as_string::<i32>(), before.as_string::<i32>());
+    before.null_count() == 0
+        && texts.null_count() == 0
+        && texts.value_offsets().starts_with(before.value_offsets())
+        && texts.value_data().starts_with(&before.value_data()[..used(before)])
+}
+
+fn used(texts: &StringArray) -> usize {
+    texts.value_offsets().last().map_or(0, |end| end.unsigned_abs() as usize)
+}
+
 /// A batch of a table from its columns, in declared order. Text may come as dictionaries.
 ///
 /// # Errors

@@ -131,6 +131,20 @@ impl Interner {
     }
 }
 
+/// Each text, and whether it equals the one before: in an export that is in some order, most texts of most
+/// columns do, and need not be sought again.
+#[inline]
+pub(super) fn runs<'t>(
+    texts: impl Iterator<Item = &'t str>,
+) -> impl Iterator<Item = (&'t str, bool)> {
+    let mut before: Option<&str> = None;
+    texts.map(move |text| {
+        let again = before.is_some_and(|before| same(before.as_bytes(), text.as_bytes()));
+        before = Some(text);
+        (text, again)
+    })
+}
+
 /// Whether two texts are equal, word by word, the last of which may overlap: most are short, and a call
 /// costs more.
 #[inline]
@@ -226,6 +240,14 @@ impl DictColumn {
                 self.plain = Some(self.expand());
             }
         }
+    }
+
+    /// Appends the text of the row before once more. False if there is no key to repeat.
+    #[inline]
+    pub(super) fn repeat(&mut self) -> bool {
+        let last = self.keys.last().copied();
+        self.keys.extend(last);
+        last.is_some()
     }
 
     /// Appends a text of which there are few, so that the column never becomes plain; blank is null.

@@ -1,7 +1,7 @@
 //! Columns of staged values. In: the trimmed texts of one column of an export. Out: typed values, or
 //! what is wrong with the first that has none.
 
-use super::columns::{DictColumn, Interner, NULL_KEY, dates, decimals, integers};
+use super::columns::{DictColumn, Interner, NULL_KEY, dates, decimals, integers, runs};
 use super::fields::Layout;
 use super::format::{Convert, Decimals};
 use super::number::{Marks, decimal};
@@ -84,7 +84,11 @@ impl Column {
         match self {
             Column::Text(column) => extend_texts(column, texts, convert, written.absent),
             Column::Currency(column, units) => {
-                for text in texts {
+                for (text, again) in runs(texts) {
+                    if again && column.repeat() {
+                        minor_units.extend(minor_units.last().copied());
+                        continue;
+                    }
                     column.push_code(text);
                     let expected = "an ISO 4217 currency code";
                     minor_units.push(
@@ -96,8 +100,11 @@ impl Column {
             }
             Column::Date(days, distinct, known) => {
                 let inclusive_end = matches!(convert, Convert::Date { inclusive_end: true });
-                for text in texts {
-                    days.push(day(text, distinct, known, inclusive_end, written)?);
+                for (text, again) in runs(texts) {
+                    match days.last() {
+                        Some(&last) if again => days.push(last),
+                        _ => days.push(day(text, distinct, known, inclusive_end, written)?),
+                    }
                 }
                 Ok(())
             }
@@ -178,9 +185,11 @@ fn extend_texts<'t>(
 ) -> Result<(), Bad> {
     match convert {
         Convert::Partner => {
-            for text in texts {
-                let nobody = absent.iter().any(|absent| absent == text);
-                column.push_optional(if nobody { "" } else { text });
+            for (text, again) in runs(texts) {
+                if !(again && column.repeat()) {
+                    let nobody = absent.iter().any(|absent| absent == text);
+                    column.push_optional(if nobody { "" } else { text });
+                }
             }
         }
         Convert::Period => {
@@ -198,7 +207,13 @@ fn extend_texts<'t>(
                 column.push(truth);
             }
         }
-        _ => texts.for_each(|text| column.push_optional(text)),
+        _ => {
+            for (text, again) in runs(texts) {
+                if !(again && column.repeat()) {
+                    column.push_optional(text);
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -38,7 +38,8 @@ impl Digest {
 pub struct TableDigest {
     table: &'static Table,
     digest: Digest,
-    /// Hashes of the values of dictionaries, by column: batches mostly share their dictionaries.
+    /// Hashes of the values of dictionaries, by column: batches mostly share their dictionaries, or have
+    /// some texts more.
     dictionaries: Vec<Option<(ArrayRef, Vec<u128>)>>,
 }
 
@@ -60,9 +61,10 @@ impl TableDigest {
         for (known, array) in self.dictionaries.iter_mut().zip(batch.columns()) {
             let Some(dictionary) = array.as_any_dictionary_opt() else { continue };
             let values = dictionary.values();
-            if !known.as_ref().is_some_and(|(known, _)| columns::same_texts(known, values)) {
-                *known = Some((values.clone(), hash_texts(values)));
-            }
+            let hashed = known.take().filter(|(known, _)| columns::grew_from(values, known));
+            let mut hashes = hashed.map(|(_, hashes)| hashes).unwrap_or_default();
+            hash_texts(values, &mut hashes);
+            *known = Some((values.clone(), hashes));
         }
         let mut hashes = [SEED; CHUNK];
         let mut start = 0;
@@ -84,9 +86,10 @@ impl TableDigest {
     }
 }
 
-fn hash_texts(texts: &ArrayRef) -> Vec<u128> {
+/// Hashes the texts that follow those which are hashed already.
+fn hash_texts(texts: &ArrayRef, hashes: &mut Vec<u128>) {
     let hash = |text: Option<&str>| text.map_or(NULL, |text| xxh3_128(text.as_bytes()));
-    texts.as_string::<i32>().iter().map(hash).collect()
+    hashes.extend(texts.as_string::<i32>().iter().skip(hashes.len()).map(hash));
 }
 
 impl std::fmt::Display for Digest {

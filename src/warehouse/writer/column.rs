@@ -15,6 +15,7 @@ use polars_arrow::array::{
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use polars_arrow::datatypes::ArrowDataType;
 use polars_arrow::offset::OffsetsBuffer;
+use polars_arrow::types::NativeType;
 use polars_error::PolarsResult;
 use polars_parquet::write::Encoding;
 use std::collections::HashMap;
@@ -77,13 +78,15 @@ impl ColumnRows {
         if let Some(valid) = &mut self.valid {
             extend_validity(valid, array.nulls(), array.len());
         }
-        if array.as_any_dictionary_opt().is_some()
-            && let Values::Texts(texts) = &self.values
-        {
-            // The first rows of a row group decide how its texts are kept.
-            if texts.offsets.is_empty() {
+        // The first rows of a row group decide how its texts are kept.
+        match (&self.values, array.as_any_dictionary_opt().is_some()) {
+            (Values::Texts(texts), true) if texts.offsets.is_empty() => {
                 self.values = Values::Keys(Keys::default());
             }
+            (Values::Keys(keys), false) if keys.keys.is_empty() => {
+                self.values = Values::Texts(Texts::default());
+            }
+            _ => {}
         }
         match (&mut self.values, self.column.kind) {
             (Values::Keys(keys), _) => keys.append(array),
@@ -120,43 +123,113 @@ impl ColumnRows {
         }
     }
 
-    /// The rows as an array for the encoder, and how to encode it.
+    /// The rows as an array for the encoder, and how to encode it. What the array doesn't take is empty then,
+    /// with its room kept for the next row group.
     ///
     /// # Errors
     /// Never, unless rows were appended of another type.
-    pub fn into_array(self, unique: bool) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
-        let valid = self.valid.map(MutableBitmap::freeze).filter(|valid| valid.unset_bits() > 0);
-        match self.values {
-            Values::Keys(keys) => keys.into_array(valid),
-            Values::Texts(texts) if unique => texts.into_array(valid),
-            Values::Texts(texts) => match texts.dictionary(valid.as_ref()) {
-                Some(keys) => keys.into_array(valid),
-                None => texts.into_array(valid),
-            },
+    pub fn array(&mut self, unique: bool) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+        let valid = self.valid.as_mut().map(|valid| std::mem::take(valid).freeze());
+        let valid = valid.filter(|valid| valid.unset_bits() > 0);
+        match &mut self.values {
+            Values::Keys(keys) => std::mem::take(keys).into_array(valid),
+            Values::Texts(texts) => {
+                let keys = if unique { None } else { texts.dictionary(valid.as_ref()) };
+                match keys {
+                    Some(keys) => {
+                        texts.clear();
+                        keys.into_array(valid)
+                    }
+                    None => std::mem::take(texts).into_array(valid),
+                }
+            }
             Values::Truths(truths) => {
-                let array = BooleanArray::try_new(ArrowDataType::Boolean, truths.freeze(), valid)?;
+                let truths = std::mem::take(truths).freeze();
+                let array = BooleanArray::try_new(ArrowDataType::Boolean, truths, valid)?;
                 Ok((array.boxed(), Encoding::Plain))
             }
-            Values::Days(days) => match Distinct::of(&days, valid.as_ref()) {
-                Some(distinct) => distinct.into_array(ArrowDataType::Int32, valid),
-                None => plain(ArrowDataType::Int32, days, valid),
-            },
-            Values::Numbers(numbers) => match Distinct::of(&numbers, valid.as_ref()) {
-                Some(distinct) => distinct.into_array(ArrowDataType::Int64, valid),
-                None => plain(ArrowDataType::Int64, numbers, valid),
-            },
+            Values::Days(days) => numbers(ArrowDataType::Int32, days, valid),
+            Values::Numbers(all) => numbers(ArrowDataType::Int64, all, valid),
             Values::Plain(bytes, width) => {
                 let amounts = (self.column.kind == Kind::Amount).then(|| bytes.as_chunks::<16>().0);
                 match amounts.and_then(|amounts| Distinct::of(amounts, valid.as_ref())) {
                     Some(distinct) => {
+                        bytes.clear();
                         let values = distinct.values.as_flattened().to_vec();
-                        dictionary(distinct.keys, fixed(values, width, None)?.boxed(), valid)
+                        dictionary(distinct.keys, fixed(values, *width, None)?.boxed(), valid)
                     }
-                    None => Ok((fixed(bytes, width, valid)?.boxed(), Encoding::Plain)),
+                    None => {
+                        let bytes = std::mem::take(bytes);
+                        Ok((fixed(bytes, *width, valid)?.boxed(), Encoding::Plain))
+                    }
                 }
             }
         }
     }
+
+    /// Takes back the buffers of an array that was written and that nobody else holds: the system clears
+    /// fresh ones first, which costs as much as to fill them.
+    pub fn take_back(&mut self, array: Box<dyn Encodable>) {
+        match &mut self.values {
+            Values::Keys(keys) => {
+                let written = array.as_any().downcast_ref::<DictionaryArray<u32>>();
+                let written = written.map(|array| array.keys().clone());
+                drop(array);
+                if let Some(written) = written {
+                    keys.keys = emptied(written.into_inner().1.into_mut().right_or_default());
+                }
+            }
+            Values::Texts(texts) => {
+                if let Some((_, offsets, bytes, _)) = owned(array, BinaryArray::<i64>::into_inner) {
+                    let offsets = emptied(offsets.into_inner().into_mut().right_or_default());
+                    *texts = Texts { bytes: emptied(bytes.into_mut().right_or_default()), offsets };
+                }
+            }
+            Values::Truths(_) => {}
+            Values::Days(days) => {
+                if let Some((_, written, _)) = owned(array, PrimitiveArray::into_inner) {
+                    *days = emptied(written.into_mut().right_or_default());
+                }
+            }
+            Values::Numbers(numbers) => {
+                if let Some((_, written, _)) = owned(array, PrimitiveArray::into_inner) {
+                    *numbers = emptied(written.into_mut().right_or_default());
+                }
+            }
+            Values::Plain(bytes, _) => {
+                if let Some((_, written, _)) = owned(array, FixedSizeBinaryArray::into_inner) {
+                    *bytes = emptied(written.into_mut().right_or_default());
+                }
+            }
+        }
+    }
+}
+
+/// The parts of an array, if it is of that type: of numbers, dictionaries have been written too.
+fn owned<A: Encodable + Clone, P>(array: Box<dyn Encodable>, parts: impl Fn(A) -> P) -> Option<P> {
+    let typed = array.as_any().downcast_ref::<A>().cloned();
+    drop(array);
+    typed.map(parts)
+}
+
+/// The room of values without them.
+fn emptied<T>(mut values: Vec<T>) -> Vec<T> {
+    values.clear();
+    values
+}
+
+/// Numbers as an array: keys of a dictionary, if they repeat.
+fn numbers<T: NativeType + Eq + Hash>(
+    dtype: ArrowDataType,
+    numbers: &mut Vec<T>,
+    valid: Option<Bitmap>,
+) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
+    if let Some(distinct) = Distinct::of(numbers, valid.as_ref()) {
+        numbers.clear();
+        return distinct.into_array(dtype, valid);
+    }
+    let numbers = std::mem::take(numbers).into();
+    Ok((PrimitiveArray::try_new(dtype, numbers, valid)?.boxed(), Encoding::Plain))
 }
 
 fn fixed(
@@ -180,14 +253,6 @@ fn extend<T, const N: usize>(bytes: &mut Vec<u8>, values: &[T], encode: impl Fn(
     for (place, value) in bytes[start..].as_chunks_mut::<N>().0.iter_mut().zip(values) {
         *place = encode(value);
     }
-}
-
-fn plain<T: polars_arrow::types::NativeType>(
-    dtype: ArrowDataType,
-    values: Vec<T>,
-    valid: Option<Bitmap>,
-) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
-    Ok((PrimitiveArray::try_new(dtype, values.into(), valid)?.boxed(), Encoding::Plain))
 }
 
 fn extend_validity(valid: &mut MutableBitmap, nulls: Option<&NullBuffer>, rows: usize) {
@@ -221,6 +286,11 @@ impl Texts {
                 self.push(dictionary.key(row).map_or("", |key| texts.value(key)));
             }
         }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.offsets.clear();
     }
 
     fn push(&mut self, text: &str) {
@@ -320,9 +390,10 @@ impl Keys {
         };
         let values = dictionary.values();
         let mut mapped = match self.known.take() {
-            Some((known, mapped)) if columns::same_texts(&known, values) => mapped,
-            _ => vec![u32::MAX; values.len()],
+            Some((known, mapped)) if columns::grew_from(values, &known) => mapped,
+            _ => Vec::new(),
         };
+        mapped.resize(values.len(), u32::MAX);
         let texts = values.as_string::<i32>();
         for row in 0..dictionary.len() {
             let Some(key) = dictionary.key(row) else {
@@ -405,7 +476,7 @@ impl<T: Copy + Eq + Hash> Distinct<T> {
     }
 }
 
-impl<T: polars_arrow::types::NativeType + Eq + Hash> Distinct<T> {
+impl<T: NativeType + Eq + Hash> Distinct<T> {
     fn into_array(
         self,
         dtype: ArrowDataType,

@@ -90,25 +90,29 @@ impl<W: Write> Encoder<W> {
 
     fn row_group(&mut self) -> Result<(), ParquetError> {
         let rows = std::mem::take(&mut self.rows) as u64;
-        let next = self.table.columns.iter().map(ColumnRows::new).collect();
-        let waiting = std::mem::replace(&mut self.waiting, next);
-        let level = self.compression;
-        let columns = waiting.into_iter().zip(self.table.columns).zip(self.types.clone());
-        let columns = columns.map(move |((rows, column), parquet)| {
-            let (array, encoding) = rows.into_array(is_unique(column))?;
-            let compression = compression(column, level);
+        let Encoder { table, writer, types, compression: level, waiting, .. } = self;
+        let mut written = Vec::with_capacity(waiting.len());
+        let columns = waiting.iter_mut().zip(table.columns).zip(types.iter());
+        let columns = columns.map(|((rows, column), parquet)| {
+            let (array, encoding) = rows.array(is_unique(column))?;
+            written.push(array.clone());
+            let compression = compression(column, *level);
             let options = WriteOptions {
                 statistics: statistics(column),
                 version: Version::V1,
                 compression,
                 data_page_size: Some(PAGE_BYTES),
             };
-            let pages = array_to_columns(array, parquet, options, &[encoding])?;
+            let pages = array_to_columns(array, parquet.clone(), options, &[encoding])?;
             let pages = pages.into_iter().flatten().map(|page| page.map_err(ParquetError::from));
             let pages = Compressor::new(DynIter::new(pages), compression, Vec::new());
             Ok::<_, ParquetError>(DynStreamingIterator::new(pages))
         });
-        self.writer.write(rows, DynIter::new(columns))
+        writer.write(rows, DynIter::new(columns))?;
+        for (waiting, array) in waiting.iter_mut().zip(written) {
+            waiting.take_back(array);
+        }
+        Ok(())
     }
 }
 
