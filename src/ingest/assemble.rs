@@ -23,6 +23,10 @@ pub(super) struct Assembly {
     known_on: i32,
     /// Names of the delivery's files.
     files: Vec<ArrayRef>,
+    /// Keys of columns with one text, for the largest block so far.
+    zeros: Int32Array,
+    /// Columns as long as `zeros` in which all rows are the same.
+    constants: Vec<ArrayRef>,
 }
 
 /// Where a staged column comes from.
@@ -72,46 +76,52 @@ impl Assembly {
             fills,
             known_on,
             files: delivery.files.iter().map(|file| one(&file.name)).collect(),
+            zeros: Int32Array::from(Vec::<i32>::new()),
+            constants: Vec::new(),
         }
     }
 
     /// The rows of a block. `base` is how many records of the file came before it.
-    pub(super) fn batch(&self, parsed: &Parsed, base: i64) -> Result<RecordBatch> {
+    pub(super) fn batch(&mut self, parsed: &Parsed, base: i64) -> Result<RecordBatch> {
         let typed = &parsed.typed;
         let rows = typed.rows;
-        let zeros = Int32Array::from(vec![0; rows]);
-        let same = |value: &ArrayRef| -> ArrayRef {
-            Arc::new(DictionaryArray::<Int32Type>::new(zeros.clone(), Arc::clone(value)))
-        };
-        let nothing = |place: usize| match self.table.columns[place].kind {
-            Kind::Text | Kind::Codes => new_null_array(&texts_type(), rows),
-            kind => new_null_array(&kind.data_type(), rows),
-        };
+        if self.zeros.len() < rows {
+            self.zeros = Int32Array::from(vec![0; rows.next_power_of_two()]);
+            self.constants = (0..self.fills.len()).map(|place| self.constant(place)).collect();
+        }
         let ids = &typed.identified;
-        let given = |array: &Option<ArrayRef>, place: usize| {
-            array.as_ref().map_or_else(|| nothing(place), Arc::clone)
+        let fill = |(place, fill): (usize, &Fill)| {
+            let filled = match fill {
+                Fill::Target(target) => Some(&typed.targets[*target]),
+                Fill::Id => ids.ids.as_ref(),
+                Fill::Slice => ids.slices.as_ref(),
+                Fill::Key => ids.keys.as_ref(),
+                Fill::Link => ids.links.as_ref(),
+                Fill::Period => return period_array(&typed.months),
+                Fill::Record => {
+                    let records = typed.records.iter();
+                    return Arc::new(Int64Array::from_iter_values(
+                        records.map(|record| base + i64::from(*record) + 1),
+                    ));
+                }
+                Fill::File => return same(self.zeros.slice(0, rows), &self.files[parsed.file]),
+                Fill::KnownOn | Fill::Same(_) | Fill::Nothing => None,
+            };
+            filled.map_or_else(|| self.constants[place].slice(0, rows), Arc::clone)
         };
-        let columns = self
-            .fills
-            .iter()
-            .enumerate()
-            .map(|(place, fill)| match fill {
-                Fill::Target(target) => Arc::clone(&typed.targets[*target]),
-                Fill::Id => given(&ids.ids, place),
-                Fill::Slice => given(&ids.slices, place),
-                Fill::Key => given(&ids.keys, place),
-                Fill::Link => given(&ids.links, place),
-                Fill::Period => period_array(&typed.months),
-                Fill::Record => Arc::new(Int64Array::from_iter_values(
-                    typed.records.iter().map(|record| base + i64::from(*record) + 1),
-                )),
-                Fill::KnownOn => Arc::new(Date32Array::from(vec![self.known_on; rows])),
-                Fill::File => same(&self.files[parsed.file]),
-                Fill::Same(value) => same(value),
-                Fill::Nothing => nothing(place),
-            })
-            .collect::<Vec<ArrayRef>>();
+        let columns: Vec<ArrayRef> = self.fills.iter().enumerate().map(fill).collect();
         Ok(RecordBatch::try_new(schema_of(self.table, &columns), columns)?)
+    }
+
+    /// A column in which all rows are the same: null, if rows have no value of their own.
+    fn constant(&self, place: usize) -> ArrayRef {
+        let rows = self.zeros.len();
+        match (&self.fills[place], self.table.columns[place].kind) {
+            (Fill::Same(value), _) => same(self.zeros.clone(), value),
+            (Fill::KnownOn, _) => Arc::new(Date32Array::from(vec![self.known_on; rows])),
+            (_, Kind::Text | Kind::Codes) => new_null_array(&texts_type(), rows),
+            (_, kind) => new_null_array(&kind.data_type(), rows),
+        }
     }
 
     /// The same batch with other ids.
@@ -120,6 +130,11 @@ impl Assembly {
         columns[self.table.position("transaction_id")] = ids;
         Ok(RecordBatch::try_new(batch.schema(), columns)?)
     }
+}
+
+/// A column of one text.
+fn same(zeros: Int32Array, text: &ArrayRef) -> ArrayRef {
+    Arc::new(DictionaryArray::<Int32Type>::new(zeros, Arc::clone(text)))
 }
 
 /// Texts as dictionaries.
