@@ -78,33 +78,36 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
     let job = Job::load(&options.pipeline)?;
     let programs = load_programs(&job)?;
     let workspace = workspace::open(options, &job)?;
-    let pool = thread_pool(options.threads.unwrap_or(job.limits.threads))?;
-    pool.install(move || {
+    let threads = options.threads.unwrap_or(job.limits.threads);
+    let mut next = workspace.next_snapshot(options)?;
+    // Threads that end give back what they held: DuckDB needs it when it verifies.
+    let ingested = thread_pool(threads)?.install(|| {
         let store = &workspace.store;
-        let mut next = workspace.next_snapshot(options)?;
         let ingested = clock.time("ingest", || stage(options, &job, &workspace, &mut next))?;
         let previous = workspace.previous.as_ref();
         calculate(options, &job.limits, &programs, (store, previous), &mut next, &mut clock)?;
         record::runs(options, store, &mut next, &ingested)?;
-        let mut attention = ingested.attention.clone();
-        let publishes = workspace.publishes;
-        let (failed, reports) = finish(&job, &programs, store, &next, publishes, &mut clock)?;
-        attention.extend(failed);
-        Ok(Outcome {
-            attention,
-            ingested: Counts {
-                read: ingested.read,
-                staged: ingested.staged,
-                rejected: ingested.rejected,
-                duplicate: ingested.duplicate,
-            },
-            published: workspace.publishes,
-            store: workspace.store.clone(),
-            snapshot: next,
-            reports,
-            seconds: clock.seconds(),
-            workspace,
-        })
+        Ok::<_, Error>(ingested)
+    })?;
+    let (failed, reports) = thread_pool(threads)?.install(|| {
+        finish(&job, &programs, &workspace.store, &next, workspace.publishes, &mut clock)
+    })?;
+    let mut attention = ingested.attention.clone();
+    attention.extend(failed);
+    Ok(Outcome {
+        attention,
+        ingested: Counts {
+            read: ingested.read,
+            staged: ingested.staged,
+            rejected: ingested.rejected,
+            duplicate: ingested.duplicate,
+        },
+        published: workspace.publishes,
+        store: workspace.store.clone(),
+        snapshot: next,
+        reports,
+        seconds: clock.seconds(),
+        workspace,
     })
 }
 

@@ -98,10 +98,12 @@ LEFT JOIN consumed USING (source, original)
 WHERE candidate_lines.charge_start_on <= unlinked.charge_start_on
     AND unlinked.charge_end_on <= candidate_lines.charge_end_on;
 
+DROP TABLE candidate_lines;
+
 CREATE OR REPLACE TEMP TABLE key_pieces AS
 SELECT * FROM consumed_in('key_pairs');
 
-CREATE OR REPLACE TEMP TABLE pairs AS
+CREATE OR REPLACE TEMP VIEW pairs AS
 FROM reference_pairs UNION ALL FROM key_pairs;
 
 CREATE OR REPLACE TEMP TABLE linked_refunds AS
@@ -109,6 +111,8 @@ SELECT source, refund AS transaction_id, transaction_on, period,
     currency AS transaction_currency
 FROM refund_lines
 SEMI JOIN pairs USING (source, refund);
+
+DROP TABLE refund_lines;
 
 -- Levers that sum lines net a refund like any other line, if they were open on the day of a line that it
 -- takes back; what other levers make of it comes from that line.
@@ -173,6 +177,12 @@ SELECT pieces.*, transaction_on, period, transaction_currency
 FROM pieces
 JOIN linked_refunds
     ON linked_refunds.source = pieces.source AND linked_refunds.transaction_id = pieces.refund;
+
+DROP VIEW pairs;
+DROP TABLE reference_pairs;
+DROP TABLE reference_pieces;
+DROP TABLE key_pairs;
+DROP TABLE key_pieces;
 
 CREATE OR REPLACE TEMP VIEW original_lines AS
 SELECT transactions_in_force.*

@@ -51,24 +51,7 @@ pub const CHECKS: &[Check] = &[
         description: "every transaction in force has its outcomes, and no other transaction has any",
         global: true,
         tables: &["transactions"],
-        how: How::Sql(
-            "WITH outcomes AS (
-                SELECT source, transaction_id FROM earnings WHERE transaction_id IS NOT NULL
-                UNION ALL SELECT source, transaction_id FROM earning_sources
-                UNION ALL SELECT source, transaction_id FROM unearned
-                UNION ALL SELECT source, transaction_id FROM out_of_scope
-            ),
-            reached AS (SELECT DISTINCT hash(source, transaction_id) AS id FROM outcomes),
-            staged AS (SELECT hash(source, transaction_id) AS id FROM transactions_in_force)
-            SELECT concat('expected outcomes of ', (SELECT count(*) FROM staged),
-                ' transactions, found ',
-                (SELECT count(*) FROM reached), '; without: ', missing,
-                ', unknown: ', unknown)
-            FROM (
-                SELECT (SELECT count(*) FROM staged ANTI JOIN reached USING (id)) AS missing,
-                    (SELECT count(*) FROM reached ANTI JOIN staged USING (id)) AS unknown
-            ) WHERE missing + unknown > 0",
-        ),
+        how: How::SqlByMonths(include_str!("../../pipelines/checks/outcomes.sql")),
     },
     Check {
         name: "base",

@@ -26,6 +26,7 @@ use crate::query::text_rows;
 use duckdb::Connection;
 use earnest_core::decimal::{RATE_SCALE, format, power_of_ten};
 use earnest_core::program::Program;
+use months::Months;
 use std::collections::{BTreeSet, HashSet};
 
 /// A named check. It finds faults; no fault is `ok`.
@@ -114,8 +115,9 @@ pub fn run_all(
     let applies = |check: &Check| {
         check.tables.is_empty() || check.tables.iter().any(|table| filled.contains(table))
     };
+    let months = Months::of(connection);
     let run = |check| match applies(check) {
-        true => run_one(connection, check, programs, deep),
+        true => run_one(&months, check, programs, deep),
         false => Ok(finding(check, Status::NotApplicable, String::new())),
     };
     checks.into_iter().map(run).collect()
@@ -159,15 +161,16 @@ pub fn refuse_holds(connection: &Connection, check_fail: i128) -> Result<()> {
 }
 
 fn run_one(
-    connection: &Connection,
+    months: &Months,
     check: &'static Check,
     programs: &[Program],
     deep: bool,
 ) -> Result<Finding> {
+    let connection = months.connection;
     let found = match &check.how {
         How::SqlAndDeep(_, sql) if deep => faults(connection, sql),
         How::Sql(sql) | How::SqlAndDeep(sql, _) => faults(connection, sql),
-        How::SqlByMonths(sql) => months::faults(connection, sql),
+        How::SqlByMonths(sql) => months.faults(sql),
         How::Made(make) => faults(connection, &make()),
         How::Recompute => compare::recompute(connection, programs, deep),
     };

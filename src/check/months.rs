@@ -5,30 +5,51 @@ use super::{SHOWN, faults as faults_of};
 use crate::error::Result;
 use crate::query::literal;
 use duckdb::Connection;
+use std::cell::OnceCell;
 
 /// Rows of results at a time, unless a month alone has more; planning a statement costs as much as some
 /// hundred thousand of them.
 const ROWS_AT_A_TIME: u64 = 4_000_000;
 
-/// The first faults of all months, some months at a time.
-///
-/// # Errors
-/// If DuckDB breaks.
-pub fn faults(connection: &Connection, sql: &str) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for (first, last) in batches(rows_by_month(connection)?, ROWS_AT_A_TIME) {
-        connection.execute_batch(&format!(
-            "CREATE OR REPLACE TEMP MACRO checked(period) AS period BETWEEN {} AND {}",
-            literal(&first),
-            literal(&last)
-        ))?;
-        found.extend(faults_of(connection, sql)?);
-        if found.len() >= SHOWN {
-            break;
-        }
+/// The months of a snapshot, counted when a check first asks for them.
+pub struct Months<'a> {
+    pub connection: &'a Connection,
+    batches: OnceCell<Vec<(String, String)>>,
+}
+
+impl<'a> Months<'a> {
+    pub fn of(connection: &'a Connection) -> Months<'a> {
+        Months { connection, batches: OnceCell::new() }
     }
-    found.truncate(SHOWN);
-    Ok(found)
+
+    /// The first faults of all months, some months at a time.
+    ///
+    /// # Errors
+    /// If DuckDB breaks.
+    pub fn faults(&self, sql: &str) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for (first, last) in self.batches()? {
+            self.connection.execute_batch(&format!(
+                "CREATE OR REPLACE TEMP MACRO checked(period) AS period BETWEEN {} AND {}",
+                literal(first),
+                literal(last)
+            ))?;
+            found.extend(faults_of(self.connection, sql)?);
+            if found.len() >= SHOWN {
+                break;
+            }
+        }
+        found.truncate(SHOWN);
+        Ok(found)
+    }
+
+    fn batches(&self) -> Result<&[(String, String)]> {
+        if let Some(batches) = self.batches.get() {
+            return Ok(batches);
+        }
+        let counted = batches(rows_by_month(self.connection)?, ROWS_AT_A_TIME);
+        Ok(self.batches.get_or_init(|| counted))
+    }
 }
 
 /// Every month that has a transaction or an outcome, and how many of both, in order.
