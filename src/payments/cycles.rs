@@ -157,7 +157,7 @@ impl<'a> Account<'a> {
         let records = world.closed.outcomes(self.position, self.earning_type, self.participant);
         let recorded = records.and_then(|records| records.keys().next().copied());
         let cycle = adjusted.chain(earned).chain(recorded).min()?;
-        self.closed_payments(world, records);
+        self.closed_payments(world);
         let open = Open {
             entered: 0,
             released: 0,

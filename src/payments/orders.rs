@@ -218,7 +218,7 @@ impl<'a> Payment<'a> {
             order: paid.order,
             taxes: paid.taxes,
             untaxed: 0,
-            reissue_of: None,
+            reissue_of: paid.reissue_of.clone(),
             items: Vec::new(),
             said,
             history: follow(paid.due_on, said),

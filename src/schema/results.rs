@@ -254,7 +254,7 @@ pub const PAYMENTS: Table = Table {
         provenance(
             "closed_snapshot",
             Integer,
-            "The snapshot that closed it; null: its cycle is open",
+            "The snapshot that closed it; of claims that were sent the one as which the order stays; null: it is open",
         ),
     ],
 };
