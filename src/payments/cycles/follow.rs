@@ -9,6 +9,7 @@ use crate::payments::orders::{Item, Payment};
 use crate::payments::year_end;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{MONEY_SCALE, format};
+use earnest_core::lots::Lots;
 use earnest_core::waterfall::Movements;
 use std::collections::BTreeMap;
 
@@ -28,8 +29,8 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// A closed cycle, in which `found` entered: what it ordered and forfeited is what was recorded. Gives its
-    /// closing balance.
+    /// A closed cycle, in which `found` entered: what it ordered, forfeited and left is what was recorded, so that
+    /// nobody waits for a profile otherwise than was known then. Gives its closing balance.
     pub(super) fn follow(
         &mut self,
         world: &World<'_, 'a>,
@@ -64,7 +65,12 @@ impl<'a> Account<'a> {
                 self.release(open, Vec::new());
             }
         }
-        self.keep_lots(open, cycle, of.closing())?;
+        if recorded.lots.is_empty() {
+            self.keep_lots(open, cycle, of.closing())?;
+        } else {
+            open.lots = Lots::recorded(recorded.lots);
+            self.verify_lots(open, cycle, of.closing())?;
+        }
         Ok(of.closing())
     }
 
