@@ -29,7 +29,7 @@ pub fn followed(due_on: NaiveDate, sent_on: Option<NaiveDate>, said: &[StatusRow
         if refused.is_some() || !said.status.is_return() {
             continue;
         }
-        if said.is_recorded() || sent_on.is_some_and(|day| day <= said.status_on) {
+        if sent_on.is_some_and(|day| said.is_recorded() || day <= said.status_on) {
             returned_on = returned_on.or(Some(said.status_on));
         } else {
             *refused = Some(StatusReason::ClaimReturned);
