@@ -225,6 +225,7 @@ fn payments(rows: &[&Row]) -> Result<RecordBatch> {
         money(rows, |row| of_order(row, |order| order.taxes.sales))?,
         money(rows, |row| of_order(row, |order| order.taxes.total(row.item.allowed)))?,
         new_null_array(&Kind::Text.data_type(), rows.len()),
+        money(rows, |_| 0)?,
         Arc::new(rows.iter().map(|row| row.order?.kept_from).collect::<Int64Array>()),
     ];
     batch(&PAYMENTS, columns)

@@ -217,7 +217,7 @@ impl<'a> Payment<'a> {
             currency: paid.currency.clone(),
             order: paid.order,
             taxes: paid.taxes,
-            untaxed: 0,
+            untaxed: paid.untaxed,
             reissue_of: paid.reissue_of.clone(),
             items: Vec::new(),
             said,
