@@ -163,23 +163,23 @@ fn too_many_held_participants_stop_a_run() {
     }
 }
 
-/// What stays of payments is read from what was published; a dry run reads it too.
+/// What stays of payments, and what is decided for good, is read from what was published; a dry run reads it too.
 #[test]
 fn a_dry_run_pays_what_the_run_pays() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let job = project().join("tests/golden/claim-sent-stays/job.toml");
-    for as_of in ["2021-05-16", "2021-05-20"] {
-        must_run(&options(&job, folder.path(), as_of));
+    for (case, runs, as_of) in [
+        ("claim-sent-stays", &["2021-05-16", "2021-05-20"][..], "2021-05-22"),
+        ("redecide-never", &["2021-08-20"], "2021-09-20"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = project().join(format!("tests/golden/{case}/job.toml"));
+        for as_of in runs {
+            must_run(&options(&job, folder.path(), as_of));
+        }
+        let real = options(&job, folder.path(), as_of);
+        let started_at = "2026-01-02T00:00:00Z".parse().expect("an instant");
+        let dry = must_run(&RunOptions { dry_run: true, started_at, ..real.clone() });
+        assert_eq!(digests(&dry.snapshot), digests(&must_run(&real).snapshot), "{case}");
     }
-    let real = options(&job, folder.path(), "2021-05-22");
-    let started_at = "2026-01-02T00:00:00Z".parse().expect("an instant");
-    let dry = must_run(&RunOptions { dry_run: true, started_at, ..real.clone() });
-    let tables = ["payments", "payment_items", "payment_history", "journal"];
-    let digests = |outcome: &Outcome| {
-        let all = digests(&outcome.snapshot);
-        tables.map(|table| all[table].clone())
-    };
-    assert_eq!(digests(&dry), digests(&must_run(&real)));
 }
 
 /// Two deliveries of a day that contradict each other count both for nothing: what they said of a return is
