@@ -279,8 +279,8 @@ pub(crate) fn calculate(
     let manual_adjustments = read(&schema::MANUAL_ADJUSTMENTS)?;
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
-    let programs = &closes::dated(store, next, programs)?;
     let mut closed = closes::Closed::read(store, next, previous, programs)?;
+    let programs = &closes::dated(store, next, programs)?;
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;

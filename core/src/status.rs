@@ -273,6 +273,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_closed_cycle_recorded_stands() {
+        let row = |on: &str, status: Status, origin: Origin| StatusRow {
+            status_on: day(on),
+            status,
+            written: status.name().to_owned(),
+            reference: None,
+            note: None,
+            origin,
+        };
+        let back = row("2021-06-20", Status::Reversed, Origin::Record);
+        let due_on = day("2021-06-15");
+        let alone = follow(due_on, std::slice::from_ref(&back));
+        assert_eq!((alone.refused, alone.returned_on), (vec![None], Some(day("2021-06-20"))));
+        let rows = [
+            row("2021-06-16", Status::Sent, Origin::Recorded),
+            row("2021-06-18", Status::Rejected, Origin::Export),
+            back,
+            row("2021-06-24", Status::Reversed, Origin::Export),
+            row("2021-06-25", Status::Sent, Origin::Export),
+        ];
+        let found = follow(due_on, &rows);
+        let impossible = Some(StatusReason::Impossible);
+        assert_eq!(found.refused, [None, impossible, None, None, impossible]);
+        assert_eq!((found.status, found.returned_on), (Status::Reversed, Some(day("2021-06-20"))));
+    }
+
+    #[test]
     fn transitions_are_those_published() {
         use Status::{
             Escheated, Failed, Forfeited, InProgress, IncorrectPayment, PendingTaxInvoice,

@@ -1,12 +1,12 @@
 //! Orders of claims as the snapshot before published them. Claims are paid beside cycles, so no close records
 //! them: once one is sent, its order is what was published last before.
 
-use super::Closed;
+use super::{Closed, kept};
 use crate::columns;
 use crate::error::Result;
 use crate::ingest::read_file;
 use crate::schema::PAYMENTS;
-use crate::warehouse::{Snapshot, Store};
+use crate::warehouse::{DataFile, Snapshot, Store};
 use arrow::array::Array as _;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
@@ -33,8 +33,9 @@ pub struct Claimed {
 /// If a file can't be read.
 pub fn read(store: &Store, previous: &Snapshot, closed: &mut Closed) -> Result<()> {
     let number = i64::try_from(previous.snapshot).unwrap_or(i64::MAX);
-    for path in previous.paths(store, PAYMENTS.name) {
-        for rows in read_file(&path, &PAYMENTS)? {
+    let open = |file: &&DataFile| kept::cycle_of(file).is_none();
+    for file in previous.files(PAYMENTS.name).iter().filter(open) {
+        for rows in read_file(&store.path(&file.path), &PAYMENTS)? {
             let text = |name| columns::text(&rows, name);
             let (id, kind, cycle) = (text("payment_id")?, text("order_kind")?, text("cycle")?);
             let (method, currency) = (text("payment_method")?, text("payment_currency")?);
