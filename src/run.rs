@@ -124,8 +124,9 @@ pub(crate) fn finish(
     publishes: bool,
     clock: &mut Clock,
 ) -> Result<(Vec<String>, Vec<String>)> {
+    let programs = closes::dated(store, next, programs)?;
     let connection = query::connect(store, next, &job.limits)?;
-    let findings = clock.time("verify", || check::run_all(&connection, programs, &[], false))?;
+    let findings = clock.time("verify", || check::run_all(&connection, &programs, &[], false))?;
     let attention = failures(check::refuse_failures(findings)?).collect();
     check::refuse_holds(&connection, job.limits.check_fail)?;
     let reports =
@@ -282,6 +283,7 @@ pub(crate) fn calculate(
     let files = ingest::in_force(store, next, schema::TRANSACTIONS.name, options.as_of)?;
 
     let mut closed = closes::Closed::read(store, next, previous, programs)?;
+    let programs = &closes::dated(store, next, programs)?;
     let partners = clock.time("facts", || earnings::facts::partners(&files))?;
     let asked = eligibility::revenue_asked(programs);
     let sold = clock.time("facts", || earnings::facts::sold(&files, asked))?;

@@ -24,6 +24,12 @@ pub struct Lots {
 }
 
 impl Lots {
+    /// The lots of a balance that isn't negative, oldest first.
+    #[must_use]
+    pub fn recorded(lots: Vec<Lot>) -> Lots {
+        Lots { lots, debt: 0 }
+    }
+
     #[must_use]
     pub fn lots(&self) -> &[Lot] {
         &self.lots

@@ -35,6 +35,7 @@ pub use countries::Countries;
 pub use customer_add::{CustomerAdd, First};
 pub use engagement::{Engagement, Select};
 pub use payees::Payees;
+use std::collections::BTreeMap;
 
 /// A lasting incentive program with its dated rules. It is the key of payments and balances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub struct Program {
     /// In order of precedence.
     pub taxes: Vec<tax::TaxRule>,
     pub payment: Payment,
+    /// The days on which closed cycles were due, as they are recorded, whatever `payment` says since.
+    pub closed_due: BTreeMap<Period, NaiveDate>,
     /// The file's text, part of what a run's digest covers.
     pub text: String,
 }
@@ -408,6 +411,9 @@ impl Program {
     /// The day on which a cycle is due and closes.
     #[must_use]
     pub fn due_day(&self, cycle: Period) -> NaiveDate {
+        if let Some(day) = self.closed_due.get(&cycle) {
+            return *day;
+        }
         let mut day = cycle.day(self.payment.day);
         let Some(direction) = self.payment.business_day else { return day };
         let closed = |day: NaiveDate| {

@@ -121,6 +121,17 @@ impl Status {
     }
 }
 
+/// Where a row of a payment comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The export says it.
+    Export,
+    /// The export says it, and a closed cycle recorded it.
+    Recorded,
+    /// A closed cycle recorded it, and no export says it now.
+    Record,
+}
+
 /// What is said of one payment on a day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StatusRow {
@@ -130,9 +141,16 @@ pub struct StatusRow {
     pub written: String,
     pub reference: Option<String>,
     pub note: Option<String>,
+    pub origin: Origin,
 }
 
 impl StatusRow {
+    /// Whether a closed cycle recorded it: it counts, whatever else is said.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.origin != Origin::Export
+    }
+
     /// Whether the row, refused, holds the participant's payments: money came back of which nobody
     /// knows where it went, or the status says nothing. Source: RULES 8.
     #[must_use]
@@ -156,6 +174,7 @@ pub struct History {
 
 /// Follows a payment that was due on a day through its rows, sorted. A status that is said again
 /// changes nothing; one that can't follow is refused, and what comes after it is tested without it.
+/// Where a closed cycle recorded that the money came back, it can't come back otherwise.
 #[must_use]
 pub fn follow(due_on: NaiveDate, rows: &[StatusRow]) -> History {
     let mut history = History {
@@ -165,12 +184,17 @@ pub fn follow(due_on: NaiveDate, rows: &[StatusRow]) -> History {
         returned_on: None,
         sent_on: None,
     };
+    let recorded = rows.iter().any(StatusRow::is_recorded);
     for row in rows {
-        let refused = if row.status == Status::Unknown {
+        let possible =
+            history.status.may_become(row.status) && !(recorded && row.status.is_return());
+        let refused = if row.is_recorded() {
+            None
+        } else if row.status == Status::Unknown {
             Some(StatusReason::UnknownStatus)
         } else if row.status_on < due_on {
             Some(StatusReason::BeforeOrder)
-        } else if row.status != history.status && !history.status.may_become(row.status) {
+        } else if row.status != history.status && !possible {
             Some(StatusReason::Impossible)
         } else {
             None
@@ -206,6 +230,7 @@ mod tests {
                 written: status.to_owned(),
                 reference: None,
                 note: None,
+                origin: Origin::Export,
             }
         };
         let rows: Vec<StatusRow> = rows.iter().map(row).collect();
@@ -245,6 +270,33 @@ mod tests {
         assert_eq!(early.refused, [Some(StatusReason::BeforeOrder), None]);
         let unknown = after(&["16 Paid", "17 Sent"]);
         assert_eq!(unknown.refused, [Some(StatusReason::UnknownStatus), None]);
+    }
+
+    #[test]
+    fn what_a_closed_cycle_recorded_stands() {
+        let row = |on: &str, status: Status, origin: Origin| StatusRow {
+            status_on: day(on),
+            status,
+            written: status.name().to_owned(),
+            reference: None,
+            note: None,
+            origin,
+        };
+        let back = row("2021-06-20", Status::Reversed, Origin::Record);
+        let due_on = day("2021-06-15");
+        let alone = follow(due_on, std::slice::from_ref(&back));
+        assert_eq!((alone.refused, alone.returned_on), (vec![None], Some(day("2021-06-20"))));
+        let rows = [
+            row("2021-06-16", Status::Sent, Origin::Recorded),
+            row("2021-06-18", Status::Rejected, Origin::Export),
+            back,
+            row("2021-06-24", Status::Reversed, Origin::Export),
+            row("2021-06-25", Status::Sent, Origin::Export),
+        ];
+        let found = follow(due_on, &rows);
+        let impossible = Some(StatusReason::Impossible);
+        assert_eq!(found.refused, [None, impossible, None, None, impossible]);
+        assert_eq!((found.status, found.returned_on), (Status::Reversed, Some(day("2021-06-20"))));
     }
 
     #[test]

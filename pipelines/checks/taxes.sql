@@ -1,5 +1,5 @@
--- Taxes of every payment that no closed cycle ordered, from program data, the payee's country and its tax
--- profile on the due day, as they are known now.
+-- Taxes of every payment that no closed cycle ordered, but of claims that were sent before, from program data, the
+-- payee's country and its tax profile on the due day, as they are known now.
 -- Payments of participants with adjustments that aren't taxable are only bounded.
 WITH taxpayer AS (
     SELECT payment_id,

@@ -54,6 +54,12 @@ exceptions AS (
     WHERE NOT accepted
     GROUP BY ALL
     UNION ALL
+    -- A closed cycle recorded that it came back, and nobody says so any more
+    SELECT 9, 'payment status', program, 'WITHDRAWN', NULL, count(*), NULL
+    FROM payment_history
+    WHERE origin = 'record'
+    GROUP BY ALL
+    UNION ALL
     SELECT 10, 'adjustment ' || state, program, reason, currency, count(*), sum(amount)
     FROM adjustments
     WHERE state <> 'posted'

@@ -29,7 +29,7 @@ const CLOSED_CYCLES: &str = "
         FROM snapshot_files
         WHERE table_name = 'settled_earnings'
             OR starts_with(unit, 'closed-') AND table_name IN ('payments', 'payment_items',
-                'balances', 'journal', 'determinations', 'settlement_changes', 'adjustments',
+                'balances', 'balance_lots', 'journal', 'determinations', 'settlement_changes', 'adjustments',
                 'offsets', 'closed_rates')
     ),
     digests AS (

@@ -133,11 +133,14 @@ const CLAIM_ITEMS: &str = "
             AND status NOT IN ('Editing', 'Not submitted expired')
     ) ANTI JOIN claim_items USING (claim_id)
     UNION ALL
-    SELECT concat('claim ', claim_id, ': expected ', asked, ' asked, found ', found)
+    SELECT concat('claim ', claim_id, ' of ', participant_id, ': expected ', asked, ' asked, found ', found)
     FROM (
-        SELECT claim_id, arg_max(asked_amount, status_on) AS asked
+        -- Rows of a claim that name several payees or programs are claims of each
+        SELECT claim_id, location_id AS participant_id, arg_max(asked_amount, status_on) AS asked
         FROM claims_in_force CROSS JOIN snapshot WHERE status_on <= as_of
-        GROUP BY claim_id HAVING count(DISTINCT asked_amount) = 1
-    ) JOIN (SELECT claim_id, sum(asked_amount) AS found FROM claim_items GROUP BY claim_id)
-        USING (claim_id)
+        GROUP BY claim_id, location_id
+        HAVING count(DISTINCT asked_amount) = 1 AND count(DISTINCT program) = 1
+    ) JOIN (
+        SELECT claim_id, participant_id, sum(asked_amount) AS found FROM claim_items GROUP BY ALL
+    ) USING (claim_id, participant_id)
     WHERE asked <> found";

@@ -81,7 +81,7 @@ const ARITHMETIC: &str = "
 const MONEY: &[(&str, &str, &[&str])] = &[
     ("earnings", "transaction_currency", &["gross_amount", "forgone_amount", "earning_amount"]),
     ("earnings", "program_currency", &["program_amount"]),
-    ("payments", "program_currency", &["gross_program_amount"]),
+    ("payments", "program_currency", &["gross_program_amount", "untaxed_amount"]),
     (
         "payments",
         "payment_currency",

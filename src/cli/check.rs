@@ -82,7 +82,8 @@ fn findings(global: &Global, args: &Args, names: &[String]) -> Result<Vec<Findin
         findings.push(files(&reader.store, &reader.snapshot(args.at)?)?);
     }
     if findings.iter().all(|finding| finding.status != Status::Failed) {
-        let (connection, _) = reader.connect(args.at)?;
+        let (connection, snapshot) = reader.connect(args.at)?;
+        let programs = crate::closes::dated(&reader.store, &snapshot, &programs)?;
         findings.extend(run_all(&connection, &programs, names, args.deep)?);
     }
     Ok(findings)

@@ -12,10 +12,11 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Tables whose rows of a closed cycle are kept in files of their own.
-pub const TABLES: [&Table; 8] = [
+pub const TABLES: [&Table; 9] = [
     &schema::PAYMENTS,
     &schema::PAYMENT_ITEMS,
     &schema::BALANCES,
+    &schema::BALANCE_LOTS,
     &schema::JOURNAL,
     &schema::DETERMINATIONS,
     &schema::SETTLEMENT_CHANGES,

@@ -10,7 +10,9 @@ mod attributes;
 mod by_month;
 mod capped;
 mod changes;
+mod claimed;
 mod corrected;
+mod due;
 mod entered;
 pub mod events;
 pub mod kept;
@@ -20,15 +22,19 @@ mod offsets;
 mod outcomes;
 mod paid;
 pub mod rates;
+mod returned;
 mod table;
 
 pub use adjusted::Adjusted;
 pub use changes::{Change, SettledFile};
+pub use claimed::Claimed;
+pub use due::dated;
 pub use events::{By, Event, State};
 pub use known::Known;
 pub use offsets::Offset;
 pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
+pub use returned::Returned;
 
 use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
 use crate::eligibility::{Corrected, Frozen, ParticipantMap};
@@ -59,6 +65,10 @@ pub struct Closed {
     offsets: HashMap<Account, Vec<Offset>>,
     /// Manual adjustments that closed cycles posted, or refused, by id and program.
     adjusted: HashMap<(String, String), Adjusted>,
+    /// Orders of claims that the snapshot before published, by payment id.
+    claimed: HashMap<String, Claimed>,
+    /// Payments that came back into closed cycles, by program, participant and payment id.
+    returned: HashMap<(usize, String, String), Returned>,
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
@@ -81,7 +91,8 @@ pub struct Threshold {
 }
 
 impl Closed {
-    /// Reads what a snapshot keeps, and what the `previous` one decided that is never decided again.
+    /// Reads what a snapshot keeps, and what the `previous` one published that stays: decisions that are never
+    /// made again, orders of claims, payments that came back.
     /// `programs` are those of the job.
     ///
     /// # Errors
@@ -99,6 +110,8 @@ impl Closed {
         }
         if let Some(previous) = previous {
             outcomes::decided_before(store, previous, programs, &mut closed)?;
+            claimed::read(store, previous, &mut closed)?;
+            returned::read(store, previous, programs, &mut closed)?;
         }
         Ok(closed)
     }
@@ -183,6 +196,32 @@ impl Closed {
     pub fn posted(&self) -> impl Iterator<Item = (&str, &str, &Adjusted)> {
         let posted = self.adjusted.iter().filter(|(_, adjusted)| adjusted.posted);
         posted.map(|((id, program), adjusted)| (id.as_str(), program.as_str(), adjusted))
+    }
+
+    /// The order of a claim that the snapshot before published.
+    #[must_use]
+    pub fn claimed(&self, payment_id: &str) -> Option<&Claimed> {
+        self.claimed.get(payment_id)
+    }
+
+    /// What closed cycles recorded of payments that came back: a program's position, participant, payment.
+    pub fn returned(&self) -> impl Iterator<Item = (&(usize, String, String), &Returned)> {
+        self.returned.iter()
+    }
+
+    /// The closed cycle that recorded that a payment came back.
+    #[must_use]
+    pub fn returned_in(
+        &self,
+        program: usize,
+        participant: &str,
+        payment_id: &str,
+    ) -> Option<Period> {
+        if self.returned.is_empty() {
+            return None;
+        }
+        let key = (program, participant.to_owned(), payment_id.to_owned());
+        self.returned.get(&key).map(|returned| returned.cycle)
     }
 
     /// What was decided of a half's co-op for good.

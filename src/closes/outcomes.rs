@@ -6,14 +6,16 @@ use crate::earnings::{FrozenAddition, FrozenRoom};
 use crate::eligibility::Frozen;
 use crate::error::{Error, Result};
 use crate::ingest::read_file;
-use crate::schema::{BALANCES, DETERMINATIONS};
+use crate::schema::{BALANCE_LOTS, BALANCES, DETERMINATIONS};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use arrow::array::Array;
 use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::EarningType;
+use earnest_core::lots::Lot;
 use earnest_core::program::{Program, Redecide};
 use earnest_core::waterfall::Movements;
+use std::collections::BTreeMap;
 
 /// What a closed cycle made of a balance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Outcome {
     pub movements: Movements,
     /// What year ends took or gave back, in order of terms.
     pub forfeited: Vec<Forfeited>,
+    /// What it left of each cycle's entries, oldest first; of closes that didn't record it none.
+    pub lots: Vec<Lot>,
 }
 
 /// What a year's end took from a balance, negative if it came back.
@@ -58,7 +62,7 @@ pub fn account(
     Ok((position(programs, program)?, earning_type(kind)?, participant.to_owned()))
 }
 
-/// Reads the movements of balances, and what was decided for good.
+/// Reads the movements of balances, their lots, and what was decided for good.
 ///
 /// # Errors
 /// If a file can't be read, or names a program that the job lacks.
@@ -102,9 +106,40 @@ pub fn read(
             }
         }
     }
+    lots(store, snapshot, programs, closed)?;
     let files: Vec<&DataFile> = snapshot.files(DETERMINATIONS.name).iter().collect();
     let all = |_: &Program, _: &str, _: &str| true;
     determinations((store, &files, true), all, programs, closed)
+}
+
+/// Reads what closed cycles left of balances.
+fn lots(
+    store: &Store,
+    snapshot: &Snapshot,
+    programs: &[Program],
+    closed: &mut Closed,
+) -> Result<()> {
+    for path in snapshot.paths(store, BALANCE_LOTS.name) {
+        for rows in read_file(&path, &BALANCE_LOTS)? {
+            let text = |name| columns::text(&rows, name);
+            let (program, kind) = (text("program")?, text("earning_type")?);
+            let (participant, cycle) = (text("participant_id")?, text("cycle")?);
+            let (origin, left) = (text("origin_cycle")?, columns::decimal(&rows, "amount_left")?);
+            let missing_since = columns::date(&rows, "missing_since")?;
+            for row in 0..rows.num_rows() {
+                let of = (program.value(row), kind.value(row), participant.value(row));
+                let of = closed.outcomes.entry(account(programs, of)?).or_default();
+                of.entry(cycle.value(row).parse()?).or_default().lots.push(Lot {
+                    origin: origin.value(row).parse()?,
+                    left: left.value(row),
+                    missing_since: columns::day(missing_since, row),
+                });
+            }
+        }
+    }
+    let outcomes = closed.outcomes.values_mut().flat_map(BTreeMap::values_mut);
+    outcomes.for_each(|outcome| outcome.lots.sort_by_key(|lot| lot.origin));
+    Ok(())
 }
 
 /// Reads what the snapshot before decided under rules that never decide again.

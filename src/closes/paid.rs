@@ -27,6 +27,10 @@ pub struct Paid {
     pub currency: String,
     pub order: Order,
     pub taxes: Taxes,
+    /// The part of the gross that isn't taxable, in program currency.
+    pub untaxed: i128,
+    /// Of claims: the payment that came back, which it pays again.
+    pub reissue_of: Option<String>,
 }
 
 /// Reads orders.
@@ -52,6 +56,7 @@ pub fn read(
             let (gross_program, gross) = (money("gross_program_amount")?, money("gross_amount")?);
             let (rate, withheld) = (money("exchange_rate")?, money("withheld_tax")?);
             let sales = money("sales_tax")?;
+            let (again, untaxed) = (text("reissue_of")?, money("untaxed_amount")?);
             for row in 0..rows.num_rows() {
                 let of = (program.value(row), kind.value(row), participant.value(row));
                 let key = account(programs, of)?;
@@ -69,6 +74,9 @@ pub fn read(
                         gross: gross.value(row),
                     },
                     taxes: Taxes { withheld: withheld.value(row), sales: sales.value(row) },
+                    // Earlier versions of `earnest` didn't record it.
+                    untaxed: if untaxed.is_valid(row) { untaxed.value(row) } else { 0 },
+                    reissue_of: columns::filled(again, row).map(str::to_owned),
                 });
             }
         }

@@ -14,7 +14,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::program::Program;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Type, from, to and month of a rate.
@@ -100,20 +100,21 @@ pub fn close(
                 .into_iter()
                 .map(|(from, to, period)| ("payment", &payment, from, to, period)),
         );
-    let mut used: Vec<(Key, i128)> = Vec::new();
+    // An order and a claim may use the same one.
+    let mut used: BTreeMap<Key, i128> = BTreeMap::new();
     for (kind, rates, from, to, period) in asked.filter(|(_, _, from, to, _)| from != to) {
         let rate = rates.rate(&from, &to, period);
         let key = (kind.to_owned(), from, to, period.to_string());
         used.extend(rate.filter(|_| !before.contains(&key)).map(|rate| (key, rate)));
     }
-    let text = |of: fn(&Key) -> &String| columns::texts(used.iter().map(|(key, _)| of(key)));
+    let text = |of: fn(&Key) -> &String| columns::texts(used.keys().map(of));
     let columns = vec![
-        columns::texts(used.iter().map(|_| cycle.to_string())),
+        columns::texts(used.keys().map(|_| cycle.to_string())),
         text(|key| &key.0),
         text(|key| &key.1),
         text(|key| &key.2),
         text(|key| &key.3),
-        columns::decimals(Kind::Rate, used.iter().map(|(_, rate)| *rate))?,
+        columns::decimals(Kind::Rate, used.values().copied())?,
     ];
     let mut writer = TableWriter::new(store, &CLOSED_RATES, "", &kept::unit(cycle))?;
     writer.write(&columns::batch(&CLOSED_RATES, columns)?)?;

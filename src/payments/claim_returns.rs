@@ -14,7 +14,6 @@ use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::earning::EarningType;
 use earnest_core::fund::claims::Outcome;
-use earnest_core::program::Program;
 use earnest_core::reason::StatusReason;
 use earnest_core::status::{History, Status, StatusRow, follow};
 use earnest_core::waterfall::Order;
@@ -30,7 +29,7 @@ pub fn followed(due_on: NaiveDate, sent_on: Option<NaiveDate>, said: &[StatusRow
         if refused.is_some() || !said.status.is_return() {
             continue;
         }
-        if sent_on.is_some_and(|day| day <= said.status_on) {
+        if sent_on.is_some_and(|day| said.is_recorded() || day <= said.status_on) {
             returned_on = returned_on.or(Some(said.status_on));
         } else {
             *refused = Some(StatusReason::ClaimReturned);
@@ -47,10 +46,16 @@ pub fn followed(due_on: NaiveDate, sent_on: Option<NaiveDate>, said: &[StatusRow
     history
 }
 
-/// The cycle into which money comes back by its day: claims are paid beside cycles, so it is the next one
-/// that is due, closed or not.
-pub fn comes_back_in(program: &Program, history: &History) -> Option<Period> {
-    Some(program.first_cycle_from(history.returned_on?.succ_opt()?))
+/// The cycle into which a payment comes back: as a closed cycle recorded it, else by its day. Claims are paid
+/// beside cycles, so it is the next one that is due, closed or not.
+pub fn comes_back_in(
+    fund: &FundAccount,
+    (payment_id, history): (&str, &History),
+    world: &World,
+) -> Option<Period> {
+    let after = history.returned_on?.succ_opt()?;
+    let recorded = world.closed.returned_in(fund.position, fund.participant, payment_id);
+    recorded.or_else(|| Some(fund.program.first_cycle_from(after)))
 }
 
 /// What is paid again, and into which cycle it came back.
@@ -93,7 +98,7 @@ pub fn reissues<'a>(fund: &FundAccount, world: &World<'_, 'a>) -> Result<Vec<Pay
     for paid in closed(fund, world) {
         let said = world.statuses.of(fund.position, fund.participant, &paid.payment_id);
         let mut payment = Payment::of_closed(paid, said);
-        payment.returns_in = comes_back_in(fund.program, &payment.history);
+        payment.returns_in = comes_back_in(fund, (&payment.payment_id, &payment.history), world);
         payments.push(payment);
     }
     let kept = payments.len();
@@ -151,6 +156,7 @@ fn again<'a>(
     (part.payment_amount, part.taxes) = (order.gross, taxes);
     let said = world.statuses.of(fund.position, fund.participant, &payment_id);
     let history = follow(due_on, said);
+    let returns_in = comes_back_in(fund, (&payment_id, &history), world);
     Ok(Some(Payment {
         payment_id,
         cycle,
@@ -165,7 +171,7 @@ fn again<'a>(
         reissue_of: Some(back.payment_id.clone()),
         items: vec![part],
         said,
-        returns_in: comes_back_in(program, &history),
+        returns_in,
         history,
     }))
 }

@@ -7,7 +7,7 @@ use super::tables::{money, text};
 use crate::columns::{batch, days, decimals, integers, optional_decimals};
 use crate::error::Result;
 use crate::schema::{CLAIM_ITEMS, COOP_FUND, Kind, PAYMENT_ITEMS, PAYMENTS, Table};
-use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use chrono::{Days, NaiveDate};
 use earnest_core::calendar::FiscalHalf;
@@ -225,7 +225,8 @@ fn payments(rows: &[&Row]) -> Result<RecordBatch> {
         money(rows, |row| of_order(row, |order| order.taxes.sales))?,
         money(rows, |row| of_order(row, |order| order.taxes.total(row.item.allowed)))?,
         new_null_array(&Kind::Text.data_type(), rows.len()),
-        new_null_array(&Kind::Integer.data_type(), rows.len()),
+        money(rows, |_| 0)?,
+        Arc::new(rows.iter().map(|row| row.order?.kept_from).collect::<Int64Array>()),
     ];
     batch(&PAYMENTS, columns)
 }

@@ -37,7 +37,7 @@ pub struct Account<'a> {
     postings: &'a [Posting],
     adjustments: &'a [Adjustment],
     pub balances: Vec<(Period, Settled)>,
-    /// What is left at the end of each cycle, by origin.
+    /// What is left at the end of each cycle, by origin, but of those that recorded it.
     pub lots: Vec<(Period, Vec<Lot>)>,
     pub payments: Vec<Payment<'a>>,
     /// At year end, and for want of a profile.
@@ -157,7 +157,7 @@ impl<'a> Account<'a> {
         let records = world.closed.outcomes(self.position, self.earning_type, self.participant);
         let recorded = records.and_then(|records| records.keys().next().copied());
         let cycle = adjusted.chain(earned).chain(recorded).min()?;
-        self.closed_payments(world, records);
+        self.closed_payments(world);
         let open = Open {
             entered: 0,
             released: 0,
@@ -328,8 +328,15 @@ impl<'a> Account<'a> {
         Ok(Forfeiture { cycle, term: "", lever: year_end::LAPSE, period: origin, amount, parts })
     }
 
-    /// What is left of each cycle's entries, which is the balance.
+    /// What is left of each cycle's entries, for the table of lots.
     fn keep_lots(&mut self, open: &Open, cycle: Period, closing: i128) -> Result<()> {
+        self.verify_lots(open, cycle, closing)?;
+        self.lots.push((cycle, open.lots.lots().to_vec()));
+        Ok(())
+    }
+
+    /// What is left of each cycle's entries is the balance.
+    fn verify_lots(&self, open: &Open, cycle: Period, closing: i128) -> Result<()> {
         let found = open.lots.balance();
         if found != closing {
             let place = self.participant;
@@ -337,7 +344,6 @@ impl<'a> Account<'a> {
                 "balance of {place} in {cycle}: expected lots of {closing}, found {found}"
             )));
         }
-        self.lots.push((cycle, open.lots.lots().to_vec()));
         Ok(())
     }
 

@@ -5,9 +5,10 @@
 use super::Posting;
 use super::claim_returns::{comes_back_in, followed};
 use super::claims::Claims;
+use super::cycles::World;
 use super::payees::Payees;
 use super::rollover::Decision;
-use super::statuses::Statuses;
+use crate::closes::Claimed;
 use crate::error::Result;
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
@@ -54,6 +55,8 @@ pub struct ClaimOrder {
     /// 1 for the first claim of a cycle, method and currency.
     pub sequence: i64,
     pub taxes: Taxes,
+    /// The snapshot as which it stays; `None`: it is made anew.
+    pub kept_from: Option<i64>,
     /// What became of it.
     pub history: History,
     /// The cycle into which it comes back.
@@ -170,31 +173,39 @@ impl FundAccount<'_> {
     }
 
     /// Orders what was allowed: on the day of approval, or the first day after it on which it can be paid.
+    /// Orders that were sent stay as they were published.
     ///
     /// # Errors
     /// On overflow.
-    pub fn order(&mut self, payees: &Payees, statuses: &Statuses, as_of: NaiveDate) -> Result<()> {
+    pub fn order(&mut self, world: &World) -> Result<()> {
         let mut orders: Vec<Result<ClaimOrder, Option<ClaimReason>>> =
-            self.claims.iter().map(|claim| self.order_of(claim, payees, as_of)).collect();
+            self.claims.iter().map(|claim| self.order_of(claim, world)).collect();
         let mut sequences: BTreeMap<(String, String, Period), i64> = BTreeMap::new();
-        let mut by_day: Vec<(NaiveDate, usize)> = orders
+        // The numbers of orders that stay are taken.
+        let mut by_day: Vec<(bool, NaiveDate, usize)> = orders
             .iter()
             .enumerate()
-            .filter_map(|(place, order)| order.as_ref().ok().map(|order| (order.due_on, place)))
+            .filter_map(|(place, order)| {
+                order.as_ref().ok().map(|order| (order.kept_from.is_none(), order.due_on, place))
+            })
             .collect();
         by_day.sort_unstable();
-        for (_, place) in by_day {
+        for (.., place) in by_day {
             let currency = self.claims[place].row.currency.clone();
             if let Ok(order) = &mut orders[place] {
+                let claim = &self.claims[place];
                 let key = (order.method.clone(), currency, order.cycle);
                 let number = sequences.entry(key).or_default();
-                *number += 1;
-                order.sequence = *number;
-                let claim = &self.claims[place];
-                let said = statuses.of(self.position, self.participant, &order.payment_id);
-                order.taxes = self.taxes(claim, order.due_on, payees)?;
+                if order.kept_from.is_some() {
+                    *number = order.sequence.max(*number);
+                } else {
+                    *number += 1;
+                    order.sequence = *number;
+                    order.taxes = self.taxes(claim, order.due_on, world.payees)?;
+                }
+                let said = world.statuses.of(self.position, self.participant, &order.payment_id);
                 order.history = followed(order.due_on, claim.sent_on, said);
-                order.returns_in = comes_back_in(self.program, &order.history);
+                order.returns_in = comes_back_in(self, (&order.payment_id, &order.history), world);
             }
         }
         self.orders = orders;
@@ -209,20 +220,27 @@ impl FundAccount<'_> {
         taxes(self.program, &claim.row.currency, (due_on, taxpayer), &paid)
     }
 
-    fn order_of(
-        &self,
-        claim: &Outcome,
-        payees: &Payees,
-        as_of: NaiveDate,
-    ) -> Result<ClaimOrder, Option<ClaimReason>> {
+    fn order_of(&self, claim: &Outcome, world: &World) -> Result<ClaimOrder, Option<ClaimReason>> {
         let Some(approved_on) = claim.approved_on else { return Err(None) };
+        let payment_id = payment_id(self, ORDER_KIND, &claim.claim.claim_id);
+        if let Some(kept) = self.published(claim, &payment_id, world) {
+            return Ok(ClaimOrder {
+                method: kept.method.clone(),
+                cycle: kept.cycle,
+                sequence: kept.sequence,
+                taxes: kept.taxes,
+                kept_from: Some(kept.snapshot),
+                ..ClaimOrder::new(payment_id, kept.due_on)
+            });
+        }
+        let (payees, position, participant) = (world.payees, self.position, self.participant);
         let (due_on, method) = if claim.sent_on.is_some() {
             // A fact, whatever the profile says.
-            payees.known_method(self.position, self.participant, approved_on)
+            payees.known_method(position, participant, approved_on)
         } else if claim.broken_since.is_some() {
             return Err(None);
         } else {
-            let payable = payees.first(self.position, self.participant, approved_on, as_of);
+            let payable = payees.first(position, participant, approved_on, world.as_of);
             payable.map_err(|reason| {
                 Some(match reason {
                     CarryReason::Hold => ClaimReason::Hold,
@@ -231,16 +249,41 @@ impl FundAccount<'_> {
                 })
             })?
         };
-        Ok(ClaimOrder {
-            payment_id: payment_id(self, ORDER_KIND, &claim.claim.claim_id),
-            method: method.to_owned(),
+        Ok(ClaimOrder { method: method.to_owned(), ..ClaimOrder::new(payment_id, due_on) })
+    }
+
+    /// The order of a claim that was sent, as the snapshot before published it: nothing that becomes known of
+    /// the payee later changes it. Not one that was due after it was sent, and not if the claims export now
+    /// says that another amount was paid.
+    fn published<'w>(
+        &self,
+        claim: &Outcome,
+        payment_id: &str,
+        world: &World<'w, '_>,
+    ) -> Option<&'w Claimed> {
+        let kept = world.closed.claimed(payment_id)?;
+        let said = world.statuses.of(self.position, self.participant, payment_id);
+        let sent_on = claim.sent_on.or_else(|| follow(kept.due_on, said).sent_on)?;
+        let paid = claim.items.iter().find(|item| item.decision.pays())?;
+        let same = (&kept.currency, kept.gross) == (&claim.row.currency, paid.allowed);
+        (same && kept.due_on <= sent_on).then_some(kept)
+    }
+}
+
+impl ClaimOrder {
+    /// Of the month in which it is due, before it is numbered and taxed.
+    fn new(payment_id: String, due_on: NaiveDate) -> ClaimOrder {
+        ClaimOrder {
+            payment_id,
+            method: String::new(),
             due_on,
             cycle: Period::of(due_on),
             sequence: 0,
             taxes: Taxes::default(),
+            kept_from: None,
             history: follow(due_on, &[]),
             returns_in: None,
-        })
+        }
     }
 }
 

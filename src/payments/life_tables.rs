@@ -16,7 +16,7 @@ use earnest_core::earning::EarningType;
 use earnest_core::lots::Lot;
 use earnest_core::program::Program;
 use earnest_core::reason::{PostingReason, StatusReason};
-use earnest_core::status::{History, Status, StatusRow, follow};
+use earnest_core::status::{History, Origin, Status, StatusRow, follow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -168,7 +168,7 @@ fn steps_of<'a>(
             step: 1,
             status: written(said),
             status_on: said.status_on,
-            origin: "export",
+            origin: if said.origin == Origin::Record { "record" } else { "export" },
             reason: *refused,
             newest: accepted
                 && (said.status != Status::Upcoming || said.status_on != due_on)

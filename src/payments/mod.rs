@@ -112,11 +112,11 @@ pub fn pay(
     let converted = |decision| rollover::Decision::postings(decision, &programs[decision.program]);
     postings.extend(decisions.iter().flat_map(converted));
     sort(programs, &mut postings);
-    let statuses = Statuses::read(programs, staged.payment_statuses, as_of)?;
+    let statuses = Statuses::read(programs, staged.payment_statuses, closed, as_of)?;
     let adjustments = Adjustments::read(programs, staged.manual_adjustments, closed, as_of)?;
     let settle = |payees: &Payees, funds: &mut [FundAccount]| -> Result<Vec<Account>> {
         let world = World { payees, rates: &rates, statuses: &statuses, closed, as_of };
-        funds.iter_mut().try_for_each(|account| account.order(payees, &statuses, as_of))?;
+        funds.iter_mut().try_for_each(|account| account.order(&world))?;
         let back: HashMap<(usize, &str), &FundAccount> = funds
             .iter()
             .filter(|fund| claim_returns::pays_again(fund, &world))

@@ -1,13 +1,14 @@
-//! What the bank or the ERP says of payments. In: the rows in force of `payment_statuses`. Out: the rows of
-//! each payment, sorted, and what became of them.
+//! What the bank or the ERP says of payments. In: the rows in force of `payment_statuses`, and what closed cycles
+//! recorded of payments that came back. Out: the rows of each payment, sorted.
 
+use crate::closes::Closed;
 use crate::columns;
 use crate::eligibility::Called;
 use crate::error::Result;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::program::Program;
-use earnest_core::status::{Status, StatusRow};
+use earnest_core::status::{Origin, Status, StatusRow};
 use std::collections::BTreeMap;
 
 /// All rows up to the as-of date.
@@ -24,7 +25,12 @@ impl Statuses {
     ///
     /// # Errors
     /// If the batch lacks a column.
-    pub fn read(programs: &[Program], rows: &RecordBatch, as_of: NaiveDate) -> Result<Statuses> {
+    pub fn read(
+        programs: &[Program],
+        rows: &RecordBatch,
+        closed: &Closed,
+        as_of: NaiveDate,
+    ) -> Result<Statuses> {
         let text = |name| columns::text(rows, name);
         let (id, program, location) = (text("payment_id")?, text("program")?, text("location_id")?);
         let (status, reference, note) = (text("status")?, text("reference")?, text("note")?);
@@ -42,6 +48,7 @@ impl Statuses {
                 written: status.value(row).to_owned(),
                 reference: filled(reference),
                 note: filled(note),
+                origin: Origin::Export,
             };
             let named = called.programs(program.value(row)).iter();
             let position =
@@ -55,6 +62,16 @@ impl Statuses {
                 None => {
                     let name = program.value(row).to_owned();
                     found.stray.push((name, participant, payment, said));
+                }
+            }
+        }
+        for (key, returned) in closed.returned() {
+            let said = found.by_payment.entry(key.clone()).or_default();
+            for recorded in &returned.rows {
+                let of = |row: &StatusRow| (row.status_on, row.status);
+                match said.iter_mut().find(|row| of(row) == of(recorded)) {
+                    Some(row) => row.origin = Origin::Recorded,
+                    None => said.push(recorded.clone()),
                 }
             }
         }

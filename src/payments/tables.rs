@@ -156,6 +156,7 @@ fn payments(rows: &[(&Account, &Payment)]) -> Result<RecordBatch> {
         money(rows, |row| row.1.taxes.sales)?,
         money(rows, |row| row.1.taxes.total(row.1.order.gross))?,
         Arc::new(rows.iter().map(|row| row.1.reissue_of.as_deref()).collect::<StringArray>()),
+        money(rows, |row| row.1.untaxed)?,
         new_null_array(&Kind::Integer.data_type(), rows.len()),
     ];
     batch(&PAYMENTS, columns)

@@ -1,10 +1,11 @@
 //! Where a run works: in the warehouse, or, for a dry run or an earlier date, in a folder of its own
-//! that starts with what the warehouse has staged.
+//! that starts with what the warehouse has staged, and what it published that later runs read.
 
 use super::RunOptions;
 use crate::closes;
 use crate::error::{Error, Result};
 use crate::job::Job;
+use crate::schema::{DETERMINATIONS, PAYMENT_HISTORY, PAYMENTS};
 use crate::warehouse::{Snapshot, Store};
 use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
@@ -64,7 +65,9 @@ pub fn open(options: &RunOptions, job: &Job) -> Result<Workspace> {
     Ok(Workspace { store, previous: newest, publishes: true, temporary: None })
 }
 
-/// A folder beside the warehouse, with the warehouse's staged files in it.
+/// A folder beside the warehouse, with the warehouse's staged files in it, and what it published of payments, of
+/// which those stay that were sent or came back into closed cycles, and, for a day that isn't earlier, what it
+/// decided for good.
 fn aside(
     options: &RunOptions,
     folder: &Path,
@@ -85,6 +88,13 @@ fn aside(
     let Some(newest) = newest else { return Ok(guard) };
     let mut staged = closes::kept::keep(warehouse, newest, options.as_of)?;
     staged.snapshot = 0;
+    let mut lasting = vec![&PAYMENTS, &PAYMENT_HISTORY];
+    if options.as_of.to_string() >= newest.as_of {
+        lasting.push(&DETERMINATIONS);
+    }
+    for table in lasting {
+        staged.set(table, newest.files(table.name).to_vec());
+    }
     for file in staged.tables.values().flat_map(|table| &table.files) {
         store.adopt(warehouse, &file.path)?;
     }

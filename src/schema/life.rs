@@ -18,7 +18,11 @@ pub const PAYMENT_HISTORY: Table = Table {
         optional("earning_type", Text, "`rebate`, `fee` or `coop`; null: no such payment"),
         content("status", Text, "As published; as written if it is none of those"),
         content("status_on", Date, "The day of the status"),
-        content("origin", Text, "`cycle`, or `export`"),
+        content(
+            "origin",
+            Text,
+            "`cycle`, `export`, or `record`: a closed cycle recorded it, and no export says it now",
+        ),
         content("accepted", Boolean, "Whether it counts"),
         optional("reason", Text, "Why it doesn't"),
         content("newest", Boolean, "Whether it is the status of the payment"),

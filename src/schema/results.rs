@@ -206,7 +206,7 @@ pub const OUT_OF_SCOPE: Table = Table {
 
 pub const PAYMENTS: Table = Table {
     name: "payments",
-    version: 3,
+    version: 4,
     description: "Payment orders",
     grain: "one row per payment order: program × earning type × participant × method × currency × cycle × order kind × sequence",
     key: &["payment_id"],
@@ -251,10 +251,15 @@ pub const PAYMENTS: Table = Table {
         content("sales_tax", Money, "Added, in payment currency"),
         content("total_payment", Money, "gross_amount − withheld_tax + sales_tax"),
         optional("reissue_of", Text, "Of claims: the payment that came back and is paid again"),
+        optional(
+            "untaxed_amount",
+            Money,
+            "The part of gross_program_amount that isn't taxable, which it stays if it comes back",
+        ),
         provenance(
             "closed_snapshot",
             Integer,
-            "The snapshot that closed it; null: its cycle is open",
+            "The snapshot that closed it; of claims that were sent the one as which the order stays; null: it is open",
         ),
     ],
 };

@@ -311,6 +311,44 @@ fn what_was_paid_as_it_was_earned_stays_in_its_currency() {
     );
 }
 
+/// A holiday that is declared later moves no day on which a closed cycle was due: a half was settled then, and
+/// claims of the day after stay in time.
+#[test]
+fn a_later_holiday_moves_no_closed_cycle() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let golden = project().join("tests/golden/claim-returned-closed");
+    let exports = folder.path().join("in");
+    fs::create_dir(&exports).expect("a folder");
+    for entry in fs::read_dir(golden.join("in")).expect("exports") {
+        let path = entry.expect("an entry").path();
+        let text =
+            fs::read_to_string(&path).expect("an export").replace("2021-04-10", "2021-02-16");
+        fs::write(exports.join(path.file_name().expect("a name")), text).expect("written");
+    }
+    let job = fs::read_to_string(golden.join("job.toml")).expect("the job");
+    let pipelines = project().join("pipelines").display().to_string();
+    let pipeline = folder.path().join("job.toml");
+    fs::write(&pipeline, job.replace("../../../pipelines", &pipelines)).expect("written");
+    let program = fs::read_to_string(golden.join("program.toml")).expect("the program");
+    let path = folder.path().join("program.toml");
+    let threshold = "[[coop.threshold]]\namount = \"500\"\nfrom = \"2020-07-01\"\n[[tax]]";
+    let program = program.replacen("[[tax]]", threshold, 1) + "business_day = \"next\"\n";
+    fs::write(&path, &program).expect("written");
+    let warehouse = folder.path().join("warehouse");
+    must_run(&options(&pipeline, &warehouse, "2021-05-20"));
+    for cycle in ["2020-12", "2021-01", "2021-02", "2021-03", "2021-04", "2021-05"] {
+        let close = closing(&pipeline, &warehouse, cycle, Act::Close, "2021-05-20");
+        close.map(|_| ()).unwrap_or_else(|error| panic!("{cycle}: {error}"));
+    }
+    let before = must_run(&options(&pipeline, &warehouse, "2021-05-20"));
+    let claims = rows(&before.store, &before.snapshot, "select decision from claim_items");
+    assert_eq!(claims, [["paid"]]);
+    let holidays = "holidays = [\"2021-02-15\", \"2021-02-16\"]\n";
+    fs::write(&path, program + holidays).expect("written");
+    let after = must_run(&options(&pipeline, &warehouse, "2021-05-20"));
+    assert_eq!(digests(&after.snapshot), digests(&before.snapshot));
+}
+
 #[test]
 fn another_calendar_is_refused_once_cycles_are_closed() {
     let folder = tempfile::tempdir().expect("a folder");

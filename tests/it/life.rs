@@ -1,7 +1,8 @@
 //! The payment life cycle from end to end: reports tie to the journal, and too many holds stop a run.
 
-use crate::support::{must_run, options, project};
-use earnest::run::{Outcome, run};
+use crate::support::{closing, digests, must_run, options, project, rows};
+use earnest::close::Act;
+use earnest::run::{Outcome, RunOptions, run};
 use earnest_core::decimal::{MONEY_SCALE, parse};
 use std::collections::BTreeMap;
 
@@ -160,4 +161,59 @@ fn too_many_held_participants_stop_a_run() {
             }
         }
     }
+}
+
+/// What stays of payments, and what is decided for good, is read from what was published; a dry run reads it too.
+#[test]
+fn a_dry_run_pays_what_the_run_pays() {
+    for (case, runs, as_of) in [
+        ("claim-sent-stays", &["2021-05-16", "2021-05-20"][..], "2021-05-22"),
+        ("redecide-never", &["2021-08-20"], "2021-09-20"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = project().join(format!("tests/golden/{case}/job.toml"));
+        for as_of in runs {
+            must_run(&options(&job, folder.path(), as_of));
+        }
+        let real = options(&job, folder.path(), as_of);
+        let started_at = "2026-01-02T00:00:00Z".parse().expect("an instant");
+        let dry = must_run(&RunOptions { dry_run: true, started_at, ..real.clone() });
+        assert_eq!(digests(&dry.snapshot), digests(&must_run(&real).snapshot), "{case}");
+    }
+}
+
+/// Two deliveries of a day that contradict each other count both for nothing: what they said of a return is
+/// gone, but not the return that a closed cycle recorded.
+#[test]
+fn a_return_of_a_closed_cycle_outlives_its_row() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let golden = project().join("tests/golden/close-returned-moved");
+    let exports = folder.path().join("in");
+    std::fs::create_dir(&exports).expect("a folder");
+    for entry in std::fs::read_dir(golden.join("in")).expect("exports") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, exports.join(path.file_name().expect("a name"))).expect("copied");
+    }
+    std::fs::remove_file(exports.join("payment_statuses_2021-04-20.csv")).expect("removed");
+    let job = folder.path().join("job.toml");
+    let theirs = golden.join("in").display().to_string();
+    let text = job_of("close-returned-moved").replace(&theirs, &exports.display().to_string());
+    std::fs::write(&job, text).expect("written");
+    let warehouse = folder.path().join("warehouse");
+    for (as_of, cycle) in [("2021-03-16", "2021-03"), ("2021-04-16", "2021-04")] {
+        must_run(&options(&job, &warehouse, as_of));
+        let close = closing(&job, &warehouse, cycle, Act::Close, as_of);
+        close.map(|_| ()).unwrap_or_else(|error| panic!("{cycle}: {error}"));
+    }
+    let said = std::fs::read_to_string(exports.join("payment_statuses_2021-04-10.csv"));
+    let other = said.expect("statuses").replace("Account closed", "Unknown account");
+    std::fs::write(exports.join("payment_statuses_again_2021-04-10.csv"), other).expect("written");
+    let outcome = must_run(&options(&job, &warehouse, "2021-05-20"));
+    assert!(outcome.attention.is_empty(), "{:?}", outcome.attention);
+    let returned =
+        "select status, origin, returns_in from payment_history where status = 'Reversed'";
+    let found = rows(&outcome.store, &outcome.snapshot, returned);
+    assert_eq!(found, [["Reversed", "record", "2021-04"]]);
+    let exceptions = report(&outcome, "exceptions");
+    assert!(exceptions.iter().any(|row| row["reason"] == "WITHDRAWN"), "{exceptions:?}");
 }

@@ -11,6 +11,7 @@ use super::{cap, countries, engagement, raw, tax};
 use crate::decimal::{RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
+use std::collections::BTreeMap;
 
 impl Program {
     /// Reads and checks a program file. `file` is only named in messages.
@@ -44,6 +45,7 @@ impl Program {
             coop: coop_rules(&place, &raw)?,
             taxes: tax::taxes(&place, &raw)?,
             payment: payment(&place, &raw)?,
+            closed_due: BTreeMap::new(),
             program: raw.program.get_ref().clone(),
             name: raw.name,
             pays: raw.pays,

@@ -9,50 +9,28 @@ use crate::payments::orders::{Item, Payment};
 use crate::payments::year_end;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{MONEY_SCALE, format};
+use earnest_core::lots::Lots;
 use earnest_core::waterfall::Movements;
 use std::collections::BTreeMap;
 
 impl<'a> Account<'a> {
     /// Orders of closed cycles, each with the cycle into which it came back: a closed one only if that
     /// recorded it, else the oldest open one.
-    pub(super) fn closed_payments(
-        &mut self,
-        world: &World<'_, 'a>,
-        records: Option<&BTreeMap<Period, Outcome>>,
-    ) {
-        let paid = world.closed.payments(self.position, self.earning_type, self.participant);
-        let mut returned: BTreeMap<Period, i128> = records
-            .into_iter()
-            .flatten()
-            .map(|(cycle, record)| (*cycle, record.movements.returned))
-            .collect();
-        for paid in paid {
-            let said = world.statuses.of(self.position, self.participant, &paid.payment_id);
-            self.payments.push(Payment::of_closed(paid, said));
-        }
-        let mut back: Vec<&mut Payment> =
-            self.payments.iter_mut().filter(|one| one.history.returned_on.is_some()).collect();
-        back.sort_by(|a, b| {
-            let key = |one: &Payment| (one.history.returned_on, one.payment_id.clone());
-            key(a).cmp(&key(b))
-        });
-        for payment in back {
-            let amount = payment.order.gross_program;
-            let mut into = payment.comes_back_in(self.program);
-            while let Some(cycle) = into.filter(|cycle| world.closed.is_closed(*cycle)) {
-                let left = returned.entry(cycle).or_default();
-                if *left >= amount {
-                    *left -= amount;
-                    break;
-                }
-                into = Some(cycle.plus(1));
-            }
-            payment.returns_in = into;
+    pub(super) fn closed_payments(&mut self, world: &World<'_, 'a>) {
+        for paid in world.closed.payments(self.position, self.earning_type, self.participant) {
+            let id = &paid.payment_id;
+            let said = world.statuses.of(self.position, self.participant, id);
+            let mut payment = Payment::of_closed(paid, said);
+            let recorded = world.closed.returned_in(self.position, self.participant, id);
+            let open = world.closed.last.map_or(paid.cycle, |last| last.plus(1));
+            let by_day = payment.comes_back_in(self.program).map(|cycle| cycle.max(open));
+            payment.returns_in = recorded.or(by_day);
+            self.payments.push(payment);
         }
     }
 
-    /// A closed cycle, in which `found` entered: what it ordered and forfeited is what was recorded. Gives its
-    /// closing balance.
+    /// A closed cycle, in which `found` entered: what it ordered, forfeited and left is what was recorded, so that
+    /// nobody waits for a profile otherwise than was known then. Gives its closing balance.
     pub(super) fn follow(
         &mut self,
         world: &World<'_, 'a>,
@@ -87,7 +65,12 @@ impl<'a> Account<'a> {
                 self.release(open, Vec::new());
             }
         }
-        self.keep_lots(open, cycle, of.closing())?;
+        if recorded.lots.is_empty() {
+            self.keep_lots(open, cycle, of.closing())?;
+        } else {
+            open.lots = Lots::recorded(recorded.lots);
+            self.verify_lots(open, cycle, of.closing())?;
+        }
         Ok(of.closing())
     }
 
