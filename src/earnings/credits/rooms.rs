@@ -37,7 +37,7 @@ pub struct Entered {
 /// What enters which scope, by cycle.
 pub type Entries = Keyed<ScopeKey, BTreeMap<Period, Entered>>;
 
-/// Adds what a row earns, gross.
+/// Adds what a row earns, gross; one that earns nothing takes no room.
 ///
 /// # Errors
 /// On overflow.
@@ -64,14 +64,23 @@ pub fn enter(
     Ok(())
 }
 
-/// Adds what another look found.
+/// Adds what another look found, also if it comes to nothing: its rows took room, and gave it back.
 ///
 /// # Errors
 /// On overflow.
 pub fn extend(entries: &mut Entries, others: Entries) -> Result<()> {
     for (scope, cycles) in others {
-        for (cycle, Entered { gross, last }) in cycles {
-            enter(entries, (scope, cycle), gross, (last.on, &last.id, last.source))?;
+        let all = entries.entry(scope).or_default();
+        for (cycle, other) in cycles {
+            match all.get_mut(&cycle) {
+                Some(known) => {
+                    known.gross = sum([known.gross, other.gross])?;
+                    known.last = other.last.max(known.last.clone());
+                }
+                None => {
+                    all.insert(cycle, other);
+                }
+            }
         }
     }
     Ok(())
