@@ -133,17 +133,7 @@ impl Adjustments {
         as_of: NaiveDate,
     ) -> Result<Adjustments> {
         let mut found = Adjustments::default();
-        let mut posted: HashMap<&str, Adjustment> = HashMap::new();
-        for (id, program, of) in closed.posted() {
-            let Some(position) = programs.iter().position(|known| known.program == program) else {
-                continue;
-            };
-            let recorded = Adjustment::recorded(id, &programs[position], of);
-            if recorded.kind != Kind::TransferIn {
-                posted.insert(id, recorded.clone());
-            }
-            found.add(position, recorded);
-        }
+        let posted = found.posted(programs, closed);
         let mut called = Called::new(programs);
         for mut adjustment in read(rows)? {
             let on = adjustment.period.first_day();
@@ -172,27 +162,52 @@ impl Adjustments {
             };
             let program = &programs[position];
             adjustment.program.clone_from(&program.program);
-            enter(program, closed, &mut adjustment);
+            adjustment.cycle = entered(program, closed, &adjustment);
             if let (Kind::TransferOut, Some(successor)) =
                 (adjustment.kind, successor(programs, program))
             {
                 let to = &programs[successor];
-                let mut moved = Adjustment {
-                    kind: Kind::TransferIn,
-                    amount: -adjustment.amount,
-                    program: to.program.clone(),
-                    counterpart: Some(program.program.clone()),
-                    ..adjustment.clone()
-                };
-                enter(to, closed, &mut moved);
                 adjustment.counterpart = Some(to.program.clone());
-                found.add(successor, moved);
+                if let Some(moved) = adjustment.other_side(to, closed) {
+                    found.add(successor, moved);
+                }
             }
             found.add(position, adjustment);
         }
         found.by_account.values_mut().for_each(|adjustments| adjustments.sort());
         found.waiting.sort();
         Ok(found)
+    }
+
+    /// Adds what closed cycles posted; gives it by id as the export has it. The other side of a transfer may be
+    /// due in a later cycle: then it is posted there.
+    fn posted<'c>(
+        &mut self,
+        programs: &[Program],
+        closed: &'c Closed,
+    ) -> HashMap<&'c str, Adjustment> {
+        let mut posted = HashMap::new();
+        let place = |name: &str| programs.iter().position(|program| program.program == name);
+        for (id, program, of) in closed.posted() {
+            let Some(position) = place(program) else { continue };
+            let moved = closed.outcomes(position, of.earning_type, &of.participant);
+            let moved = moved.and_then(|cycles| cycles.get(&of.cycle)).map(|found| found.movements);
+            let recorded = Adjustment::recorded(id, (&programs[position], programs), of, moved);
+            let mut exported = recorded.clone();
+            if let Some(to) = recorded.counterpart.as_deref().and_then(place)
+                && let Some(other) = recorded.other_side(&programs[to], closed)
+            {
+                if recorded.kind == Kind::TransferIn {
+                    exported = other.clone();
+                }
+                if closed.adjusted(id, &other.program).is_none_or(|of| !of.posted) {
+                    self.add(to, other);
+                }
+            }
+            posted.insert(id, exported);
+            self.add(position, recorded);
+        }
+        posted
     }
 
     fn add(&mut self, program: usize, adjustment: Adjustment) {
@@ -234,20 +249,33 @@ fn successor(programs: &[Program], program: &Program) -> Option<usize> {
     programs.iter().position(|to| to.program == *key && to.currency == program.currency)
 }
 
-/// The cycle in which it was decided, if that is open.
-fn enter(program: &Program, closed: &Closed, adjustment: &mut Adjustment) {
-    adjustment.cycle = adjustment.approved_on.map(|day| {
-        let decided = program.due_cycle(adjustment.period).max(program.first_cycle_from(day));
-        closed.last.map_or(decided, |last| decided.max(last.plus(1)))
-    });
+/// The cycle of a program in which it was decided, if that is open.
+fn entered(program: &Program, closed: &Closed, adjustment: &Adjustment) -> Option<Period> {
+    let day = adjustment.approved_on?;
+    let decided = program.due_cycle(adjustment.period).max(program.first_cycle_from(day));
+    Some(closed.last.map_or(decided, |last| decided.max(last.plus(1))))
 }
 
 impl Adjustment {
-    /// What a closed cycle of a program posted.
-    fn recorded(id: &str, program: &Program, of: &Adjusted) -> Adjustment {
-        let kind = match Kind::named(&of.kind) {
-            Kind::TransferOut if program.successor != of.counterpart => Kind::TransferIn,
-            kind => kind,
+    /// What a closed cycle of a program posted, in which its balance moved so. Where no program file says any
+    /// longer which way a transfer went, the balance does.
+    fn recorded(
+        id: &str,
+        (program, programs): (&Program, &[Program]),
+        of: &Adjusted,
+        moved: Option<Movements>,
+    ) -> Adjustment {
+        let follows = |from: &Program, to: &str| from.successor.as_deref() == Some(to);
+        let came_in = |other: &str| {
+            let mut others = programs.iter().filter(|program| program.program == other);
+            let follows_other = others.any(|other| follows(other, &program.program));
+            follows_other || moved.is_some_and(|moved| moved.transferred_in != 0)
+        };
+        let kind = match (Kind::named(&of.kind), of.counterpart.as_deref()) {
+            (Kind::TransferOut, Some(other)) if !follows(program, other) && came_in(other) => {
+                Kind::TransferIn
+            }
+            (kind, _) => kind,
         };
         Adjustment {
             cycle: Some(of.cycle),
@@ -268,6 +296,23 @@ impl Adjustment {
             participant: of.participant.clone(),
             earning_type: of.earning_type,
         }
+    }
+
+    /// The other side of a transfer, in a cycle of its own program, which is due on days of its own.
+    fn other_side(&self, program: &Program, closed: &Closed) -> Option<Adjustment> {
+        let kind = match self.kind {
+            Kind::TransferOut => Kind::TransferIn,
+            Kind::TransferIn => Kind::TransferOut,
+            _ => return None,
+        };
+        Some(Adjustment {
+            cycle: entered(program, closed, self),
+            kind,
+            amount: -self.amount,
+            program: program.program.clone(),
+            counterpart: Some(self.program.clone()),
+            ..self.clone()
+        })
     }
 
     /// True if a row of the export, of a program, would post the same.
