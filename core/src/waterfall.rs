@@ -41,6 +41,23 @@ impl Movements {
             - self.transferred_out
     }
 
+    /// What a balance begins with, and what enters it or is taken before anything is ordered, by name.
+    #[must_use]
+    pub fn entering(&self) -> [(&'static str, i128); 10] {
+        [
+            ("opening", self.opening),
+            ("earned", self.earned),
+            ("adjusted", self.adjusted),
+            ("returned", self.returned),
+            ("transferred in", self.transferred_in),
+            ("converted", self.converted_in),
+            ("escheated", self.escheated),
+            ("written off", self.written_off),
+            ("recovered", self.recovered_outside),
+            ("transferred out", self.transferred_out),
+        ]
+    }
+
     /// Checks the balance identity and that held and below-minimum are parts of closing.
     ///
     /// # Errors

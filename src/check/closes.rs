@@ -29,8 +29,8 @@ const CLOSED_CYCLES: &str = "
         FROM snapshot_files
         WHERE table_name = 'settled_earnings'
             OR starts_with(unit, 'closed-') AND table_name IN ('payments', 'payment_items',
-                'balances', 'balance_lots', 'journal', 'determinations', 'settlement_changes', 'adjustments',
-                'offsets', 'closed_rates')
+                'balances', 'balance_lots', 'journal', 'determinations', 'settlement_changes',
+                'adjustments', 'offsets', 'closed_rates')
     ),
     digests AS (
         SELECT cycle, sha256(coalesce(string_agg(line, chr(10) ORDER BY line), '')) AS digest

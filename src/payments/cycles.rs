@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
+use earnest_core::decimal::{MONEY_SCALE, format};
 use earnest_core::earning::{EarningType, EntryKind};
 use earnest_core::lots::{Lot, Lots};
 use earnest_core::program::Program;
@@ -338,13 +339,15 @@ impl<'a> Account<'a> {
     /// What is left of each cycle's entries is the balance.
     fn verify_lots(&self, open: &Open, cycle: Period, closing: i128) -> Result<()> {
         let found = open.lots.balance();
-        if found != closing {
-            let place = self.participant;
-            return Err(Error::check(format!(
-                "balance of {place} in {cycle}: expected lots of {closing}, found {found}"
-            )));
+        if found == closing {
+            return Ok(());
         }
-        Ok(())
+        let (program, kind) = (&self.program.program, self.earning_type.name());
+        let [closing, found] = [closing, found].map(|amount| format(amount, MONEY_SCALE, 2));
+        Err(Error::check(format!(
+            "balance of {program}/{}/{kind} in {cycle}: expected lots of {closing}, found {found}",
+            self.participant
+        )))
     }
 
     /// What enters in the next cycle: postings, payments that came back, adjustments.

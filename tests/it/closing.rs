@@ -374,9 +374,9 @@ fn another_calendar_is_refused_once_cycles_are_closed() {
     assert_eq!(error.kind.exit_code(), 3);
     assert_eq!(
         error.to_string(),
-        "closed cycle 2021-06, plain/0100001/rebate: expected opening 0.00, earned 400.00, adjusted \
-         0.00, converted 0.00 as it was closed, found opening 0.00, earned 0.00, adjusted 0.00, \
-         converted 0.00\nhint: a closed cycle stays; see whether `[payment]` of the program was changed"
+        "closed cycle 2021-06, plain/0100001/rebate: expected earned 400.00 as it was closed, found earned \
+         0.00\nhint: a closed cycle stays; see whether `[payment]` or `[[coop.threshold]]` of the program \
+         was changed"
     );
 }
 

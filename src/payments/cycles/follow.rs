@@ -58,9 +58,8 @@ impl<'a> Account<'a> {
                 Some(origin) => Some(self.lapse(open, cycle, (origin.parse()?, amount))?),
                 None => open.terms.record(cycle, term, amount)?,
             };
-            if let Some(forfeiture) = forfeiture {
-                self.take(open, forfeiture)?;
-            }
+            let forfeiture = forfeiture.ok_or_else(|| self.lacks(cycle, term))?;
+            self.take(open, forfeiture)?;
             if of.closing() == 0 {
                 self.release(open, Vec::new());
             }
@@ -74,27 +73,32 @@ impl<'a> Account<'a> {
         Ok(of.closing())
     }
 
+    fn lacks(&self, cycle: Period, term: &str) -> Error {
+        let program = &self.program.program;
+        Error::usage(format!(
+            "program `{program}`: expected a term `{term}` that ends, of which closed cycle {cycle} forfeited \
+             earnings"
+        ))
+        .hint("bring its name and its `until` back; a closed cycle stays")
+    }
+
     fn differs(&self, cycle: Period, expected: &Movements, found: &Movements) -> Error {
-        let text = |of: &Movements| {
-            let money = |amount| format(amount, MONEY_SCALE, 2);
-            let known = [of.opening, of.earned, of.adjusted, of.converted_in];
-            let [opening, earned, adjusted, converted] = known.map(money);
-            let other = match of.closing() - known.iter().sum::<i128>() {
-                0 => String::new(),
-                other => format!(", other {}", money(other)),
-            };
-            format!(
-                "opening {opening}, earned {earned}, adjusted {adjusted}, converted {converted}{other}"
-            )
-        };
+        let money = |(name, amount)| format!("{name} {}", format(amount, MONEY_SCALE, 2));
+        let differing = expected.entering().into_iter().zip(found.entering());
+        let (expected, found): (Vec<_>, Vec<_>) =
+            differing.filter(|(expected, found)| expected != found).unzip();
+        let [expected, found] =
+            [expected, found].map(|all| all.into_iter().map(money).collect::<Vec<_>>().join(", "));
         let (program, participant) = (&self.program.program, self.participant);
         let kind = self.earning_type.name();
-        let (expected, found) = (text(expected), text(found));
         Error::check(format!(
             "closed cycle {cycle}, {program}/{participant}/{kind}: expected {expected} as it was \
              closed, found {found}"
         ))
-        .hint("a closed cycle stays; see whether `[payment]` of the program was changed")
+        .hint(
+            "a closed cycle stays; see whether `[payment]` or `[[coop.threshold]]` of the program was \
+             changed",
+        )
     }
 
     /// What the orders of a closed cycle left in other currencies.
