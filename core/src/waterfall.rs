@@ -203,7 +203,9 @@ impl Settled {
         self.reason = match self.reason {
             _ if self.closing == 0 => (amount > 0).then_some(CarryReason::Forfeited),
             // What came back waits for the next cycle.
-            Some(CarryReason::Negative) if self.closing > 0 => Some(CarryReason::BelowMinimum),
+            Some(CarryReason::Negative) | None if self.closing > 0 => {
+                Some(CarryReason::BelowMinimum)
+            }
             reason => reason,
         };
     }

@@ -240,9 +240,6 @@ impl<'a> Account<'a> {
         cycle: Period,
         movements: Movements,
     ) -> Result<i128> {
-        if movements == Movements::default() {
-            return Ok(0);
-        }
         let due_on = self.program.due_day(cycle);
         let method = world.payees.on(self.position, self.participant, due_on);
         open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
@@ -271,7 +268,10 @@ impl<'a> Account<'a> {
         let lapsed = lapsed.collect::<Result<_>>()?;
         self.forfeit(open, &mut settled, lapsed)?;
         self.keep_lots(open, cycle, settled.closing)?;
-        self.balances.push((cycle, settled));
+        // What enters may add up to nothing and still change what terms forfeit.
+        if settled.movements != Movements::default() {
+            self.balances.push((cycle, settled));
+        }
         Ok(settled.closing)
     }
 
