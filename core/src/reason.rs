@@ -140,7 +140,7 @@ reasons! {
         Negative = "NEGATIVE", "The balance is negative and is carried to the next cycle", "nothing, later earnings make up for it";
         Hold = "HOLD", "The partner holds its payments", "switch the hold off in the enrollment";
         Check = "CHECK", "A claim of the participant contradicts itself or its fund, or a payment is said to have come back that was never made, so payments of the program are held", "correct the export: `earnest check claims` and `earnest check payment_statuses` name the rows";
-        Profile = "PROFILE", "No enrollment with payout profile, tax profile, payment method and payment currency is in force on the due day", "complete the profiles of the enrollment";
+        Profile = "PROFILE", "No enrollment with payout profile, tax profile and payment method is in force on the due day", "complete the profiles of the enrollment";
         BelowMinimum = "BELOW_MINIMUM", "The balance is below the minimum payment and is carried to the next cycle", "nothing, it is paid once it reaches the minimum";
         Forfeited = "FORFEITED", "The balance was below the minimum payment and is lost", "nothing, the program pays no less than its minimum";
         NoRate = "NORATE", "No payment rate for the payment currency and the cycle's month", "add the rate to the exchange rate export";

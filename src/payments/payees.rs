@@ -32,15 +32,16 @@ pub struct Payee {
     payout_profile: bool,
     tax_profile: Option<String>,
     method: Option<String>,
-    currency: Option<String>,
+    /// The program's where the enrollment names none.
+    currency: String,
 }
 
 impl Payee {
     /// How it is paid; `None`: something is missing.
     fn method(&self) -> Option<(&str, &str, u32)> {
         self.tax_profile.as_ref().filter(|_| self.payout_profile)?;
-        let currency = self.currency.as_deref()?;
-        Some((self.method.as_deref()?, currency, currency::minor_units(currency)?))
+        let minor_units = currency::minor_units(&self.currency)?;
+        Some((self.method.as_deref()?, &self.currency, minor_units))
     }
 }
 
@@ -76,12 +77,16 @@ impl Payees {
                 payout_profile: filled(payout).is_some(),
                 tax_profile: filled(tax),
                 method: filled(method),
-                currency: filled(currency),
+                currency: filled(currency).unwrap_or_default(),
             };
             for &(program, named) in called.programs(program.value(row)) {
                 let (from, until) = (payee.from.max(named.first()), payee.until.min(named.end()));
+                let currency = match payee.currency.as_str() {
+                    "" => programs[program].currency.clone(),
+                    named => named.to_owned(),
+                };
                 let rows = payees[program].entry(location.value(row).to_owned()).or_default();
-                rows.push(Payee { from, until, ..payee.clone() });
+                rows.push(Payee { from, until, currency, ..payee.clone() });
             }
         }
         Ok(Payees { programs: payees, countries: countries(memberships)?, checks: HashMap::new() })
@@ -99,7 +104,7 @@ impl Payees {
         rows.filter(|row| row.from <= day && day < row.until).max()
     }
 
-    /// Whether profiles, method and currency are there on a day, held or not.
+    /// Whether profiles and method are there on a day, held or not.
     pub fn has_profile(&self, program: usize, participant: &str, day: NaiveDate) -> bool {
         self.row(program, participant, day).is_some_and(|payee| payee.method().is_some())
     }

@@ -324,15 +324,14 @@ fn whoever_cannot_be_paid_is_held() {
     let profile = "2021-03,0.000,500.000,0.000,500.000,500.000,0.000,PROFILE";
     let mut world = World::of(&["rebate core 2021-01 500"]);
     world.as_of = "2021-03-31";
-    for missing in [
-        "payout_profile=a",
-        "tax_profile=b",
-        "payment_currency=EUR",
-        "payment_method=electronic bank transfer",
-    ] {
+    for missing in ["payout_profile=a", "tax_profile=b", "payment_method=electronic bank transfer"]
+    {
         world.enrollments = vec![PAID_IN_EUR.replace(missing, "x=y")];
         assert_eq!(world.balances(), [profile], "{missing}");
     }
+    world.enrollments = vec![PAID_IN_EUR.replace("payment_currency=EUR", "x=y")];
+    let ordered = ["2021-03,0.000,500.000,500.000,0.000,0.000,0.000,"];
+    assert_eq!(world.balances(), ordered, "a blank currency is the program's");
     world.enrollments = vec![format!("{PAID_IN_EUR}|until_on=2021-03-15")];
     assert_eq!(world.balances(), [profile], "not in force on the due day");
     world.enrollments = vec![PAID_IN_EUR.replace("EUR", "XXX")];

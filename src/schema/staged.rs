@@ -196,7 +196,11 @@ partner_side!(
         ),
         optional("payout_profile", Text, "Validated payout profile; blank: missing"),
         optional("tax_profile", Text, "Validated tax profile; blank: missing"),
-        optional("payment_currency", Text, "ISO 4217 code payments are made in"),
+        optional(
+            "payment_currency",
+            Text,
+            "ISO 4217 code payments are made in; blank: the program's"
+        ),
         optional("payment_method", Text, "e.g. `electronic bank transfer`, `credit note`"),
         content("hold", Text, "`yes` if the partner holds payments, else `no`"),
         FROM_ON,
