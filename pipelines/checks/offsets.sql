@@ -1,16 +1,18 @@
 -- What negative balances take from positive ones of their offset group, from balances before: laid end to end in order
 -- of program and earning type, the negative ones of a participant's cycle cover the positive ones; each overlap of two
 -- is what moves between them. Both sides have it, and no others move anything.
-WITH standing AS (
-    SELECT balances.program, participant_id, earning_type, balances.cycle, offset_group,
-        closing + ordered + forfeited - coalesce(moved, 0) AS amount
+WITH moved AS (
+    SELECT program, participant_id, earning_type, cycle, sum(amount) AS moved FROM offsets GROUP BY ALL
+),
+-- A balance that adds up to nothing, with what was moved, has no row.
+standing AS (
+    SELECT program, participant_id, earning_type, cycle, offset_group,
+        coalesce(closing + ordered + forfeited, 0) - coalesce(moved, 0) AS amount
     FROM balances
+    FULL JOIN moved USING (program, participant_id, earning_type, cycle)
     JOIN (FROM program WHERE offset_group IS NOT NULL) AS program USING (program)
-    LEFT JOIN (
-        SELECT program, participant_id, earning_type, cycle, sum(amount) AS moved FROM offsets GROUP BY ALL
-    ) USING (program, participant_id, earning_type, cycle)
     -- A close keeps what the program file said then.
-    WHERE balances.cycle NOT IN (SELECT cycle FROM closed_cycles)
+    WHERE cycle NOT IN (SELECT cycle FROM closed_cycles)
 ),
 laid AS (
     SELECT *, abs(amount) AS size, sum(abs(amount)) OVER (
