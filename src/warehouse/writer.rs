@@ -2,6 +2,7 @@
 //! level, no clock and no arrow schema in the metadata; what a file is stands in its own metadata.
 
 mod column;
+mod distinct;
 mod encode;
 
 use super::digest::TableDigest;

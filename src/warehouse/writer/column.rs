@@ -1,6 +1,7 @@
 //! The rows of one column until their row group is written. Repeating texts and rates stay keys into
 //! a dictionary from the caller to the page, so that no value is hashed twice.
 
+use super::distinct::{Distinct, dictionary, numbers, worthless};
 use crate::columns;
 use crate::schema::{Column, Kind};
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -15,14 +16,9 @@ use polars_arrow::array::{
 use polars_arrow::bitmap::{Bitmap, MutableBitmap};
 use polars_arrow::datatypes::ArrowDataType;
 use polars_arrow::offset::OffsetsBuffer;
-use polars_arrow::types::NativeType;
 use polars_error::PolarsResult;
 use polars_parquet::write::Encoding;
 use std::collections::HashMap;
-use std::hash::Hash;
-
-/// A dictionary pays as long as values repeat this often.
-const REPEATS: usize = 2;
 
 /// The rows of a column that wait for their row group to fill.
 pub struct ColumnRows {
@@ -218,20 +214,6 @@ fn emptied<T>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
-/// Numbers as an array: keys of a dictionary, if they repeat.
-fn numbers<T: NativeType + Eq + Hash>(
-    dtype: ArrowDataType,
-    numbers: &mut Vec<T>,
-    valid: Option<Bitmap>,
-) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
-    if let Some(distinct) = Distinct::of(numbers, valid.as_ref()) {
-        numbers.clear();
-        return distinct.into_array(dtype, valid);
-    }
-    let numbers = std::mem::take(numbers).into();
-    Ok((PrimitiveArray::try_new(dtype, numbers, valid)?.boxed(), Encoding::Plain))
-}
-
 fn fixed(
     bytes: Vec<u8>,
     width: usize,
@@ -359,11 +341,6 @@ impl Texts {
 /// texts that a dictionary of a whole row group pays, one in twenty has come again by then.
 const TEXTS_SAMPLE: usize = 16_384;
 
-/// More distinct values than a dictionary is good for.
-fn worthless(distinct: usize, rows: usize) -> bool {
-    distinct > 256 && distinct > rows / REPEATS
-}
-
 fn position(offset: i64) -> usize {
     usize::try_from(offset).unwrap_or_default()
 }
@@ -425,82 +402,5 @@ impl Keys {
         }
         let values = self.texts.into_binary(None)?.boxed();
         dictionary(self.keys, values, valid)
-    }
-}
-
-fn dictionary(
-    keys: Vec<u32>,
-    values: Box<dyn Encodable>,
-    valid: Option<Bitmap>,
-) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
-    let keys = PrimitiveArray::try_new(ArrowDataType::UInt32, keys.into(), valid)?;
-    let array = DictionaryArray::try_from_keys(keys, values, false)?;
-    Ok((array.boxed(), Encoding::RleDictionary))
-}
-
-/// Numbers as keys into their distinct values, in order of first use.
-struct Distinct<T> {
-    keys: Vec<u32>,
-    values: Vec<T>,
-}
-
-/// Rows after which it shows whether values repeat.
-const SAMPLE: usize = 8_192;
-
-impl<T: Copy + Eq + Hash> Distinct<T> {
-    /// `None` if they don't repeat.
-    fn of(numbers: &[T], valid: Option<&Bitmap>) -> Option<Distinct<T>> {
-        let mut index: HashMap<T, u32, foldhash::fast::RandomState> = HashMap::default();
-        let mut distinct = Distinct { keys: Vec::with_capacity(numbers.len()), values: Vec::new() };
-        let mut before: Option<(T, u32)> = None;
-        for (row, &number) in numbers.iter().enumerate() {
-            if !valid.is_none_or(|valid| valid.get_bit(row)) {
-                distinct.keys.push(0);
-                continue;
-            }
-            let key = match before {
-                Some((same, key)) if same == number => key,
-                _ => *index.entry(number).or_insert_with(|| {
-                    distinct.values.push(number);
-                    u32::try_from(distinct.values.len() - 1).unwrap_or(u32::MAX)
-                }),
-            };
-            before = Some((number, key));
-            distinct.keys.push(key);
-            let seen = if row + 1 == SAMPLE { SAMPLE } else { numbers.len() };
-            if worthless(index.len(), seen) {
-                return None;
-            }
-        }
-        (!distinct.values.is_empty()).then_some(distinct)
-    }
-}
-
-impl<T: NativeType + Eq + Hash> Distinct<T> {
-    fn into_array(
-        self,
-        dtype: ArrowDataType,
-        valid: Option<Bitmap>,
-    ) -> PolarsResult<(Box<dyn Encodable>, Encoding)> {
-        let values = PrimitiveArray::try_new(dtype, self.values.into(), None)?.boxed();
-        dictionary(self.keys, values, valid)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_keys_only_if_they_repeat() {
-        let amounts = |every: usize| -> Vec<[u8; 16]> {
-            (0..20_000).map(|row| ((row / every) as i128).to_be_bytes()).collect()
-        };
-        let distinct = Distinct::of(&amounts(4), None).expect("each comes four times");
-        assert_eq!((distinct.keys[7], distinct.values.len()), (1, 5_000));
-        assert!(Distinct::of(&amounts(1), None).is_none(), "each comes once");
-        // What repeats only after the sample is written as it is.
-        let late: Vec<i64> = (0..20_000).map(|row| row.min(9_000)).collect();
-        assert!(Distinct::of(&late, None).is_none());
     }
 }
