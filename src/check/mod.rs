@@ -52,6 +52,8 @@ pub enum How {
     SqlAndDeep(&'static str, &'static str),
     /// A SELECT of one text column, made from the schema.
     Made(fn() -> String),
+    /// Statements one after the other: texts of faults.
+    Run(fn(&Connection) -> Result<Vec<String>>),
     /// DuckDB's own recomputation, compared with the published tables.
     Recompute,
 }
@@ -172,6 +174,7 @@ fn run_one(
         How::Sql(sql) | How::SqlAndDeep(sql, _) => faults(connection, sql),
         How::SqlByMonths(sql) => months.faults(sql),
         How::Made(make) => faults(connection, &make()),
+        How::Run(run) => run(connection),
         How::Recompute => compare::recompute(connection, programs, deep),
     };
     let faults =
