@@ -80,7 +80,7 @@ pub fn run(options: &RunOptions) -> Result<Outcome> {
     let workspace = workspace::open(options, &job)?;
     let threads = options.threads.unwrap_or(job.limits.threads);
     let mut next = workspace.next_snapshot(options)?;
-    // Threads that end give back what they held: DuckDB needs it when it verifies.
+    // Threads that end mostly give back what they held: DuckDB needs it when it verifies.
     let ingested = thread_pool(threads)?.install(|| {
         let store = &workspace.store;
         let ingested = clock.time("ingest", || stage(options, &job, &workspace, &mut next))?;

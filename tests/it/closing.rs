@@ -1,7 +1,8 @@
 //! Closing cycles: what is refused, in which words; what stays; what a crash leaves.
 
 use crate::support::{
-    closing, digests, earnest, golden_programs, must_run, options, orders_digest, project, rows,
+    closing, copy_of_golden, digests, earnest, golden_programs, must_run, options, orders_digest,
+    project, rows,
 };
 use earnest::close::Act;
 use earnest::job::Job;
@@ -272,20 +273,10 @@ fn orders_wait_for_an_approval_that_names_their_digest() {
 #[test]
 fn what_was_paid_as_it_was_earned_stays_in_its_currency() {
     let folder = tempfile::tempdir().expect("a folder");
-    let golden = project().join("tests/golden/paid-as-earned-closed");
-    let exports = folder.path().join("in");
-    fs::create_dir(&exports).expect("a folder");
-    for entry in fs::read_dir(golden.join("in")).expect("exports") {
-        let path = entry.expect("an entry").path();
-        fs::copy(&path, exports.join(path.file_name().expect("a name"))).expect("copied");
-    }
-    let job = fs::read_to_string(golden.join("job.toml")).expect("the job");
-    let pipelines = project().join("pipelines").display().to_string();
-    let pipeline = folder.path().join("job.toml");
-    fs::write(&pipeline, job.replace("../../../pipelines", &pipelines)).expect("written");
-    let program = fs::read_to_string(golden.join("program.toml")).expect("the program");
+    let pipeline = copy_of_golden("paid-as-earned-closed", folder.path(), |text| text);
     let path = folder.path().join("program.toml");
-    fs::write(&path, &program).expect("written");
+    let program = fs::read_to_string(&path).expect("the program");
+    let exports = folder.path().join("in");
     let warehouse = folder.path().join("warehouse");
     must_run(&options(&pipeline, &warehouse, "2021-03-16"));
     let close = closing(&pipeline, &warehouse, "2021-03", Act::Close, "2021-03-16");
@@ -316,21 +307,10 @@ fn what_was_paid_as_it_was_earned_stays_in_its_currency() {
 #[test]
 fn a_later_holiday_moves_no_closed_cycle() {
     let folder = tempfile::tempdir().expect("a folder");
-    let golden = project().join("tests/golden/claim-returned-closed");
-    let exports = folder.path().join("in");
-    fs::create_dir(&exports).expect("a folder");
-    for entry in fs::read_dir(golden.join("in")).expect("exports") {
-        let path = entry.expect("an entry").path();
-        let text =
-            fs::read_to_string(&path).expect("an export").replace("2021-04-10", "2021-02-16");
-        fs::write(exports.join(path.file_name().expect("a name")), text).expect("written");
-    }
-    let job = fs::read_to_string(golden.join("job.toml")).expect("the job");
-    let pipelines = project().join("pipelines").display().to_string();
-    let pipeline = folder.path().join("job.toml");
-    fs::write(&pipeline, job.replace("../../../pipelines", &pipelines)).expect("written");
-    let program = fs::read_to_string(golden.join("program.toml")).expect("the program");
+    let known = |text: String| text.replace("2021-04-10", "2021-02-16");
+    let pipeline = copy_of_golden("claim-returned-closed", folder.path(), known);
     let path = folder.path().join("program.toml");
+    let program = fs::read_to_string(&path).expect("the program");
     let threshold = "[[coop.threshold]]\namount = \"500\"\nfrom = \"2020-07-01\"\n[[tax]]";
     let program = program.replacen("[[tax]]", threshold, 1) + "business_day = \"next\"\n";
     fs::write(&path, &program).expect("written");

@@ -1,6 +1,6 @@
 //! The payment life cycle from end to end: reports tie to the journal, and too many holds stop a run.
 
-use crate::support::{closing, digests, must_run, options, project, rows};
+use crate::support::{closing, copy_of_golden, digests, must_run, options, project, rows};
 use earnest::close::Act;
 use earnest::run::{Outcome, RunOptions, run};
 use earnest_core::decimal::{MONEY_SCALE, parse};
@@ -187,18 +187,9 @@ fn a_dry_run_pays_what_the_run_pays() {
 #[test]
 fn a_return_of_a_closed_cycle_outlives_its_row() {
     let folder = tempfile::tempdir().expect("a folder");
-    let golden = project().join("tests/golden/close-returned-moved");
+    let job = copy_of_golden("close-returned-moved", folder.path(), |text| text);
     let exports = folder.path().join("in");
-    std::fs::create_dir(&exports).expect("a folder");
-    for entry in std::fs::read_dir(golden.join("in")).expect("exports") {
-        let path = entry.expect("an entry").path();
-        std::fs::copy(&path, exports.join(path.file_name().expect("a name"))).expect("copied");
-    }
     std::fs::remove_file(exports.join("payment_statuses_2021-04-20.csv")).expect("removed");
-    let job = folder.path().join("job.toml");
-    let theirs = golden.join("in").display().to_string();
-    let text = job_of("close-returned-moved").replace(&theirs, &exports.display().to_string());
-    std::fs::write(&job, text).expect("written");
     let warehouse = folder.path().join("warehouse");
     for (as_of, cycle) in [("2021-03-16", "2021-03"), ("2021-04-16", "2021-04")] {
         must_run(&options(&job, &warehouse, as_of));

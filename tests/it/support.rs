@@ -8,6 +8,7 @@ use earnest::job::Limits;
 use earnest::run::{Outcome, RunOptions, run};
 use earnest::warehouse::{Snapshot, Store};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,4 +147,22 @@ pub fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync
     });
     done.sort_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A copy of a golden case in a folder, its exports changed; gives the job.
+pub fn copy_of_golden(case: &str, folder: &Path, change: impl Fn(String) -> String) -> PathBuf {
+    let golden = project().join("tests/golden").join(case);
+    let read = |path: &Path| fs::read_to_string(path).expect("a text");
+    fs::create_dir(folder.join("in")).expect("a folder");
+    for entry in fs::read_dir(golden.join("in")).expect("exports") {
+        let entry = entry.expect("an entry");
+        let export = folder.join("in").join(entry.file_name());
+        fs::write(export, change(read(&entry.path()))).expect("written");
+    }
+    fs::copy(golden.join("program.toml"), folder.join("program.toml")).expect("copied");
+    let pipelines = project().join("pipelines").display().to_string();
+    let job = read(&golden.join("job.toml")).replace("../../../pipelines", &pipelines);
+    let pipeline = folder.join("job.toml");
+    fs::write(&pipeline, job).expect("written");
+    pipeline
 }
