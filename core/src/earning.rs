@@ -113,7 +113,7 @@ impl Posting {
 
 /// What one line earned, all at money scale: in transaction currency and in program currency.
 /// Co-op is never stored: it is what rebate and fee leave.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Amounts {
     pub earned: i128,
     pub rebate: i128,
@@ -176,7 +176,7 @@ impl Shares {
 }
 
 /// What a line is multiplied with. Rates at rate scale, minor units of the two currencies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Terms {
     pub rate: i128,
     pub shares: Shares,

@@ -40,7 +40,7 @@ pub struct Facts<'a> {
 }
 
 /// What a lever makes of a line.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Outcome {
     pub program: usize,
     pub lever: usize,
@@ -53,7 +53,7 @@ pub struct Outcome {
 }
 
 /// What made an amount besides base and rate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct How {
     /// The fixed amount, in program currency at money scale.
     pub fixed: Option<i128>,
@@ -64,7 +64,7 @@ pub struct How {
     pub payee: Option<i128>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Verdict {
     Earned(Terms, Amounts),
     /// Reasons by precedence; what it would have earned (money scale), if computable.
@@ -84,7 +84,7 @@ pub struct Omitted {
 }
 
 /// All outcomes of a line.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Evaluated {
     pub outcomes: Vec<Outcome>,
     pub omitted: Vec<Omitted>,

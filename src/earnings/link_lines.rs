@@ -9,9 +9,10 @@ use crate::error::Result;
 use crate::ingest::InForceFile;
 use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
 use chrono::NaiveDate;
+use earnest_core::id;
 use parquet::arrow::arrow_reader::RowSelection;
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 /// What is kept of a line.
 const KEPT: [&str; 10] = [
@@ -33,16 +34,20 @@ pub type Place = (usize, usize);
 /// A line as linking sees it. Amounts at amount scale.
 pub struct LinkLine {
     pub place: Place,
-    pub source: String,
     pub transaction_id: String,
     pub transaction_on: NaiveDate,
-    pub currency: String,
     pub base: i128,
     pub charge: Option<(NaiveDate, NaiveDate)>,
-    pub reference_id: Option<String>,
-    pub reference_target: Option<String>,
+    pub reference_id: Option<Box<str>>,
     pub link_key: Option<i64>,
+    /// Those that it may be linked with: by what a refund refers to, or what refers to a line.
+    pub by_reference: Option<Group>,
+    /// By link key.
+    pub by_key: Option<Group>,
 }
+
+/// Digest of source, currency and what groups lines.
+pub type Group = u128;
 
 /// Negative lines that could be linked.
 ///
@@ -91,42 +96,41 @@ pub fn candidates(files: &[InForceFile], refunds: &[LinkLine]) -> Result<Vec<Lin
     }
     lines.retain(|line| line.base > 0);
     if !periods.by_key.is_empty() && !references.is_empty() {
-        let key = |line: &LinkLine| (line.source.clone(), line.transaction_id.clone());
-        lines.sort_by_cached_key(key);
-        lines.dedup_by(|a, b| a.source == b.source && a.transaction_id == b.transaction_id);
+        lines.sort_unstable_by_key(|line| line.place);
+        lines.dedup_by_key(|line| line.place);
     }
     Ok(lines)
 }
 
-/// Charge periods of refunds by link key, in days since 1970.
+/// Charge periods of refunds with their link keys, in order, in days since 1970.
 struct RefundPeriods {
-    by_key: HashMap<i64, Vec<(i32, i32)>, foldhash::fast::RandomState>,
+    by_key: Vec<(i64, i32, i32)>,
     /// Of the keys, which are digests.
     seen: Seen,
 }
 
 impl RefundPeriods {
     fn of(refunds: &[LinkLine]) -> RefundPeriods {
-        let seen = Seen::with_capacity(refunds.len());
-        let mut periods = RefundPeriods { by_key: HashMap::default(), seen };
+        let mut seen = Seen::with_capacity(refunds.len());
+        let mut by_key = Vec::with_capacity(refunds.len());
         for refund in refunds {
             if let (Some(key), Some((from, to))) = (refund.link_key, refund.charge) {
-                let period = (from.to_epoch_days(), to.to_epoch_days());
-                let known = periods.by_key.entry(key).or_default();
-                if !known.contains(&period) {
-                    known.push(period);
-                }
-                periods.seen.add(key.cast_unsigned());
+                by_key.push((key, from.to_epoch_days(), to.to_epoch_days()));
+                seen.add(key.cast_unsigned());
             }
         }
-        periods
+        by_key.sort_unstable();
+        by_key.dedup();
+        RefundPeriods { by_key, seen }
     }
 
     /// True if the charge period holds that of a refund with the key.
     fn within(&self, key: i64, start: i32, end: i32) -> bool {
-        let holds = |&(from, to): &(i32, i32)| start <= from && to <= end;
-        self.seen.may_hold(key.cast_unsigned())
-            && self.by_key.get(&key).is_some_and(|periods| periods.iter().any(holds))
+        self.seen.may_hold(key.cast_unsigned()) && {
+            let first = self.by_key.partition_point(|&(other, ..)| other < key);
+            let mut same = self.by_key[first..].iter().take_while(|&&(other, ..)| other == key);
+            same.any(|&(_, from, to)| start <= from && to <= end)
+        }
     }
 }
 
@@ -142,7 +146,9 @@ fn lines_where(
         .filter(|(_, file)| !file.all_excluded)
         .map(|(position, file)| lines_of(position, file, look, &takes))
         .collect::<Result<_>>()?;
-    Ok(found.into_iter().flatten().collect())
+    let mut lines = Vec::with_capacity(found.iter().map(Vec::len).sum());
+    found.into_iter().for_each(|found| lines.extend(found));
+    Ok(lines)
 }
 
 /// Looks at every line of a file, then reads the lines that are taken.
@@ -186,28 +192,29 @@ fn link_lines(
     lines: &mut Vec<LinkLine>,
 ) -> Result<()> {
     let text = |name| columns::text(batch, name);
-    let (source, id, currency) =
+    let (source, ids, currency) =
         (text("source")?, text("transaction_id")?, text("transaction_currency")?);
-    let (reference_id, reference_target) = (text("reference_id")?, text("reference_target")?);
+    let (reference_id, target) = (text("reference_id")?, text("reference_target")?);
     let on = columns::date(batch, "transaction_on")?;
     let base = columns::decimal(batch, "base")?;
     let start = columns::date(batch, "charge_start_on")?;
     let end = columns::date(batch, "charge_end_on")?;
     let link_key = columns::integer(batch, "link_key")?;
-    let owned =
-        |texts: &StringArray, row: usize| texts.is_valid(row).then(|| texts.value(row).to_owned());
     for (row, place) in (0..batch.num_rows()).zip(places) {
+        let within = [source.value(row).as_bytes(), currency.value(row).as_bytes()];
+        let group = |by: &str| id::digest([within[0], within[1], by.as_bytes()]);
+        let of_text = |texts: &StringArray| texts.is_valid(row).then(|| group(texts.value(row)));
+        let key = link_key.is_valid(row).then(|| link_key.value(row));
         lines.push(LinkLine {
             place,
-            source: source.value(row).to_owned(),
-            transaction_id: id.value(row).to_owned(),
+            transaction_id: ids.value(row).to_owned(),
             transaction_on: day(on.value(row)),
-            currency: currency.value(row).to_owned(),
             base: base.value(row),
             charge: columns::day(start, row).zip(columns::day(end, row)),
-            reference_id: owned(reference_id, row),
-            reference_target: owned(reference_target, row),
-            link_key: link_key.is_valid(row).then(|| link_key.value(row)),
+            reference_id: reference_id.is_valid(row).then(|| reference_id.value(row).into()),
+            link_key: key,
+            by_reference: of_text(if base.value(row) < 0 { reference_id } else { target }),
+            by_key: key.map(|key| group(&key.to_string())),
         });
     }
     Ok(())

@@ -2,32 +2,34 @@
 //! Refunds that name a reference are linked first, by it; the others by order, subscription, SKU and
 //! currency.
 
-use super::link_lines::{LinkLine, Place};
+use super::link_lines::{Group, LinkLine, Place};
 use chrono::NaiveDate;
-use earnest_core::id;
 use earnest_core::refund::{Candidate, Refund, link};
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// A transaction within all sources.
-pub type TransactionKey = (String, String);
-
-/// All links of a run.
+/// All links of a run. Linked refunds and refunded lines have numbers, which say nothing else.
 #[derive(Default)]
 pub struct LinkIndex {
-    /// What each linked refund reverses.
-    pub refunds: HashMap<TransactionKey, Vec<Reversal>, foldhash::fast::RandomState>,
-    /// Lines that are (partly) refunded: their base at amount scale.
-    pub originals: HashMap<TransactionKey, i128, foldhash::fast::RandomState>,
+    /// What linked refunds reverse, by their number.
+    pub refunds: Vec<Vec<Reversal>>,
     /// Rows of linked refunds and of refunded lines, in order, by position of their file.
-    pub rows: HashMap<usize, Vec<usize>>,
+    pub rows: HashMap<usize, Vec<(usize, Linked)>>,
 }
 
-/// A piece of a refund.
+/// What a linked row is, with its number.
+#[derive(Clone, Copy)]
+pub enum Linked {
+    Refund(usize),
+    Refunded(usize),
+}
+
+/// A piece of a refund. Bases at amount scale.
 pub struct Reversal {
-    pub original: TransactionKey,
-    /// The original's day.
+    /// The number of the line that it refunds, its day and its base.
+    pub original: usize,
     pub original_on: NaiveDate,
+    pub base: i128,
     /// Base of the original refunded before and with this piece; equal for excess.
     pub before: i128,
     pub cumulated: i128,
@@ -36,21 +38,44 @@ pub struct Reversal {
 }
 
 /// Links all refunds. Groups are independent, so they are linked in `buckets` portions side by side.
-pub fn link_all(refunds: Vec<LinkLine>, candidates: &[LinkLine], buckets: usize) -> LinkIndex {
+pub fn link_all(refunds: &[LinkLine], candidates: &[LinkLine], buckets: usize) -> LinkIndex {
     let mut index = LinkIndex::default();
-    let mut consumed = HashMap::default();
-    let (by_reference, mut by_key): (Vec<_>, Vec<_>) =
-        refunds.into_iter().partition(|line| line.reference_id.is_some());
+    let (mut numbers, mut consumed) = (Numbers::default(), Consumed::default());
+    let (by_reference, mut by_key): (Vec<&LinkLine>, Vec<&LinkLine>) =
+        refunds.iter().partition(|line| line.by_reference.is_some());
     if !by_reference.is_empty() {
-        let lines: Vec<&LinkLine> = candidates.iter().collect();
-        let found =
-            link_groups(by_reference, &lines, &consumed, reference_group, target_group, false);
-        by_key.extend(index.add(found, &mut consumed));
+        let candidates = candidates.iter().collect();
+        let by_reference_of = |line: &LinkLine| line.by_reference;
+        let found = link_groups(by_reference, candidates, &consumed, by_reference_of, false);
+        by_key.extend(&found.unlinked);
+        consumed.extend(found.consumed.iter().copied());
+        index.add(found, &mut numbers);
     }
-    let buckets = buckets.max(1);
-    let mut portions: Vec<(Vec<LinkLine>, Vec<&LinkLine>)> = Vec::new();
-    portions.resize_with(buckets, Default::default);
-    for refund in by_key {
+    let portions = portions(by_key, candidates, buckets.max(1));
+    let found: Vec<Found> = portions
+        .into_par_iter()
+        .map(|(refunds, lines)| link_groups(refunds, lines, &consumed, |line| line.by_key, true))
+        .collect();
+    for found in found {
+        index.add(found, &mut numbers);
+    }
+    for rows in index.rows.values_mut() {
+        rows.sort_unstable_by_key(|(row, _)| *row);
+    }
+    index
+}
+
+/// Refunds and candidates.
+type Lines<'a> = (Vec<&'a LinkLine>, Vec<&'a LinkLine>);
+
+/// Refunds and candidates by their link key.
+fn portions<'a>(
+    refunds: Vec<&'a LinkLine>,
+    candidates: &'a [LinkLine],
+    buckets: usize,
+) -> Vec<Lines<'a>> {
+    let mut portions = vec![Lines::default(); buckets];
+    for refund in refunds {
         if let Some(key) = refund.link_key {
             portions[bucket(key, buckets)].0.push(refund);
         }
@@ -60,90 +85,67 @@ pub fn link_all(refunds: Vec<LinkLine>, candidates: &[LinkLine], buckets: usize)
             portions[bucket(key, buckets)].1.push(candidate);
         }
     }
-    let found: Vec<Found> = portions
-        .into_par_iter()
-        .map(|(refunds, lines)| link_groups(refunds, &lines, &consumed, key_group, key_group, true))
-        .collect();
-    for found in found {
-        index.add(found, &mut consumed);
-    }
-    for rows in index.rows.values_mut() {
-        rows.sort_unstable();
-        rows.dedup();
-    }
-    index
+    portions
 }
 
 fn bucket(link_key: i64, buckets: usize) -> usize {
     usize::try_from(link_key.cast_unsigned() % buckets as u64).unwrap_or_default()
 }
 
-/// Digest of source, currency and what groups lines.
-type Group = u128;
-
-fn group(line: &LinkLine, by: &str) -> Group {
-    id::digest([line.source.as_bytes(), line.currency.as_bytes(), by.as_bytes()])
-}
-
-fn reference_group(line: &LinkLine) -> Option<Group> {
-    line.reference_id.as_deref().map(|reference| group(line, reference))
-}
-
-fn target_group(line: &LinkLine) -> Option<Group> {
-    line.reference_target.as_deref().map(|target| group(line, target))
-}
-
-fn key_group(line: &LinkLine) -> Option<Group> {
-    line.link_key.map(|key| group(line, &key.to_string()))
-}
-
 /// How much base of a line is refunded already.
-type Consumed = HashMap<TransactionKey, i128, foldhash::fast::RandomState>;
+type Consumed = HashMap<Place, i128, foldhash::fast::RandomState>;
+
+/// The numbers of refunded lines.
+type Numbers = HashMap<Place, usize, foldhash::fast::RandomState>;
 
 /// What linking a portion found.
 #[derive(Default)]
-struct Found {
-    /// Refund, its original with the original's base, and what it reverses of it.
-    reversals: Vec<(TransactionKey, i128, Reversal)>,
-    places: Vec<Place>,
-    consumed: Vec<(TransactionKey, i128)>,
+struct Found<'a> {
+    /// By place of a refund: what it reverses, with the place of each line that it refunds.
+    reversals: Vec<(Place, Vec<(Place, Reversal)>)>,
+    /// How much base of a line is refunded.
+    consumed: Vec<(Place, i128)>,
     /// Refunds that have no candidate.
-    unlinked: Vec<LinkLine>,
+    unlinked: Vec<&'a LinkLine>,
 }
 
 impl LinkIndex {
-    /// Takes what was found; gives back the refunds that have no candidate.
-    fn add(&mut self, found: Found, consumed: &mut Consumed) -> Vec<LinkLine> {
-        for (refund, base, reversal) in found.reversals {
-            self.originals.insert(reversal.original.clone(), base);
-            self.refunds.entry(refund).or_default().push(reversal);
+    /// Takes what was found, and numbers it.
+    fn add(&mut self, found: Found, numbers: &mut Numbers) {
+        for ((file, row), pieces) in found.reversals {
+            let mut reversals = Vec::with_capacity(pieces.len());
+            for (place, mut reversal) in pieces {
+                let next = numbers.len();
+                reversal.original = *numbers.entry(place).or_insert_with(|| {
+                    let rows = self.rows.entry(place.0).or_default();
+                    rows.push((place.1, Linked::Refunded(next)));
+                    next
+                });
+                reversals.push(reversal);
+            }
+            let refund = Linked::Refund(self.refunds.len());
+            self.rows.entry(file).or_default().push((row, refund));
+            self.refunds.push(reversals);
         }
-        for (file, row) in found.places {
-            self.rows.entry(file).or_default().push(row);
-        }
-        consumed.extend(found.consumed);
-        found.unlinked
     }
 }
 
 /// Links group by group.
-fn link_groups(
-    refunds: Vec<LinkLine>,
-    candidates: &[&LinkLine],
+fn link_groups<'a>(
+    refunds: Vec<&'a LinkLine>,
+    candidates: Vec<&'a LinkLine>,
     consumed: &Consumed,
-    refund_group: fn(&LinkLine) -> Option<Group>,
-    candidate_group: fn(&LinkLine) -> Option<Group>,
+    group_of: fn(&LinkLine) -> Option<Group>,
     within: bool,
-) -> Found {
-    type Members<'a> = (Vec<LinkLine>, Vec<&'a LinkLine>);
-    let mut groups: HashMap<Group, Members, foldhash::fast::RandomState> = HashMap::default();
+) -> Found<'a> {
+    let mut groups: HashMap<Group, Lines, foldhash::fast::RandomState> = HashMap::default();
     for refund in refunds {
-        if let Some(group) = refund_group(&refund) {
+        if let Some(group) = group_of(refund) {
             groups.entry(group).or_default().0.push(refund);
         }
     }
-    for &candidate in candidates {
-        if let Some(group) = candidate_group(candidate)
+    for candidate in candidates {
+        if let Some(group) = group_of(candidate)
             && let Some(members) = groups.get_mut(&group)
         {
             members.1.push(candidate);
@@ -151,17 +153,17 @@ fn link_groups(
     }
     let mut found = Found::default();
     for (refunds, lines) in groups.into_values() {
-        link_group(refunds, &lines, consumed, within, &mut found);
+        link_group(&refunds, &lines, consumed, within, &mut found);
     }
     found
 }
 
-fn link_group(
-    refunds: Vec<LinkLine>,
-    lines: &[&LinkLine],
+fn link_group<'a>(
+    refunds: &[&'a LinkLine],
+    lines: &[&'a LinkLine],
     consumed: &Consumed,
     within: bool,
-    found: &mut Found,
+    found: &mut Found<'a>,
 ) {
     let given: Vec<Refund> = refunds
         .iter()
@@ -174,7 +176,7 @@ fn link_group(
         .collect();
     let before = |line: &LinkLine| match consumed.is_empty() {
         true => 0,
-        false => consumed.get(&key(line)).copied().unwrap_or_default(),
+        false => consumed.get(&line.place).copied().unwrap_or_default(),
     };
     let mut candidates: Vec<Candidate> = lines
         .iter()
@@ -186,28 +188,26 @@ fn link_group(
         })
         .collect();
     let links = link(&given, &mut candidates, within);
-    for (line, candidate) in lines.iter().zip(&candidates) {
-        if candidate.refunded > 0 {
-            found.consumed.push((key(line), candidate.refunded));
-        }
+    // Only what is linked by reference comes before others.
+    if !within {
+        let refunded = lines.iter().zip(&candidates).filter(|(_, line)| line.refunded > 0);
+        found.consumed.extend(refunded.map(|(line, candidate)| (line.place, candidate.refunded)));
     }
     let pieces = links.pieces.iter().map(|piece| {
         let (before, cumulated) = (piece.before, piece.cumulated);
         (piece.refund, piece.candidate, before, cumulated, 0)
     });
     let excess = links.excess.iter().map(|&(refund, last, excess)| (refund, last, 0, 0, excess));
+    let mut reversals: Vec<Vec<(Place, Reversal)>> = Vec::new();
+    reversals.resize_with(refunds.len(), Vec::new);
     for (refund, line, before, cumulated, excess) in pieces.chain(excess) {
-        let (original, original_on) = (key(lines[line]), lines[line].transaction_on);
-        let reversal = Reversal { original, original_on, before, cumulated, excess };
-        found.places.extend([refunds[refund].place, lines[line].place]);
-        found.reversals.push((key(&refunds[refund]), lines[line].base, reversal));
+        let line = lines[line];
+        let (original_on, base) = (line.transaction_on, line.base);
+        // Its number is given when all that was found is brought together.
+        let reversal = Reversal { original: 0, original_on, base, before, cumulated, excess };
+        reversals[refund].push((line.place, reversal));
     }
-    let mut unlinked = vec![false; refunds.len()];
-    links.unlinked.iter().for_each(|&refund| unlinked[refund] = true);
-    let unlinked = refunds.into_iter().zip(unlinked).filter(|(_, unlinked)| *unlinked);
-    found.unlinked.extend(unlinked.map(|(refund, _)| refund));
-}
-
-fn key(line: &LinkLine) -> TransactionKey {
-    (line.source.clone(), line.transaction_id.clone())
+    let linked = refunds.iter().map(|line| line.place).zip(reversals);
+    found.reversals.extend(linked.filter(|(_, pieces)| !pieces.is_empty()));
+    found.unlinked.extend(links.unlinked.iter().map(|&refund| refunds[refund]));
 }

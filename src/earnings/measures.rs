@@ -4,8 +4,9 @@
 
 use super::context::Context;
 use super::evaluate::{Evaluated, Outcome, Verdict};
+use super::originals::{Original, Originals};
 use super::rows::Line;
-use super::unit::{self, Original, RefundLine, Taker};
+use super::unit::{self, RefundLine, Taker};
 use super::windows::Solved;
 use super::{PeriodFiles, largest_first};
 use crate::error::Result;
@@ -105,7 +106,7 @@ pub fn measure(context: &Context, periods: &[PeriodFiles]) -> Result<Measures> {
             })
         })
         .collect::<Result<_>>()?;
-    let mut originals = HashMap::new();
+    let mut originals = Originals::default();
     let mut refunds = Vec::new();
     let mut revenue = Revenue::default();
     let mut added: BTreeMap<Period, AddedByWindow> = BTreeMap::new();
@@ -131,7 +132,7 @@ struct Unit {
     added: AddedByWindow,
     revenue: Revenue,
     refunds: Vec<RefundLine>,
-    originals: HashMap<(i32, String), Original>,
+    originals: Vec<(usize, Original)>,
 }
 
 /// The first look at a period.
@@ -385,29 +386,23 @@ pub fn piece_adds(
 fn add_pieces(
     context: &Context,
     refund: &RefundLine,
-    originals: &HashMap<(i32, String), Original>,
+    originals: &Originals,
     added: &mut AddedByWindow,
     revenue: &mut Revenue,
 ) -> Result<()> {
-    let names = &context.names;
-    let key = (names.sources.text(refund.source).to_owned(), refund.transaction_id.clone());
-    for reversal in context.links.refunds.get(&key).into_iter().flatten() {
-        let (source, id) = &reversal.original;
-        let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
-        let Some(original) = originals.get(&original_key).filter(|_| reversal.excess == 0) else {
-            continue;
-        };
-        let base = context.links.originals.get(&reversal.original).copied().unwrap_or(1);
-        let taken = (reversal.before, reversal.cumulated, base);
+    let pieces = context.links.refunds[refund.number].iter();
+    for reversal in pieces.filter(|reversal| reversal.excess == 0) {
+        let original = originals.of(reversal)?;
+        let taken = (reversal.before, reversal.cumulated, reversal.base);
         let customer = refund.customer_id.as_deref();
-        for outcome in &original.evaluated.outcomes {
+        for outcome in &original.evaluated().outcomes {
             let Verdict::Measured(terms) = &outcome.verdict else { continue };
             let Some(measured) = &rules(context, outcome).1.measured else { continue };
             let adds = piece_adds(measured.of, terms.exchange_rate, original, taken)?;
             let part = Part {
                 source: refund.source,
                 transaction_id: String::new(),
-                original: Some(id.clone()),
+                original: Some(original.transaction_id.to_string()),
                 currency: refund.currency,
                 base: reversal.before - reversal.cumulated,
                 measured: rescale(adds, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?,
@@ -416,7 +411,7 @@ fn add_pieces(
                 (original.customer_id.as_deref().or(customer), refund.transaction_id.as_str());
             add(context, added, outcome, named, original.period, adds, part)?;
         }
-        for &(program, lever, participant) in &original.evaluated.baselines {
+        for &(program, lever, participant) in &original.baselines {
             let rules = &context.programs[program];
             let Some(measured) = &rules.levers[lever].measured else { continue };
             let rate = context.exchange_rate(program, refund.currency, original.period);

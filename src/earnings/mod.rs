@@ -20,6 +20,7 @@ mod links;
 mod measures;
 mod meet;
 mod names;
+mod originals;
 mod read;
 mod reversal;
 mod rows;
@@ -53,6 +54,7 @@ use facts::Partners;
 use first_known::FirstKnown;
 use ineligible::Ineligible;
 use names::Names;
+use originals::Originals;
 use rayon::prelude::*;
 use rules::ProductGroups;
 pub use settled_first::{Settled, SettledFirst};
@@ -158,7 +160,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
         .collect::<Result<_>>()?;
     units.sort_by_key(|unit| unit.written.period);
     let mut written = Vec::new();
-    let mut originals = HashMap::new();
+    let mut originals = Originals::default();
     let mut rest = Vec::new();
     for unit in units {
         rest.push((unit.written.period, unit.aside.refunds, unit.taken));
@@ -204,7 +206,8 @@ fn largest_first<'a, 'f>(periods: &'a [PeriodFiles<'f>]) -> Vec<&'a PeriodFiles<
 fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Context<'a>> {
     let refunds = link_lines::refunds(request.files)?;
     let candidates = link_lines::candidates(request.files, &refunds)?;
-    let links = links::link_all(refunds, &candidates, request.buckets);
+    let links = links::link_all(&refunds, &candidates, request.buckets);
+    drop((refunds, candidates));
     let names = Names::collect(
         request.programs,
         request.partners,

@@ -4,19 +4,16 @@
 use super::context::Context;
 use super::credits::Credits;
 use super::evaluate::{Evaluated, Omitted, Outcome, Verdict};
+use super::originals::{Original, Originals};
 use super::rows::Line;
 use super::shares::Shares;
 use super::sink::{Origin, Sink, Written, widen};
-use super::unit::{Original, RefundLine};
-use crate::error::{Error, Result};
+use super::unit::RefundLine;
+use crate::error::Result;
 use crate::warehouse::Store;
 use earnest_core::calendar::Period;
 use earnest_core::earning::Amounts;
 use earnest_core::reason::Reason;
-use std::collections::HashMap;
-
-/// Refunded lines, by source key and transaction id.
-pub type Originals = HashMap<(i32, String), Original>;
 
 /// Writes the outcomes of a period's linked refunds, and the measured earnings that they were the last
 /// to add to.
@@ -35,7 +32,6 @@ pub fn reverse(
     refunds.sort_by(|a, b| (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id)));
     for refund in &refunds {
         let names = &context.names;
-        let key = (names.sources.text(refund.source).to_owned(), refund.transaction_id.clone());
         let line = Line {
             source: refund.source,
             transaction_id: Some(&refund.transaction_id),
@@ -48,25 +44,22 @@ pub fn reverse(
             quantity: 0,
             known_on: refund.known_on,
         };
-        for reversal in context.links.refunds.get(&key).into_iter().flatten() {
-            let (source, id) = &reversal.original;
-            let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
-            let original = originals.get(&original_key).ok_or_else(|| {
-                Error::broken(format!("refund `{}`: its original `{id}` was not calculated", key.1))
-            })?;
+        for reversal in &context.links.refunds[refund.number] {
+            let original = originals.of(reversal)?;
+            let (id, evaluated) = (&*original.transaction_id, original.evaluated());
             if reversal.excess > 0 {
                 let line = Line { base: -reversal.excess, ..line };
-                excess(&mut sink, &line, id, &original.evaluated, refund.netted)?;
+                excess(&mut sink, &line, id, &evaluated, refund.netted)?;
             } else {
                 let line = Line {
                     base: reversal.before - reversal.cumulated,
                     original_transaction_id: Some(id),
                     ..line
                 };
-                let base = context.links.originals.get(&reversal.original).copied().unwrap_or(1);
-                let steps = (reversal.before, reversal.cumulated, base);
-                piece(&mut sink, (&mut shares, credits), context, &line, original, steps)?;
-                omit(&mut sink, &line, &original.evaluated, refund.netted)?;
+                let steps = (reversal.before, reversal.cumulated, reversal.base);
+                let outcomes = (original, evaluated.outcomes.as_slice());
+                piece(&mut sink, (&mut shares, credits), context, &line, outcomes, steps)?;
+                omit(&mut sink, &line, &evaluated, refund.netted)?;
             }
         }
     }
@@ -80,13 +73,12 @@ fn piece(
     (shares, credits): (&mut Shares, &Credits),
     context: &Context,
     line: &Line,
-    original: &Original,
+    (original, outcomes): (&Original, &[Outcome]),
     steps: (i128, i128, i128),
 ) -> Result<()> {
     let (before, cumulated, base) = steps;
     let origin = Origin { fund_period: original.period, aggregate_key: None, tier_detail: None };
-    let evaluated = &original.evaluated;
-    for outcome in &evaluated.outcomes {
+    for outcome in outcomes {
         match &outcome.verdict {
             Verdict::Earned(terms, amounts) => {
                 let (minor, program_minor) = (terms.minor_units, terms.program_minor_units);

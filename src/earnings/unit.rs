@@ -5,7 +5,9 @@
 use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
 use super::ineligible::Bar;
+use super::links::Linked;
 use super::meet;
+use super::originals::{Original, SharedOutcomes};
 use super::read::{Columns, open};
 use super::rows::Line;
 use super::rules::is_open;
@@ -19,6 +21,8 @@ use std::collections::HashMap;
 
 /// A linked refund, set aside.
 pub struct RefundLine {
+    /// Among linked refunds.
+    pub number: usize,
     pub source: i32,
     pub transaction_id: String,
     pub customer_id: Option<String>,
@@ -30,22 +34,11 @@ pub struct RefundLine {
     pub netted: bool,
 }
 
-/// A line that is refunded, with what it would need to be taken back.
-pub struct Original {
-    /// The period it earned in.
-    pub period: Period,
-    /// Days since 1970.
-    pub transaction_on: i32,
-    pub evaluated: Evaluated,
-    pub customer_id: Option<String>,
-    /// At amount scale.
-    pub quantity: i128,
-}
-
 /// What waits until all periods are done.
+#[derive(Default)]
 pub struct SetAside {
-    /// Lines that are refunded, by source key and transaction id.
-    pub originals: HashMap<(i32, String), Original>,
+    /// Lines that are refunded, with their numbers.
+    pub originals: Vec<(usize, Original)>,
     pub refunds: Vec<RefundLine>,
 }
 
@@ -89,8 +82,8 @@ pub fn read_lines(
         linked: &[],
         next_row: 0,
         known_on: NaiveDate::MIN,
-        originals: HashMap::new(),
-        refunds: Vec::new(),
+        aside: SetAside::default(),
+        shared: SharedOutcomes::default(),
     };
     for (position, file) in files {
         let linked = context.links.rows.get(position);
@@ -104,7 +97,7 @@ pub fn read_lines(
             before = Some(columns);
         }
     }
-    Ok(SetAside { originals: unit.originals, refunds: unit.refunds })
+    Ok(unit.aside)
 }
 
 struct Unit<'a, T> {
@@ -120,12 +113,12 @@ struct Unit<'a, T> {
     /// Keys of products by the places of product and SKU in the batch.
     products: HashMap<(i32, i32), usize, foldhash::fast::RandomState>,
     /// Rows of the file that are linked, from the next row on.
-    linked: &'a [usize],
+    linked: &'a [(usize, Linked)],
     next_row: usize,
     /// The day of the file's delivery.
     known_on: NaiveDate,
-    originals: HashMap<(i32, String), Original>,
-    refunds: Vec<RefundLine>,
+    aside: SetAside,
+    shared: SharedOutcomes,
 }
 
 impl<T: Taker> Unit<'_, T> {
@@ -139,9 +132,11 @@ impl<T: Taker> Unit<'_, T> {
         let first_row = self.next_row;
         self.next_row += columns.rows;
         for row in 0..columns.rows {
-            let is_linked = self.linked.first() == Some(&(first_row + row));
-            if is_linked {
-                self.linked = &self.linked[1..];
+            let mut linked = None;
+            if let Some((&(at, what), rest)) = self.linked.split_first()
+                && at == first_row + row
+            {
+                (linked, self.linked) = (Some(what), rest);
             }
             if columns.is_excluded(row) {
                 continue;
@@ -150,7 +145,7 @@ impl<T: Taker> Unit<'_, T> {
             let product = *self.products.entry(pair).or_insert_with(|| {
                 self.evaluator.product(columns.product.text(row), columns.sku.text(row))
             });
-            self.row(columns, row, product, is_linked)?;
+            self.row(columns, row, product, linked)?;
         }
         Ok(())
     }
@@ -160,7 +155,7 @@ impl<T: Taker> Unit<'_, T> {
         columns: &Columns,
         row: usize,
         product: usize,
-        is_linked: bool,
+        linked: Option<Linked>,
     ) -> Result<()> {
         let data_role = match columns.data_role.text(row) {
             Some("detail") => DataRole::Detail,
@@ -207,31 +202,42 @@ impl<T: Taker> Unit<'_, T> {
             known_on: (facts.base < 0)
                 .then(|| known.since((source, id), facts.base, self.known_on)),
         };
-        if is_linked && self.set_aside(&line, id) {
-            return Ok(());
-        }
-        self.taker.line(&line, &self.evaluated)
+        let waits = match linked {
+            Some(Linked::Refunded(number)) => {
+                self.keep(number, &line, id);
+                false
+            }
+            Some(Linked::Refund(number)) => self.set_aside(number, &line, id),
+            None => false,
+        };
+        if waits { Ok(()) } else { self.taker.line(&line, &self.evaluated) }
     }
 
-    /// Keeps a refunded line's outcomes. Of a linked refund only what levers net that sum is left: all
-    /// else comes from the lines it refunds. True if nothing is left to be handed over.
-    fn set_aside(&mut self, line: &Line, id: &str) -> bool {
-        let names = &self.context.names;
-        let key = (names.sources.text(line.source).to_owned(), id.to_owned());
-        let links = &self.context.links;
-        if links.originals.contains_key(&key) {
-            let original = Original {
-                period: self.evaluator.period,
-                transaction_on: line.transaction_on,
-                evaluated: self.evaluated.clone(),
-                customer_id: line.customer_id.map(str::to_owned),
-                quantity: line.quantity,
-            };
-            self.originals.insert((line.source, id.to_owned()), original);
-        }
-        let Some(reversals) = links.refunds.get(&key) else { return false };
+    /// Keeps a refunded line's outcomes.
+    fn keep(&mut self, number: usize, line: &Line, id: &str) {
+        let original = Original {
+            transaction_id: id.into(),
+            period: self.evaluator.period,
+            transaction_on: line.transaction_on,
+            customer_id: line.customer_id.map(Into::into),
+            quantity: line.quantity,
+            outcomes: self
+                .evaluated
+                .outcomes
+                .iter()
+                .map(|outcome| self.shared.keep(outcome))
+                .collect(),
+            omitted: self.evaluated.omitted.as_slice().into(),
+            baselines: self.evaluated.baselines.as_slice().into(),
+        };
+        self.aside.originals.push((number, original));
+    }
+
+    /// Sets a linked refund aside: what it takes back comes from the lines it refunds. Only what levers
+    /// net that sum is left; true if nothing is.
+    fn set_aside(&mut self, number: usize, line: &Line, id: &str) -> bool {
         // Levers that sum net refunds, if they can have summed what is refunded.
-        let programs = self.context.programs;
+        let (programs, reversals) = (self.context.programs, &self.context.links.refunds[number]);
         self.evaluated.outcomes.retain(|outcome| {
             let program = &programs[outcome.program];
             let lever = &program.levers[outcome.lever];
@@ -241,7 +247,8 @@ impl<T: Taker> Unit<'_, T> {
         self.evaluated.baselines.clear();
         self.evaluated.firsts.clear();
         let netted = !self.evaluated.whole();
-        self.refunds.push(RefundLine {
+        self.aside.refunds.push(RefundLine {
+            number,
             source: line.source,
             transaction_id: id.to_owned(),
             customer_id: line.customer_id.map(str::to_owned),

@@ -8,10 +8,11 @@ use crate::earnings::context::Context;
 use crate::earnings::evaluate::{Evaluated, Outcome, Verdict};
 use crate::earnings::facts::day;
 use crate::earnings::measures::Measures;
+use crate::earnings::originals::Originals;
 use crate::earnings::rows::Line;
 use crate::earnings::segments::Segments;
 use crate::earnings::settled_first::Settled;
-use crate::earnings::unit::{self, Original, RefundLine, Taker};
+use crate::earnings::unit::{self, RefundLine, Taker};
 use crate::earnings::{PeriodFiles, largest_first};
 use crate::error::Result;
 use chrono::NaiveDate;
@@ -70,7 +71,7 @@ pub fn look(
             Ok((*period, look.found, aside))
         })
         .collect::<Result<_>>()?;
-    let mut originals = HashMap::new();
+    let mut originals = Originals::default();
     let mut refunds: BTreeMap<Period, Vec<RefundLine>> = BTreeMap::new();
     let mut found = Found::default();
     found.items.reserve(units.iter().map(|(_, part, _)| part.items.len()).sum());
@@ -296,21 +297,11 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    fn pieces(
-        &mut self,
-        refund: &RefundLine,
-        originals: &HashMap<(i32, String), Original>,
-    ) -> Result<()> {
-        let (names, links) = (&self.context.names, &self.context.links);
-        let key = (names.sources.text(refund.source).to_owned(), refund.transaction_id.clone());
-        for reversal in links.refunds.get(&key).into_iter().flatten() {
-            let (source, id) = &reversal.original;
-            let original_key = (names.sources.key(source).unwrap_or_default(), id.clone());
-            let Some(original) = originals.get(&original_key).filter(|_| reversal.excess == 0)
-            else {
-                continue;
-            };
-            let whole = links.originals.get(&reversal.original).copied().unwrap_or(1);
+    fn pieces(&mut self, refund: &RefundLine, originals: &Originals) -> Result<()> {
+        let pieces = self.context.links.refunds[refund.number].iter();
+        for reversal in pieces.filter(|reversal| reversal.excess == 0) {
+            let original = originals.of(reversal)?;
+            let id = &*original.transaction_id;
             let line = Line {
                 source: refund.source,
                 transaction_id: Some(&refund.transaction_id),
@@ -323,19 +314,19 @@ impl<'a> Look<'a> {
                 quantity: 0,
                 known_on: None,
             };
-            for outcome in &original.evaluated.outcomes {
+            for outcome in &original.evaluated().outcomes {
                 let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
                 let reversed = amounts.reversed(
                     reversal.before,
                     reversal.cumulated,
-                    whole,
+                    reversal.base,
                     terms.minor_units,
                     terms.program_minor_units,
                 )?;
                 let customer = original.customer_id.as_deref();
                 let ruled = (day(original.transaction_on), original.period, customer);
                 let follows = (original.transaction_on, id)
-                    <= (refund.transaction_on, &refund.transaction_id);
+                    <= (refund.transaction_on, refund.transaction_id.as_str());
                 let of_original =
                     Line { transaction_id: Some(id), original_transaction_id: None, ..line };
                 let item = Gross {
