@@ -1,7 +1,7 @@
 -- How fresh each source is, and the gaps between its deliveries
 -- one row per source
 WITH files AS (
-    SELECT DISTINCT source, format, delivery_id, source_file, file_sha256, known_on, sequence,
+    SELECT DISTINCT source, format, delivery_id, source_file, file_digest, known_on, sequence,
         rows_staged, rows_rejected
     FROM run_inputs
     CROSS JOIN snapshot

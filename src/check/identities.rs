@@ -19,11 +19,11 @@ pub const CHECKS: &[Check] = &[
             UNION ALL
             SELECT concat(source_file, ': expected ', expected, ' rejects, found ', found)
             FROM (
-                SELECT source, source_file, file_sha256, sum(rows_rejected) AS expected
+                SELECT source, source_file, file_digest, sum(rows_rejected) AS expected
                 FROM run_inputs WHERE state = 'staged' GROUP BY ALL
             ) LEFT JOIN (
-                SELECT source, source_file, file_sha256, count(*) AS found FROM rejects GROUP BY ALL
-            ) USING (source, source_file, file_sha256)
+                SELECT source, source_file, file_digest, count(*) AS found FROM rejects GROUP BY ALL
+            ) USING (source, source_file, file_digest)
             WHERE expected <> coalesce(found, 0)",
         ),
     },
@@ -280,7 +280,7 @@ fn staged() -> String {
                 ' staged rows, found ', coalesce(found, 0))
         FROM (
             SELECT delivery_id, sum(rows_staged) AS expected FROM (
-                SELECT DISTINCT source, delivery_id, source_file, file_sha256, rows_staged
+                SELECT DISTINCT source, delivery_id, source_file, file_digest, rows_staged
                 FROM run_inputs WHERE state = 'staged'
             ) GROUP BY ALL
         ) FULL JOIN (

@@ -36,7 +36,7 @@ const RUN_COLUMNS: &[&str] = &[
 
 const SOURCES: &str = "
     WITH files AS (
-        SELECT DISTINCT source, delivery_id, source_file, file_sha256, known_on, rows_staged
+        SELECT DISTINCT source, delivery_id, source_file, file_digest, known_on, rows_staged
         FROM run_inputs, snapshot WHERE state = 'staged' AND known_on <= as_of
     ),
     gaps AS (

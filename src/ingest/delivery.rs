@@ -7,10 +7,8 @@ use super::manifest::{Manifest, manifests};
 use super::open::unreadable;
 use crate::error::{Error, Result};
 use crate::job::{Source, expand};
-use crate::warehouse::sha256_of;
 use chrono::{Datelike, NaiveDate};
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +36,7 @@ pub(super) struct InputFile {
     pub name: String,
     pub bytes: u64,
     /// Of the bytes as they came.
-    pub sha256: String,
+    pub digest: String,
     pub control: Option<Control>,
 }
 
@@ -186,14 +184,22 @@ fn recognize(source: &Source, path: &Path) -> Result<(NaiveDate, u32, String)> {
 fn input_file(source: &Source, path: &Path) -> Result<InputFile> {
     let name = relative(source, path);
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-    std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
     Ok(InputFile {
         bytes: metadata.len(),
-        sha256: sha256_of(path)?,
+        digest: digest_of(path)?,
         control: control_of(source, path, &name)?,
         path: path.to_owned(),
         name,
     })
+}
+
+/// BLAKE3 of a file's bytes, lower-case hex. Files come in gigabytes, and this takes a third of the time of
+/// SHA-256.
+fn digest_of(path: &Path) -> Result<String> {
+    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(file).map_err(|error| unreadable(path, &error))?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 fn relative(source: &Source, path: &Path) -> String {
@@ -202,13 +208,9 @@ fn relative(source: &Source, path: &Path) -> String {
 
 /// An id that is safe as a file's name.
 fn id_of(source: &str, known_on: NaiveDate, sequence: u32, files: &[InputFile]) -> String {
-    let mut digests: Vec<&str> = files.iter().map(|file| file.sha256.as_str()).collect();
+    let mut digests: Vec<&str> = files.iter().map(|file| file.digest.as_str()).collect();
     digests.sort_unstable();
-    let mut hasher = Sha256::new();
-    for digest in digests {
-        hasher.update(digest);
-    }
-    let digest = crate::warehouse::hex(&hasher.finalize());
+    let digest = blake3::hash(digests.concat().as_bytes()).to_hex();
     format!("{source}-{}-{sequence}-{}", known_on.format("%Y%m%d"), &digest[..12])
 }
 

@@ -5,7 +5,7 @@ use super::control::sums_text;
 use super::delivery::{Delivery, InputFile, days_since_epoch};
 use super::read::{known_on_of, read_file, texts};
 use super::stage::Counts;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Source;
 use crate::schema::RUN_INPUTS;
 use crate::warehouse::{DataFile, Snapshot, Store, TableWriter};
@@ -20,7 +20,7 @@ pub(super) struct Known {
     pub source: String,
     pub delivery_id: String,
     pub name: String,
-    pub sha256: String,
+    pub digest: String,
     pub known_on: NaiveDate,
     pub sequence: u32,
     pub rows_read: u64,
@@ -60,6 +60,9 @@ pub(super) fn known_inputs(store: &Store, snapshot: Option<&Snapshot>) -> Result
                 batch.column(RUN_INPUTS.position(name)).as_primitive::<Int64Type>().value(row)
             };
             let days = batch.column(RUN_INPUTS.position("known_on")).as_primitive::<Date32Type>();
+            if batch.column(RUN_INPUTS.position("file_digest")).null_count() > 0 {
+                return Err(older_build(&path));
+            }
             for row in 0..batch.num_rows() {
                 let state = match text("state", row).as_str() {
                     "staged" => State::Staged,
@@ -71,7 +74,7 @@ pub(super) fn known_inputs(store: &Store, snapshot: Option<&Snapshot>) -> Result
                     source: text("source", row),
                     delivery_id: text("delivery_id", row),
                     name: text("source_file", row),
-                    sha256: text("file_sha256", row),
+                    digest: text("file_digest", row),
                     known_on,
                     sequence: u32::try_from(integer("sequence", row)).unwrap_or(u32::MAX),
                     rows_read: integer("rows_read", row).unsigned_abs(),
@@ -81,6 +84,15 @@ pub(super) fn known_inputs(store: &Store, snapshot: Option<&Snapshot>) -> Result
         }
     }
     Ok(known)
+}
+
+/// By SHA-256 nobody could tell which of its files come again.
+fn older_build(path: &std::path::Path) -> Error {
+    let place = path.display();
+    Error::check(format!(
+        "{place}: expected BLAKE3 digests of the files that were read, found none"
+    ))
+    .hint("an earlier build wrote this warehouse; run the job on all exports into a new one")
 }
 
 /// A row of `run_inputs`.
@@ -147,7 +159,7 @@ pub(super) fn write_inputs(
         text(&|input| input.format.clone()),
         text(&|input| input.delivery_id.clone()),
         text(&|input| input.file.name.clone()),
-        text(&|input| input.file.sha256.clone()),
+        text(&|input| input.file.digest.clone()),
         integer(&|input| Some(input.file.bytes)),
         Arc::new(Date32Array::from_iter_values(days)),
         integer(&|input| Some(u64::from(input.sequence))),

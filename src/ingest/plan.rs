@@ -58,21 +58,21 @@ impl<'a> Earlier<'a> {
             Earlier { states: HashMap::new(), staged: Vec::new(), bytes: Bytes::default() };
         for known in known {
             let rank = (known.known_on, known.sequence);
-            let name = (known.name.as_str(), known.sha256.as_str(), rank);
+            let name = (known.name.as_str(), known.digest.as_str(), rank);
             // A repeat that was staged after all has both states.
             if earlier.states.get(&name) != Some(&State::Staged) {
                 earlier.states.insert(name, known.state);
             }
             if known.state == State::Staged {
                 earlier.staged.push(known);
-                earlier.bytes.add(&known.sha256, rank);
+                earlier.bytes.add(&known.digest, rank);
             }
         }
         earlier
     }
 
     fn state(&self, file: &InputFile, rank: Rank) -> Option<State> {
-        self.states.get(&(file.name.as_str(), file.sha256.as_str(), rank)).copied()
+        self.states.get(&(file.name.as_str(), file.digest.as_str(), rank)).copied()
     }
 
     /// The id of what was staged of a delivery, if all of it lies there as it was: then new files are further
@@ -80,7 +80,7 @@ impl<'a> Earlier<'a> {
     fn part_of(&self, delivery: &Delivery) -> Option<&'a str> {
         let here = |known: &&Known| {
             let same =
-                |file: &InputFile| (&file.name, &file.sha256) == (&known.name, &known.sha256);
+                |file: &InputFile| (&file.name, &file.digest) == (&known.name, &known.digest);
             delivery.files.iter().any(same)
         };
         let of_rank = |known: &&&Known| (known.known_on, known.sequence) == delivery.rank();
@@ -97,13 +97,13 @@ impl<'a> Earlier<'a> {
 struct Bytes(HashMap<String, Rank>);
 
 impl Bytes {
-    fn add(&mut self, sha256: &str, rank: Rank) {
-        let lowest = self.0.entry(sha256.to_owned()).or_insert(rank);
+    fn add(&mut self, digest: &str, rank: Rank) {
+        let lowest = self.0.entry(digest.to_owned()).or_insert(rank);
         *lowest = rank.min(*lowest);
     }
 
     fn came_before(&self, file: &InputFile, rank: Rank) -> bool {
-        self.0.get(&file.sha256).is_some_and(|lowest| *lowest <= rank)
+        self.0.get(&file.digest).is_some_and(|lowest| *lowest <= rank)
     }
 }
 
@@ -130,9 +130,9 @@ fn sort_in(plan: &mut Plan, delivery: &Delivery, earlier: &mut Earlier, source: 
     // Bytes twice within a delivery are one part that was handed over twice.
     let mut within = HashSet::new();
     let (first, again): (Vec<&InputFile>, Vec<&InputFile>) =
-        open.into_iter().partition(|file| within.insert(file.sha256.as_str()));
+        open.into_iter().partition(|file| within.insert(file.digest.as_str()));
     for file in &first {
-        earlier.bytes.add(&file.sha256, rank);
+        earlier.bytes.add(&file.digest, rank);
     }
     if !again.is_empty() {
         let counts = again.iter().any(|file| earlier.state(file, rank).is_none());

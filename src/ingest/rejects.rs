@@ -92,7 +92,7 @@ impl<'a> Rejects<'a> {
             same(&self.source.format.name),
             same(&self.delivery.id),
             texts(rows.iter().map(|row| Some(file(row).name.as_str()))),
-            texts(rows.iter().map(|row| Some(file(row).sha256.as_str()))),
+            texts(rows.iter().map(|row| Some(file(row).digest.as_str()))),
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.record))),
             texts(rows.iter().map(|row| row.column.as_deref())),
             texts(rows.iter().map(|row| Some(row.reason))),

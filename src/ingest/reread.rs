@@ -54,7 +54,7 @@ pub fn reread(source: &Source, mut each: impl FnMut(&Record)) -> Result<()> {
     let mut seen = HashSet::new();
     for delivery in deliveries(source)? {
         let files: Vec<_> =
-            delivery.files.into_iter().filter(|file| seen.insert(file.sha256.clone())).collect();
+            delivery.files.into_iter().filter(|file| seen.insert(file.digest.clone())).collect();
         let spares = Spares::default();
         let mut blocks = Blocks::new(source, &files, &spares);
         let mut before = (usize::MAX, 0);

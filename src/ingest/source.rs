@@ -186,7 +186,7 @@ impl Run<'_> {
             let before: Vec<Option<(String, u64)>> = delivery
                 .files
                 .iter()
-                .map(|file| self.staged_before(&file.sha256, rank, known))
+                .map(|file| self.staged_before(&file.digest, rank, known))
                 .collect();
             let replaced =
                 before.iter().flatten().any(|(id, _)| self.versions.replaced_before(id, rank));
@@ -207,20 +207,20 @@ impl Run<'_> {
     /// The newest delivery up to a rank that has a file with these bytes, and the file's records.
     fn staged_before(
         &self,
-        sha256: &str,
+        digest: &str,
         rank: super::supersede::Rank,
         known: &[Known],
     ) -> Option<(String, u64)> {
         let old = known
             .iter()
             .filter(|known| known.source == self.source.name && known.state == State::Staged)
-            .filter(|known| known.sha256 == sha256)
+            .filter(|known| known.digest == digest)
             .map(|known| ((known.known_on, known.sequence), &known.delivery_id, known.rows_read));
         let new = self
             .outcome
             .inputs
             .iter()
-            .filter(|input| input.state == State::Staged && input.file.sha256 == sha256)
+            .filter(|input| input.state == State::Staged && input.file.digest == digest)
             .map(|input| ((input.known_on, input.sequence), &input.delivery_id, input.counts.read));
         let all: Vec<_> = old.chain(new).collect();
         let newest = all.iter().filter(|found| found.0 <= rank).max().or_else(|| all.iter().min());

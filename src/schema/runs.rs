@@ -27,10 +27,10 @@ pub const RUNS: Table = Table {
 
 pub const RUN_INPUTS: Table = Table {
     name: "run_inputs",
-    version: 1,
+    version: 2,
     description: "What each run read",
     grain: "one row per run × input file",
-    key: &["run_id", "source", "source_file", "file_sha256"],
+    key: &["run_id", "source", "source_file", "file_digest"],
     partition: "",
     columns: &[
         provenance("run_id", Text, "The run"),
@@ -38,7 +38,7 @@ pub const RUN_INPUTS: Table = Table {
         provenance("format", Text, "The export format"),
         provenance("delivery_id", Text, "The delivery it belongs to"),
         provenance("source_file", Text, "The file, as the source names it"),
-        provenance("file_sha256", Text, "Digest of the file's bytes as they came"),
+        provenance("file_digest", Text, "BLAKE3 of the file's bytes as they came (`b3sum`)"),
         provenance("bytes", Integer, "Size of the file as it came"),
         provenance("known_on", Date, "The day it became known"),
         provenance("sequence", Integer, "Rank among deliveries of the same day"),

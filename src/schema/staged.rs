@@ -390,17 +390,17 @@ partner_side!(
 
 pub const REJECTS: Table = Table {
     name: "rejects",
-    version: 1,
+    version: 2,
     description: "Input records that could not be staged, kept as they came",
     grain: "one row per rejected record × first fault",
-    key: &["source", "source_file", "file_sha256", "record"],
+    key: &["source", "source_file", "file_digest", "record"],
     partition: "source",
     columns: &[
         SOURCE,
         content("format", Text, "The export format"),
         provenance("delivery_id", Text, "The delivery"),
         content("source_file", Text, "The file"),
-        content("file_sha256", Text, "Digest of the file's bytes"),
+        content("file_digest", Text, "BLAKE3 of the file's bytes (`b3sum`)"),
         content(
             "record",
             Integer,

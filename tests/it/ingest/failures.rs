@@ -219,3 +219,24 @@ fn an_unreadable_file_is_named() {
     assert!(matches!(kind, ErrorKind::Check | ErrorKind::Broken), "{message}");
     assert!(message.contains(NAME), "{message}");
 }
+
+#[test]
+fn a_warehouse_that_an_earlier_build_wrote_is_refused() {
+    let mut feed = Feed::invoices();
+    feed.put(NAME, good());
+    feed.must();
+    let snapshot = feed.snapshot.as_ref().expect("a run");
+    let path = snapshot.paths(&feed.store, "run_inputs").remove(0);
+    let older = path.with_extension("older");
+    let sql = format!(
+        "COPY (SELECT * RENAME (file_digest AS file_sha256) FROM '{}') TO '{}' (FORMAT parquet)",
+        path.display(),
+        older.display()
+    );
+    let connection = duckdb::Connection::open_in_memory().expect("DuckDB");
+    connection.execute_batch(&sql).expect("written");
+    std::fs::rename(older, &path).expect("replaced");
+    let (_, message) = feed.fails();
+    let expected = "expected BLAKE3 digests of the files that were read, found none";
+    assert!(message.contains(expected), "{message}");
+}
