@@ -395,7 +395,7 @@ fn add_pieces(
         let original = originals.of(reversal)?;
         let taken = (reversal.before, reversal.cumulated, reversal.base);
         let customer = refund.customer_id.as_deref();
-        for outcome in &original.evaluated().outcomes {
+        for outcome in &original.outcomes() {
             let Verdict::Measured(terms) = &outcome.verdict else { continue };
             let Some(measured) = &rules(context, outcome).1.measured else { continue };
             let adds = piece_adds(measured.of, terms.exchange_rate, original, taken)?;

@@ -1,7 +1,7 @@
 //! Refunded lines, kept until all periods are done. There are as many as refunds, so each is kept in few
 //! bytes: what outcomes have in common, they share.
 
-use super::evaluate::{Evaluated, How, Omitted, Outcome, Verdict};
+use super::evaluate::{How, Omitted, Outcome, Verdict};
 use super::links::Reversal;
 use crate::error::{Error, Result};
 use earnest_core::calendar::Period;
@@ -19,20 +19,15 @@ pub struct Original {
     pub customer_id: Option<Box<str>>,
     /// At amount scale.
     pub quantity: i128,
-    pub outcomes: Box<[Kept]>,
+    pub kept: Box<[Kept]>,
     pub omitted: Box<[Omitted]>,
     pub baselines: Box<[(usize, usize, i32)]>,
 }
 
 impl Original {
     /// The line's outcomes, as they were.
-    pub fn evaluated(&self) -> Evaluated {
-        Evaluated {
-            outcomes: self.outcomes.iter().map(Kept::outcome).collect(),
-            omitted: self.omitted.to_vec(),
-            baselines: self.baselines.to_vec(),
-            firsts: Vec::new(),
-        }
+    pub fn outcomes(&self) -> Vec<Outcome> {
+        self.kept.iter().map(Kept::outcome).collect()
     }
 }
 

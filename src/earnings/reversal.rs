@@ -3,7 +3,7 @@
 
 use super::context::Context;
 use super::credits::Credits;
-use super::evaluate::{Evaluated, Omitted, Outcome, Verdict};
+use super::evaluate::{Omitted, Outcome, Verdict};
 use super::originals::{Original, Originals};
 use super::rows::Line;
 use super::shares::Shares;
@@ -14,6 +14,9 @@ use crate::warehouse::Store;
 use earnest_core::calendar::Period;
 use earnest_core::earning::Amounts;
 use earnest_core::reason::Reason;
+
+/// A refunded line with its outcomes.
+type Refunded<'a> = (&'a Original, &'a [Outcome]);
 
 /// Writes the outcomes of a period's linked refunds, and the measured earnings that they were the last
 /// to add to.
@@ -45,21 +48,21 @@ pub fn reverse(
             known_on: refund.known_on,
         };
         for reversal in &context.links.refunds[refund.number] {
-            let original = originals.of(reversal)?;
-            let (id, evaluated) = (&*original.transaction_id, original.evaluated());
+            let kept = originals.of(reversal)?;
+            let outcomes = kept.outcomes();
+            let original = (kept, &*outcomes);
             if reversal.excess > 0 {
                 let line = Line { base: -reversal.excess, ..line };
-                excess(&mut sink, &line, id, &evaluated, refund.netted)?;
+                excess(&mut sink, &line, original, refund.netted)?;
             } else {
                 let line = Line {
                     base: reversal.before - reversal.cumulated,
-                    original_transaction_id: Some(id),
+                    original_transaction_id: Some(&kept.transaction_id),
                     ..line
                 };
                 let steps = (reversal.before, reversal.cumulated, reversal.base);
-                let outcomes = (original, evaluated.outcomes.as_slice());
-                piece(&mut sink, (&mut shares, credits), context, &line, outcomes, steps)?;
-                omit(&mut sink, &line, &evaluated, refund.netted)?;
+                piece(&mut sink, (&mut shares, credits), context, &line, original, steps)?;
+                omit(&mut sink, &line, original, refund.netted)?;
             }
         }
     }
@@ -73,7 +76,7 @@ fn piece(
     (shares, credits): (&mut Shares, &Credits),
     context: &Context,
     line: &Line,
-    (original, outcomes): (&Original, &[Outcome]),
+    (original, outcomes): Refunded,
     steps: (i128, i128, i128),
 ) -> Result<()> {
     let (before, cumulated, base) = steps;
@@ -107,19 +110,18 @@ fn piece(
 
 /// The roles in which nothing covers a refund: those of its original, and where nothing but sums covers
 /// that, the refund being in none. Of one that is netted they stand beside what nets it.
-fn omit(sink: &mut Sink, line: &Line, original: &Evaluated, netted: bool) -> Result<()> {
+fn omit(sink: &mut Sink, line: &Line, (original, outcomes): Refunded, netted: bool) -> Result<()> {
     if netted {
         return Ok(());
     }
     let summed = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::Aggregated(..));
-    let whole = original.outcomes.iter().all(|outcome| summed(&outcome));
+    let whole = outcomes.iter().all(|outcome| summed(&outcome));
     for omitted in &original.omitted {
         sink.omitted(line, omitted, whole)?;
     }
     let mut roles: Vec<i32> = Vec::new();
-    for Outcome { subject, .. } in original.outcomes.iter().filter(summed) {
-        let mut in_role =
-            original.outcomes.iter().filter(|outcome| outcome.subject.role == subject.role);
+    for Outcome { subject, .. } in outcomes.iter().filter(summed) {
+        let mut in_role = outcomes.iter().filter(|outcome| outcome.subject.role == subject.role);
         if roles.contains(&subject.role) || !in_role.all(|outcome| summed(&outcome)) {
             continue;
         }
@@ -132,18 +134,13 @@ fn omit(sink: &mut Sink, line: &Line, original: &Evaluated, netted: bool) -> Res
 }
 
 /// What exceeds every line the refund could be linked to: nothing to take back.
-fn excess(
-    sink: &mut Sink,
-    line: &Line,
-    last: &str,
-    original: &Evaluated,
-    netted: bool,
-) -> Result<()> {
-    let refused = Line { original_transaction_id: Some(last), ..*line };
-    for outcome in &original.outcomes {
+fn excess(sink: &mut Sink, line: &Line, last: Refunded, netted: bool) -> Result<()> {
+    let id = Some(&*last.0.transaction_id);
+    let refused = Line { original_transaction_id: id, ..*line };
+    for outcome in last.1 {
         if !matches!(outcome.verdict, Verdict::Aggregated(..)) {
             sink.refused(&refused, &outcome.subject, &[Reason::RefundExcess], Some(0))?;
         }
     }
-    omit(sink, line, original, netted)
+    omit(sink, line, last, netted)
 }

@@ -221,12 +221,7 @@ impl<T: Taker> Unit<'_, T> {
             transaction_on: line.transaction_on,
             customer_id: line.customer_id.map(Into::into),
             quantity: line.quantity,
-            outcomes: self
-                .evaluated
-                .outcomes
-                .iter()
-                .map(|outcome| self.shared.keep(outcome))
-                .collect(),
+            kept: self.evaluated.outcomes.iter().map(|one| self.shared.keep(one)).collect(),
             omitted: self.evaluated.omitted.as_slice().into(),
             baselines: self.evaluated.baselines.as_slice().into(),
         };

@@ -314,7 +314,7 @@ impl<'a> Look<'a> {
                 quantity: 0,
                 known_on: None,
             };
-            for outcome in &original.evaluated().outcomes {
+            for outcome in &original.outcomes() {
                 let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
                 let reversed = amounts.reversed(
                     reversal.before,
