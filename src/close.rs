@@ -139,7 +139,7 @@ impl Ground {
         let mut cycles = self.balanced_cycles()?;
         for file in self.newest.files(EARNINGS.name) {
             let period: Period = file.partition.parse()?;
-            cycles.extend(self.programs.iter().map(|program| program.due_cycle(period)));
+            cycles.extend(self.programs.iter().map(|program| program.first_due_cycle(period)));
         }
         cycles.into_iter().min().ok_or_else(|| {
             let number = self.newest.snapshot;
@@ -162,9 +162,9 @@ impl Ground {
         Ok(cycles)
     }
 
-    /// The day on which all programs' orders of a cycle are due.
+    /// The day on which all orders of a cycle are due, of whichever program and earning type.
     fn due_day(&self, cycle: Period) -> NaiveDate {
-        let days = self.programs.iter().map(|program| program.due_day(cycle));
+        let days = self.programs.iter().map(|program| program.last_due_day(cycle));
         days.max().unwrap_or(cycle.last_day())
     }
 
@@ -266,13 +266,13 @@ impl Ground {
         Ok((event, next))
     }
 
-    /// The files of earnings of months that are due in a cycle, by any program.
+    /// The files of earnings of months of which something is due in a cycle, by any program.
     fn settled_files(&self, cycle: Period) -> Vec<DataFile> {
         let files = self.newest.files(EARNINGS.name).iter();
         let due = |file: &&DataFile| {
             let period: Result<Period, _> = file.partition.parse();
             period.is_ok_and(|period| {
-                self.programs.iter().any(|program| program.due_cycle(period) == cycle)
+                self.programs.iter().any(|program| program.due_cycles(period).contains(&cycle))
             })
         };
         files

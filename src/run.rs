@@ -16,7 +16,8 @@ use crate::{check, closes, earnings, payments, query, report};
 use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::calendar::Period;
-use earnest_core::program::{Payment, Program};
+use earnest_core::earning::EarningType;
+use earnest_core::program::Program;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -210,8 +211,9 @@ fn check_offset_groups(paths: &[PathBuf], programs: &[Program]) -> Result<()> {
                     other.currency, other.program, program.currency
                 )));
             }
-            let days = |of: &Payment| (of.day, of.business_day, of.holidays.clone());
-            if days(&other.payment) != days(payment) {
+            // Those of one program have the same days of rebate and fee.
+            let days = |of: &Program| of.calendar(EarningType::Rebate).clone();
+            if !days(other).has_days_of(&days(program)) {
                 return Err(Error::usage(format!(
                     "{path}: expected `day`, `business_day` and `holidays` as `{}` of the same \
                      `offset_group` has them, found others",

@@ -97,7 +97,8 @@ impl Posting {
     /// The cycle it enters.
     #[must_use]
     pub fn cycle(&self, program: &Program) -> Period {
-        self.converted_in.or(self.entered).unwrap_or_else(|| program.due_cycle(self.period))
+        let entered = self.converted_in.or(self.entered);
+        entered.unwrap_or_else(|| program.due_cycle(self.period, self.earning_type))
     }
 
     /// The day on which it counts: its period's last; of what takes away the day since which it is known, of
@@ -106,7 +107,8 @@ impl Posting {
     #[must_use]
     pub fn counts_on(&self, program: &Program) -> NaiveDate {
         let last_day = self.period.last_day();
-        let later = self.entered.map(|cycle| program.due_day(cycle)).or(self.known_on);
+        let entered = self.entered.map(|cycle| program.due_day(cycle, self.earning_type));
+        let later = entered.or(self.known_on);
         later.map_or(last_day, |day| day.max(last_day))
     }
 }

@@ -1,10 +1,12 @@
 //! The typed image of a program file: terms, who may take part, what earns, how it is split and
 //! paid. A file is checked on load, against itself; dates become half-open, decimals exact integers.
 
+mod calendars;
 pub mod cap;
 mod coop;
 mod countries;
 mod customer_add;
+mod due;
 mod engagement;
 mod lever;
 mod load;
@@ -27,12 +29,13 @@ pub use requirement::{
 };
 
 use crate::calendar::{FiscalHalf, Period};
-use crate::earning::Shares;
+use crate::earning::{EarningType, Shares};
 use crate::waterfall::BelowMinimum;
-use chrono::{Datelike, NaiveDate, Weekday};
+use chrono::{NaiveDate, Weekday};
 pub use coop::{CoopActivity, CoopRollover, CoopRules, CoopWindow};
 pub use countries::Countries;
 pub use customer_add::{CustomerAdd, First};
+pub use due::Calendar;
 pub use engagement::{Engagement, Select};
 pub use payees::Payees;
 use std::collections::BTreeMap;
@@ -71,7 +74,7 @@ pub struct Program {
     pub taxes: Vec<tax::TaxRule>,
     pub payment: Payment,
     /// The days on which closed cycles were due, as they are recorded, whatever `payment` says since.
-    pub closed_due: BTreeMap<Period, NaiveDate>,
+    pub closed_due: BTreeMap<(EarningType, Period), NaiveDate>,
     /// The file's text, part of what a run's digest covers.
     pub text: String,
 }
@@ -311,20 +314,14 @@ pub const FILTER_AMOUNT_COLUMNS: &[&str] = &["base", "quantity", "unit_price"];
 /// When and how earnings are paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
-    /// Day of the cycle's month on which payments are due.
-    pub day: u32,
-    /// Months from the earning period to its cycle.
-    pub months_after: u32,
+    /// Of each earning type, in their order.
+    pub calendars: [Calendar; 3],
     /// In program currency, at money scale; a gross equal to it is paid.
     pub minimum: i128,
     pub below_minimum: BelowMinimum,
     pub year_end: YearEnd,
     /// For how many days a balance waits for a missing profile; then it is forfeited.
     pub profile_days: u32,
-    /// Where a due day that is no business day moves to; `None`: it stays.
-    pub business_day: Option<BusinessDay>,
-    /// Days besides Saturdays and Sundays on which nothing is paid, sorted.
-    pub holidays: Vec<NaiveDate>,
     pub fx: PaymentFx,
     /// Negative balances of programs that name the same group are offset against their positive ones.
     pub offset_group: Option<String>,
@@ -400,45 +397,6 @@ impl Program {
 
     fn rates(&self) -> impl Iterator<Item = &LeverRate> {
         self.levers.iter().flat_map(|lever| &lever.rates)
-    }
-
-    /// The cycle in which a period is due.
-    #[must_use]
-    pub fn due_cycle(&self, period: Period) -> Period {
-        period.plus(self.payment.months_after.cast_signed())
-    }
-
-    /// The day on which a cycle is due and closes.
-    #[must_use]
-    pub fn due_day(&self, cycle: Period) -> NaiveDate {
-        if let Some(day) = self.closed_due.get(&cycle) {
-            return *day;
-        }
-        let mut day = cycle.day(self.payment.day);
-        let Some(direction) = self.payment.business_day else { return day };
-        let closed = |day: NaiveDate| {
-            matches!(day.weekday(), Weekday::Sat | Weekday::Sun)
-                || self.payment.holidays.binary_search(&day).is_ok()
-        };
-        while closed(day) {
-            let moved = match direction {
-                BusinessDay::Previous => day.pred_opt(),
-                BusinessDay::Next => day.succ_opt(),
-            };
-            let Some(moved) = moved else { return day };
-            day = moved;
-        }
-        day
-    }
-
-    /// The first cycle that is due on a day or after it.
-    #[must_use]
-    pub fn first_cycle_from(&self, day: NaiveDate) -> Period {
-        let mut cycle = Period::of(day).plus(-1);
-        while self.due_day(cycle) < day {
-            cycle = cycle.plus(1);
-        }
-        cycle
     }
 
     /// Until when a determination of that kind and window may be decided otherwise.

@@ -93,7 +93,7 @@ WITH items AS (
     WHERE cap IS NOT NULL
 ),
 scoped AS (
-    SELECT items.*, lever_place, cap_on, settled_in, per_participant, months, due_months,
+    SELECT items.*, lever_place, cap_on, settled_in, per_participant, months,
         CASE WHEN per_participant THEN items.participant_id END AS scope_participant,
         CASE WHEN per_customer THEN customer_id END AS scope_customer,
         first_of(window_period, months, fiscal_start) AS window_on,
@@ -128,7 +128,7 @@ running AS (
 SELECT source, transaction_id, original_transaction_id, program, lever, cap, role, participant_id,
     transaction_on, period, transaction_currency, refunded, share, fee_share, share_part, share_whole,
     half_even, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
-    cap_on, cap_limit, per_participant, months, due_months, scope_participant, scope_customer, window_on,
+    cap_on, cap_limit, per_participant, months, scope_participant, scope_customer, window_on,
     settled_in, gross,
     least(greatest(reached, 0), cap_limit) - least(greatest(reached - gross, 0), cap_limit)
         AS credited

@@ -11,17 +11,31 @@ QUALIFY row_number() OVER (PARTITION BY program, subject, "window" ORDER BY cycl
 CREATE OR REPLACE TEMP MACRO open_cycle() AS coalesce(
     (SELECT strftime((max(cycle) || '-01')::DATE + INTERVAL 1 MONTH, '%Y-%m') FROM closed_cycles), '');
 
+-- The first cycle in which a part of what is earned in a month is paid; what is all co-op is never.
+CREATE OR REPLACE TEMP MACRO due_cycles() AS TABLE
+SELECT earned.*, min(strftime(
+        first_of(period, due_every, fiscal_start) + to_months(due_every - 1 + due_months), '%Y-%m'
+    )) AS due_cycle
+FROM (
+    SELECT DISTINCT program, period, share <> 0 AS as_rebate, fee_share <> 0 AS as_fee FROM capped_items
+) AS earned
+JOIN program_calendar USING (program)
+WHERE CASE earning_type WHEN 'rebate' THEN as_rebate WHEN 'fee' THEN as_fee
+    ELSE NOT as_rebate AND NOT as_fee END
+GROUP BY ALL;
+
 CREATE OR REPLACE TEMP TABLE room_levels AS
 WITH entries AS (
-    SELECT program, concat(cap, ', customer ' || scope_customer) AS subject,
+    SELECT capped_items.program, concat(cap, ', customer ' || scope_customer) AS subject,
         strftime(window_on, '%Y-%m') || '..'
             || strftime(window_on + to_months(months - 1), '%Y-%m') AS "window",
-        coalesce(settled_in, greatest(
-            strftime((period || '-01')::DATE + to_months(due_months), '%Y-%m'), open_cycle()
-        )) AS cycle,
+        coalesce(settled_in, greatest(due_cycle, open_cycle())) AS cycle,
         participant_id, gross, cap_on, cap_limit, program_minor AS minor, transaction_on,
         transaction_id, source
     FROM capped_items
+    JOIN due_cycles() AS due
+        ON due.program = capped_items.program AND due.period = capped_items.period
+        AND as_rebate = (share <> 0) AND as_fee = (fee_share <> 0)
     WHERE NOT per_participant AND gross <> 0
 ),
 shared AS (

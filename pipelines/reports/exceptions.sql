@@ -38,9 +38,13 @@ exceptions AS (
     UNION ALL
     SELECT 7, 'not ordered', program, reason, program_currency, count(*), sum(closing)
     FROM balances
-    SEMI JOIN (SELECT program, max(cycle) AS cycle FROM balances GROUP BY program)
-        USING (program, cycle)
-    WHERE reason IS NOT NULL
+    JOIN (
+        SELECT program, earning_type, max(cycle) AS cycle,
+            max(max(cycle)) OVER (PARTITION BY program) AS newest
+        FROM balances
+        GROUP BY program, earning_type
+    ) USING (program, earning_type, cycle)
+    WHERE reason IS NOT NULL AND (cycle = newest OR closing <> 0)
     GROUP BY ALL
     UNION ALL
     SELECT 8, 'claim ' || decision, program, reason, claim_currency, count(*),

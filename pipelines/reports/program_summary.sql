@@ -29,7 +29,7 @@ ordered AS (
     GROUP BY ALL
 ),
 due AS (
-    SELECT program, max(cycle) AS cycle FROM balances GROUP BY program
+    SELECT program, earning_type, max(cycle) AS cycle FROM balances GROUP BY program, earning_type
 ),
 standing AS (
     SELECT program, earning_type, participant_id, arg_max(reason, cycle) AS reason
@@ -55,7 +55,7 @@ statuses AS (
         earned.amount - coalesce(ordered.amount, 0) AS amount
     FROM earned
     LEFT JOIN ordered USING (program, period, lever, earning_type, participant_id)
-    LEFT JOIN due ON due.program = earned.program
+    LEFT JOIN due ON due.program = earned.program AND due.earning_type = earned.earning_type
     LEFT JOIN standing USING (program, earning_type, participant_id)
     WHERE earned.earnings > coalesce(ordered.earnings, 0)
         OR earned.amount <> coalesce(ordered.amount, 0)

@@ -114,8 +114,7 @@ pub const CHECKS: &[Check] = &[
                         AS expected,
                     strftime((cycle || '-01')::DATE + INTERVAL 1 MONTH, '%Y-%m') AS next_cycle
                 FROM balances
-            ),
-            last AS (SELECT program, max(cycle) AS cycle FROM balances GROUP BY program)
+            )
             SELECT concat(place, ': expected closing ', expected, ', found ', closing)
             FROM rows WHERE closing <> expected
             UNION ALL
@@ -128,7 +127,10 @@ pub const CHECKS: &[Check] = &[
             UNION ALL
             SELECT concat(place, ': expected a row in ', next_cycle, ' for ', closing,
                 ', found none')
-            FROM rows JOIN last ON last.program = rows.program AND next_cycle <= last.cycle
+            FROM rows
+            JOIN program_last_due AS due
+                ON due.program = rows.program AND due.earning_type = rows.earning_type
+                AND next_cycle <= last
             ANTI JOIN balances AS after
                 ON after.program = rows.program AND after.participant_id = rows.participant_id
                 AND after.earning_type = rows.earning_type AND after.cycle = next_cycle
@@ -142,8 +144,7 @@ pub const CHECKS: &[Check] = &[
         global: true,
         tables: &["balances"],
         how: How::Sql(
-            "WITH due AS (SELECT program, max(cycle) AS last FROM balances GROUP BY program),
-            entered AS (
+            "WITH entered AS (
                 SELECT program, participant_id, earning_type, cycle,
                     sum(amount) FILTER (kind <> 'adjustment') AS came,
                     sum(amount) FILTER (kind = 'adjustment') AS changed
@@ -154,7 +155,7 @@ pub const CHECKS: &[Check] = &[
                     UNION ALL
                     SELECT program, participant_id, earning_type, cycle, kind, amount
                     FROM adjustments WHERE state = 'posted' AND kind = 'adjustment'
-                ) JOIN due USING (program) WHERE cycle <= last GROUP BY ALL
+                ) JOIN program_last_due USING (program, earning_type) WHERE cycle <= last GROUP BY ALL
             ),
             ordered AS (
                 SELECT program, participant_id, earning_type, cycle,

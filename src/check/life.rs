@@ -89,14 +89,14 @@ pub const HELD: &str = "
     )";
 
 const RETURNS: &str = "
-    WITH due AS (SELECT program, max(cycle) AS last FROM balances GROUP BY program),
-    came_back AS (
+    WITH came_back AS (
         SELECT payments.program, payments.participant_id, payments.earning_type, returns_in AS cycle,
             sum(gross_program_amount) AS amount
         FROM payments
         JOIN (FROM payment_history WHERE accepted AND returns_in IS NOT NULL) AS history
             USING (payment_id)
-        JOIN due ON due.program = payments.program
+        JOIN program_last_due AS due
+            ON due.program = payments.program AND due.earning_type = payments.earning_type
         WHERE returns_in <= last AND payments.earning_type <> 'coop' GROUP BY ALL
     )
     SELECT concat(program, '/', participant_id, '/', earning_type, '/', cycle, ': expected ',
@@ -160,15 +160,15 @@ const LOTS: &str = "
     WHERE amount_left <= 0 OR strftime(lapses_on, '%Y-%m') < cycle OR origin_cycle > cycle";
 
 const PAYABLE: &str = "
-    WITH due AS (SELECT program, max(cycle) AS last FROM balances GROUP BY program),
-    posted AS (
-        SELECT journal.program, participant_id, earning_type, sum(credit - debit) AS payable
-        FROM journal JOIN due ON due.program = journal.program
+    WITH posted AS (
+        SELECT program, participant_id, earning_type, sum(credit - debit) AS payable
+        FROM journal JOIN program_last_due USING (program, earning_type)
         WHERE account IN ('rebate_payable', 'fee_payable') AND cycle <= last GROUP BY ALL
     ),
     standing AS (
-        SELECT balances.program, participant_id, earning_type, closing
-        FROM balances JOIN due ON due.program = balances.program AND cycle = last
+        SELECT program, participant_id, earning_type, closing
+        FROM balances JOIN program_last_due USING (program, earning_type)
+        WHERE cycle = last
     ),
     taxed AS (
         SELECT payment_id, payment_currency AS currency, withheld_tax - sales_tax AS tax

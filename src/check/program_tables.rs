@@ -2,13 +2,14 @@
 
 use super::program_filters::lever_filters;
 use super::program_measures;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::{literal, text_rows};
 use chrono::NaiveDate;
 use duckdb::Connection;
 use earnest_core::calendar::Period;
 use earnest_core::currency::{codes, minor_units};
 use earnest_core::decimal::{RATE_SCALE, Rounding, format};
+use earnest_core::earning::EarningType;
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::{
     Days, First, Grain, Lever, LeverRate, PaysAs, Program, Split, Unmapped,
@@ -19,8 +20,8 @@ use std::collections::BTreeMap;
 /// `any_partner_countries` and `any_half_even`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
 /// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
-/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`, `program_due`. Dates are
-/// half-open, null is open.
+/// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`, `program_due`, `program_last_due`,
+/// `program_calendar`. Dates are half-open, null is open.
 ///
 /// # Errors
 /// If DuckDB refuses.
@@ -29,9 +30,11 @@ pub fn load(connection: &Connection, programs: &[Program]) -> Result<()> {
     let cycles = text_rows(connection, "SELECT DISTINCT cycle FROM settlement_changes", &[])?;
     let cycles = cycles.into_iter().flatten().flatten().map(|cycle| cycle.parse());
     let cycles: Vec<Period> = cycles.collect::<Result<_, _>>()?;
+    let (as_of, closed) = as_of(connection)?;
     for program in programs {
         tables.add(program);
         tables.add_due_days(program, &cycles);
+        tables.add_last_due(program, as_of, closed);
     }
     connection.execute_batch(&currencies())?;
     connection.execute_batch(ROUNDING)?;
@@ -44,6 +47,17 @@ pub fn load(connection: &Connection, programs: &[Program]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The day of the tables, and the last closed cycle.
+fn as_of(connection: &Connection) -> Result<(NaiveDate, Option<Period>)> {
+    let sql = "SELECT as_of::VARCHAR, (SELECT max(cycle) FROM closed_cycles) FROM snapshot";
+    let rows = text_rows(connection, sql, &[])?;
+    let mut cells = rows.into_iter().next().unwrap_or_default().into_iter();
+    let (as_of, closed) = (cells.next().flatten(), cells.next().flatten());
+    let as_of = as_of.and_then(|day| day.parse().ok());
+    let as_of = as_of.ok_or_else(|| Error::broken("snapshot: expected a day, found none"))?;
+    Ok((as_of, closed.map(|cycle| cycle.parse()).transpose()?))
 }
 
 /// Half away from zero, as everywhere; `round` on decimals wants constant digits.
@@ -131,14 +145,36 @@ impl Tables {
             self.add_cap(program, cap);
         }
         self.add_fund(program);
+        self.rows(
+            "program_calendar",
+            EarningType::ALL.map(|of| {
+                let calendar = program.calendar(of);
+                let (every, after) = (calendar.every.months(), calendar.months_after);
+                let start = program.fiscal_year_start;
+                format!("({key}, '{}', {every}, {after}, {start})", of.name())
+            }),
+        );
         self.rows(super::life::TAX_TABLE.0, super::life::tax_rows(program));
     }
 
-    /// When cycles are due that changes of closed ones enter.
+    /// When co-op of cycles is due that changes of closed ones enter.
     fn add_due_days(&mut self, program: &Program, cycles: &[Period]) {
         let key = literal(&program.program);
-        let row = |cycle: &Period| format!("({key}, '{cycle}', '{}')", program.due_day(*cycle));
+        let due = |cycle: &Period| program.due_day(*cycle, EarningType::Coop);
+        let row = |cycle: &Period| format!("({key}, '{cycle}', '{}')", due(cycle));
         self.rows("program_due", cycles.iter().map(row));
+    }
+
+    /// The last cycle that is due by a day, of each earning type; what is closed was due.
+    fn add_last_due(&mut self, program: &Program, as_of: NaiveDate, closed: Option<Period>) {
+        let key = literal(&program.program);
+        let tomorrow = as_of.succ_opt().unwrap_or(as_of);
+        let rows = EarningType::ALL.map(|of| {
+            let due = program.first_cycle_from(tomorrow, of).plus(-1);
+            let last = closed.map_or(due, |closed| due.max(closed));
+            format!("({key}, '{}', '{last}')", of.name())
+        });
+        self.rows("program_last_due", rows);
     }
 
     /// A rollover of everybody has no participant.
@@ -170,7 +206,7 @@ impl Tables {
             self.row(
                 "program_cap",
                 format!(
-                    "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {}, {})",
+                    "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {})",
                     literal(&program.program),
                     literal(&program.levers[lever].lever),
                     literal(&cap.cap),
@@ -180,7 +216,6 @@ impl Tables {
                     cap.per.has_customer(),
                     cap.window.months(),
                     program.fiscal_year_start,
-                    program.payment.months_after,
                     days(&cap.days),
                 ),
             );
@@ -268,7 +303,7 @@ impl Tables {
 }
 
 /// Every table with its columns.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 22] = [
     (
         "program",
         "program TEXT, currency TEXT, unmapped_itself BOOLEAN, pays_as_earned BOOLEAN, \
@@ -306,7 +341,7 @@ const TABLES: [(&str, &str); 20] = [
         "program_cap",
         "program TEXT, lever TEXT, cap TEXT, cap_limit HUGEINT, cap_on TEXT, \
                  per_participant BOOLEAN, per_customer BOOLEAN, months INTEGER, fiscal_start INTEGER, \
-                 due_months INTEGER, from_on DATE, until_on DATE",
+                 from_on DATE, until_on DATE",
     ),
     (
         "program_measure",
@@ -334,6 +369,11 @@ const TABLES: [(&str, &str); 20] = [
     ),
     super::life::TAX_TABLE,
     ("program_due", "program TEXT, cycle TEXT, due_on DATE"),
+    ("program_last_due", "program TEXT, earning_type TEXT, last TEXT"),
+    (
+        "program_calendar",
+        "program TEXT, earning_type TEXT, due_every INTEGER, due_months INTEGER, fiscal_start INTEGER",
+    ),
 ];
 
 fn texts(texts: &[String]) -> String {

@@ -91,10 +91,13 @@ pub const RESULTS: &[Block] = &[
         sql: "SELECT cycle, program, participant_id, earning_type, closing::VARCHAR,
                 program_currency, sentence
             FROM balances
-            SEMI JOIN (SELECT program, max(cycle) AS cycle FROM balances GROUP BY program)
-                USING (program, cycle)
+            JOIN (
+                SELECT program, earning_type, max(cycle) AS cycle,
+                    max(max(cycle)) OVER (PARTITION BY program) AS newest
+                FROM balances GROUP BY program, earning_type
+            ) USING (program, earning_type, cycle)
             LEFT JOIN reasons ON code = reason AND kind = 'carry'
-            WHERE reason IS NOT NULL
+            WHERE reason IS NOT NULL AND (cycle = newest OR closing <> 0)
             ORDER BY program, participant_id, earning_type LIMIT 20",
         none: "nothing",
     },

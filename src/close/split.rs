@@ -11,6 +11,7 @@ use crate::warehouse::{DataFile, Snapshot, Store, TableWriter};
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{filter_record_batch, not};
 use earnest_core::calendar::Period;
+use earnest_core::earning::EarningType;
 use earnest_core::program::{Program, Redecide};
 use earnest_core::reason::PostingReason;
 use std::sync::Arc;
@@ -121,10 +122,10 @@ impl Split<'_> {
         programs.all(|program| program.redecides(kind, window) != Redecide::Always)
     }
 
-    /// True if a program's period is due in the cycle.
+    /// True if a program's co-op of a period is due in the cycle.
     fn is_due(&self, program: &str, period: Period) -> bool {
         let mut programs = self.programs.iter().filter(|ours| ours.program == program);
-        programs.any(|program| program.due_cycle(period) == self.event.cycle)
+        programs.any(|program| program.due_cycle(period, EarningType::Coop) == self.event.cycle)
     }
 
     /// The rows with what the close says of them.

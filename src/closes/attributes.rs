@@ -40,8 +40,14 @@ pub const NAMES: [&str; TEXTS.len() + 2] = {
 };
 
 /// The columns by which earnings are compared.
-pub const MEASURED: &[&str] =
-    &["earning_id", "program", "program_amount", "earning_amount", "transaction_currency"];
+pub const MEASURED: &[&str] = &[
+    "earning_id",
+    "program",
+    "earning_type",
+    "program_amount",
+    "earning_amount",
+    "transaction_currency",
+];
 
 /// What an earning is.
 #[derive(Clone, Debug, PartialEq, Eq)]

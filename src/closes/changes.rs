@@ -4,7 +4,7 @@
 
 use super::attributes::{self, Attributes, MEASURED};
 use super::mapping;
-use super::outcomes::position;
+use super::outcomes::{earning_type, position};
 use crate::columns;
 use crate::error::{Error, Result};
 use crate::ingest::read_columns;
@@ -12,7 +12,7 @@ use crate::schema::EARNINGS;
 use crate::warehouse::{DataFile, Store};
 use arrow::array::RecordBatch;
 use earnest_core::calendar::Period;
-use earnest_core::earning::EntryKind;
+use earnest_core::earning::{EarningType, EntryKind};
 use earnest_core::program::Program;
 use earnest_core::reason::AdjustmentReason;
 use rayon::prelude::*;
@@ -132,15 +132,18 @@ impl<'a> Unit<'a> {
         }
     }
 
-    /// The closed cycle in which the period is due, if it is closed, by program.
-    fn due(&self) -> HashMap<&'a str, Period> {
+    /// The closed cycles in which the period is due, by program and earning type.
+    fn due(&self) -> HashMap<(&'a str, EarningType), Period> {
         let programs = self.compared.programs.iter();
-        let due = programs.map(|program| (&*program.program, program.due_cycle(self.period)));
+        let due = programs.flat_map(|program| {
+            let cycle = |of| program.due_cycle(self.period, of);
+            EarningType::ALL.map(|of| ((&*program.program, of), cycle(of)))
+        });
         due.filter(|(_, cycle)| *cycle <= self.compared.last_closed).collect()
     }
 
     /// True if the files now are those that were settled, and nothing changed since.
-    fn is_unchanged(&self, due: &HashMap<&str, Period>) -> bool {
+    fn is_unchanged(&self, due: &HashMap<(&str, EarningType), Period>) -> bool {
         let paths = |cycle: Option<Period>| -> BTreeSet<&str> {
             let settled = self.settled.iter().filter(|file| cycle == Some(file.cycle));
             match cycle {
@@ -162,8 +165,8 @@ impl<'a> Unit<'a> {
         let mut settled = self.settled()?;
         let mut found: HashMap<u128, (Option<Settled>, Measured)> = HashMap::new();
         for file in self.now {
-            self.measure(file, |program, id, now| {
-                if due.contains_key(program) {
+            self.measure(file, |of, id, now| {
+                if due.contains_key(&of) {
                     let before = settled.remove(&id);
                     // What was never settled is late even if a cap leaves nothing of it: it has its place
                     // under the cap from then on.
@@ -185,8 +188,8 @@ impl<'a> Unit<'a> {
     fn settled(&self) -> Result<HashMap<u128, Settled>> {
         let mut settled: HashMap<u128, Settled> = HashMap::new();
         for file in &self.settled {
-            self.measure(&file.file, |program, id, amount| {
-                if self.program(program)?.due_cycle(self.period) == file.cycle {
+            self.measure(&file.file, |(program, of), id, amount| {
+                if self.program(program)?.due_cycle(self.period, of) == file.cycle {
                     settled.insert(id, Settled { settled: amount, first: file.cycle });
                 }
                 Ok(())
@@ -206,15 +209,16 @@ impl<'a> Unit<'a> {
         Ok(settled)
     }
 
-    /// Reads what earnings are: program, id and amounts.
+    /// Reads what earnings are: program and earning type, id, amounts.
     fn measure(
         &self,
         file: &DataFile,
-        mut each: impl FnMut(&str, u128, Measured) -> Result<()>,
+        mut each: impl FnMut((&str, EarningType), u128, Measured) -> Result<()>,
     ) -> Result<()> {
         self.read(file, MEASURED, |rows| {
             let text = |name| columns::text(rows, name);
             let (programs, currencies) = (text("program")?, text("transaction_currency")?);
+            let types = text("earning_type")?;
             let (ids, amounts) = (attributes::ids(rows)?, attributes::amounts(rows)?);
             let own = columns::decimal(rows, "earning_amount")?;
             for row in 0..rows.num_rows() {
@@ -224,7 +228,8 @@ impl<'a> Unit<'a> {
                     measured.own_amount = own.value(row);
                     measured.currency = code(currencies.value(row));
                 }
-                each(program, attributes::id(ids, row), measured)?;
+                let of = (program, earning_type(types.value(row))?);
+                each(of, attributes::id(ids, row), measured)?;
             }
             Ok(())
         })

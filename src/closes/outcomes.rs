@@ -303,7 +303,10 @@ impl Decided<'_> {
 }
 
 /// Term and earning type of a forfeiture's window, `term/earning type/cycle`.
-fn forfeiture(window: &str) -> Result<(&str, EarningType)> {
+///
+/// # Errors
+/// If it is none.
+pub fn forfeiture(window: &str) -> Result<(&str, EarningType)> {
     let mut parts = window.rsplitn(3, '/');
     let (_, kind, term) = (parts.next(), parts.next(), parts.next());
     let (Some(kind), Some(term)) = (kind, term) else {

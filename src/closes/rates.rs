@@ -121,7 +121,8 @@ pub fn close(
     Ok(writer.finish()?.into_iter().collect())
 }
 
-/// From, to and month of every currency that was sold in months that some program settles by a cycle.
+/// From, to and month of every currency that was sold in months of which some program settles something by a
+/// cycle.
 fn sold(
     store: &Store,
     newest: &Snapshot,
@@ -132,7 +133,7 @@ fn sold(
     let files = ingest::in_force(store, newest, TRANSACTIONS.name, as_of)?;
     let mut found = BTreeSet::new();
     for (period, files) in earnings::periods(&files) {
-        let due = |program: &&Program| program.due_cycle(period) <= cycle;
+        let due = |program: &&Program| program.first_due_cycle(period) <= cycle;
         let settling: Vec<&Program> = programs.iter().filter(due).collect();
         if settling.is_empty() {
             continue;

@@ -115,12 +115,9 @@ impl Names {
             )
             .chain(joined.iter().map(String::as_str))
             .collect();
-        let longest =
-            programs.iter().map(|program| program.payment.months_after).max().unwrap_or(0);
-        let periods: Vec<String> = first
-            .through(last.plus(longest.cast_signed()))
-            .map(|period| period.to_string())
-            .collect();
+        let longest = programs.iter().map(Program::longest_wait).max().unwrap_or(0);
+        let periods: Vec<String> =
+            first.through(last.plus(longest)).map(|period| period.to_string()).collect();
         let halves: BTreeSet<String> = programs
             .iter()
             .flat_map(|program| {

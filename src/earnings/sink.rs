@@ -52,7 +52,7 @@ pub struct Sink<'a> {
     /// Key of the unit's period.
     period_key: i32,
     /// Key of the cycle in which the period is due, by program.
-    payment_months: Vec<i32>,
+    payment_months: Vec<[i32; 3]>,
     /// Key of the fiscal half that the period lies in, by program.
     own_halves: Vec<i32>,
     /// Key of the fiscal half of another period, by program and period.
@@ -127,7 +127,9 @@ impl<'a> Sink<'a> {
             payment_months: context
                 .programs
                 .iter()
-                .map(|program| context.names.period(program.due_cycle(period)))
+                .map(|program| {
+                    EarningType::ALL.map(|of| context.names.period(program.due_cycle(period, of)))
+                })
                 .collect(),
             own_halves: context
                 .programs
@@ -210,7 +212,10 @@ impl<'a> Sink<'a> {
                 earning_amount,
                 program_amount,
                 fund_half: if coop { self.half(outcome.program, origin.fund_period) } else { -1 },
-                payment_month: if coop { -1 } else { self.payment_months[outcome.program] },
+                payment_month: match earning_type {
+                    EarningType::Coop => -1,
+                    of => self.payment_months[outcome.program][of as usize],
+                },
             };
             self.earnings.rows.push(line, subject, origin, &figures);
             let fund_period = if coop { origin.fund_period } else { self.period };

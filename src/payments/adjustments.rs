@@ -249,10 +249,12 @@ fn successor(programs: &[Program], program: &Program) -> Option<usize> {
     programs.iter().position(|to| to.program == *key && to.currency == program.currency)
 }
 
-/// The cycle of a program in which it was decided, if that is open.
+/// The cycle of a program in which it was decided, by the days of its earning type, if that is open.
 fn entered(program: &Program, closed: &Closed, adjustment: &Adjustment) -> Option<Period> {
     let day = adjustment.approved_on?;
-    let decided = program.due_cycle(adjustment.period).max(program.first_cycle_from(day));
+    let of = adjustment.earning_type;
+    let due = program.due_cycle(adjustment.period, of);
+    let decided = due.max(program.first_cycle_from(day, of));
     Some(closed.last.map_or(decided, |last| decided.max(last.plus(1))))
 }
 

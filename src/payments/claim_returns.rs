@@ -55,7 +55,7 @@ pub fn comes_back_in(
 ) -> Option<Period> {
     let after = history.returned_on?.succ_opt()?;
     let recorded = world.closed.returned_in(fund.position, fund.participant, payment_id);
-    recorded.or_else(|| Some(fund.program.first_cycle_from(after)))
+    recorded.or_else(|| Some(fund.program.first_cycle_from(after, EarningType::Coop)))
 }
 
 /// What is paid again, and into which cycle it came back.
@@ -138,7 +138,7 @@ fn again<'a>(
     let open = world.closed.last.map_or(back.into, |last| last.plus(1));
     let mut cycle = back.into.max(open);
     let (due_on, method) = loop {
-        let due_on = program.due_day(cycle);
+        let due_on = program.due_day(cycle, EarningType::Coop);
         if due_on > world.as_of {
             return Ok(None);
         }

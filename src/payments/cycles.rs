@@ -137,6 +137,11 @@ impl<'a> Account<'a> {
         changes.map(|((kind, cycle, period), amount)| (kind, cycle, period, amount))
     }
 
+    /// The day on which a cycle is due.
+    pub fn due_day(&self, cycle: Period) -> NaiveDate {
+        self.program.due_day(cycle, self.earning_type)
+    }
+
     /// Approved adjustments whose cycle isn't due.
     pub fn not_due(&self) -> &'a [Adjustment] {
         &self.adjustments[self.adjusted.len()..]
@@ -166,7 +171,7 @@ impl<'a> Account<'a> {
             adjusted: 0,
             items: Vec::new(),
             uncounted: 0,
-            terms: year_end::Terms::new(program, &self.home),
+            terms: year_end::Terms::new((program, self.earning_type), &self.home),
             lots: Lots::default(),
         };
         Some(Walk { open, cycle, opening: 0 })
@@ -174,7 +179,7 @@ impl<'a> Account<'a> {
 
     /// Whether its next cycle is due, and something is or comes there.
     pub fn goes_on(&self, world: &World, walk: &Walk) -> bool {
-        self.program.due_day(walk.cycle) <= world.as_of
+        self.due_day(walk.cycle) <= world.as_of
             && (walk.opening != 0
                 || self.is_awaited(&walk.open, walk.cycle)
                 || world.closed.is_closed(walk.cycle))
@@ -240,7 +245,7 @@ impl<'a> Account<'a> {
         cycle: Period,
         movements: Movements,
     ) -> Result<i128> {
-        let due_on = self.program.due_day(cycle);
+        let due_on = self.due_day(cycle);
         let method = world.payees.on(self.position, self.participant, due_on);
         open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
         let as_earned = self.program.pays_as_earned();
@@ -292,7 +297,7 @@ impl<'a> Account<'a> {
                 earning_type: self.earning_type,
                 participant: self.participant,
                 cycle,
-                due_on: self.program.due_day(cycle),
+                due_on: self.due_day(cycle),
                 method: &method,
                 rate: match terms.pays {
                     Pays::Converted { rate, .. } => rate,

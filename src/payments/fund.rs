@@ -155,7 +155,10 @@ fn terms(
 ) -> FundTerms {
     let over_on = half.end().first_day();
     let settled_on = match program.coop_threshold(half) {
-        Some(_) => program.due_day(program.due_cycle(half.last())).max(over_on),
+        Some(_) => {
+            let cycle = program.due_cycle(half.last(), EarningType::Coop);
+            program.due_day(cycle, EarningType::Coop).max(over_on)
+        }
         None => over_on,
     };
     let decision = decisions.iter().find(|decision| decision.half == half);

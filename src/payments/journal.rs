@@ -58,7 +58,7 @@ pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed) -> Vec<Line<'a>> {
         let entry = Entry {
             entry_id: entry_id(account, "conversion", &key),
             period,
-            ..Entry::new(account, "conversion", program.due_day(cycle), Some(cycle), period)
+            ..Entry::new(account, "conversion", account.due_day(cycle), Some(cycle), period)
         };
         let half = program.fund_half(period);
         let source = format!("{}/{}/{half}/{LEVER}", program.program, account.participant);
@@ -69,7 +69,7 @@ pub fn entries<'a>(account: &'a Account<'a>, closed: &Closed) -> Vec<Line<'a>> {
     for (cycle, settled) in &account.balances {
         let forfeited = settled.movements.forfeited;
         if forfeited != 0 {
-            let due_on = account.program.due_day(*cycle);
+            let due_on = account.due_day(*cycle);
             let event = if forfeited > 0 { "forfeiture" } else { "forfeiture reversed" };
             let entry = Entry::new(account, event, due_on, Some(*cycle), *cycle);
             let (program, participant) = (&account.program.program, account.participant);
@@ -98,7 +98,7 @@ fn offsets<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<'
             if amount > 0 { (PAYMENTS_CLEARING, payable) } else { (payable, PAYMENTS_CLEARING) };
         let kind = account.earning_type.name();
         let source = format!("{}/{}/{cycle}/{kind}", program.program, account.participant);
-        let entry = Entry::new(account, "offset", program.due_day(cycle), Some(cycle), cycle);
+        let entry = Entry::new(account, "offset", account.due_day(cycle), Some(cycle), cycle);
         entry.transfer(lines, debit, credit, &program.currency, amount.abs(), &source);
     }
 }
@@ -115,7 +115,7 @@ fn accruals<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<
         entry.transfer(lines, debit, credit, &program.currency, amount.abs(), &source);
     };
     for (period, amount) in account.accruals() {
-        let due = program.due_cycle(period);
+        let due = program.due_cycle(period, kind);
         if !closed.is_closed(due) {
             let cycle = (kind != EarningType::Coop).then_some(due);
             post(&Entry::new(account, "accrual", period.last_day(), cycle, period), amount);
@@ -123,7 +123,7 @@ fn accruals<'a>(account: &'a Account<'a>, closed: &Closed, lines: &mut Vec<Line<
     }
     for (entry_kind, cycle, period, amount) in account.changes() {
         if !closed.is_closed(cycle) {
-            let (event, day) = (entry_kind.name(), program.due_day(cycle));
+            let (event, day) = (entry_kind.name(), account.due_day(cycle));
             let entry = Entry {
                 entry_id: entry_id(account, event, &format!("{period}/{cycle}")),
                 ..Entry::new(account, event, day, Some(cycle), period)

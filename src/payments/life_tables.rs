@@ -252,7 +252,7 @@ pub fn balance_lots(accounts: &[Account]) -> Result<RecordBatch> {
         text(rows, |row| row.2.origin.to_string()),
         text(rows, |row| row.0.program.currency.as_str()),
         money(rows, |row| row.2.left)?,
-        days(each().map(|row| Some(row.0.program.due_day(row.2.origin)))),
+        days(each().map(|row| Some(row.0.due_day(row.2.origin)))),
         days(each().map(|row| row.2.missing_since)),
         days(each().map(lapses_on)),
     ];

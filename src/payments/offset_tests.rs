@@ -5,6 +5,7 @@ use super::*;
 use crate::columns::fixtures::picked;
 use crate::schema::{BALANCES, OFFSETS};
 use earnest_core::decimal::{MONEY_SCALE, format, parse};
+use earnest_core::earning::EarningType;
 
 const GROUP: &str = "offset_group = \"csp\"";
 
@@ -48,7 +49,7 @@ fn what_another_balance_took_is_not_lost_again() {
         Posting { term: term.into(), ..posting }
     };
     let postings = [of("T1", "rebate core 2021-01 100"), of("T2", "rebate core 2021-02 200")];
-    let mut terms = year_end::Terms::new(&program, &"USD".into());
+    let mut terms = year_end::Terms::new((&program, EarningType::Rebate), &"USD".into());
     terms.enter(&postings);
     terms.lapse(60_000).expect("it fits");
     let cycle = "2021-03".parse().expect("a month");

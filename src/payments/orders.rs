@@ -227,9 +227,9 @@ impl<'a> Payment<'a> {
     }
 
     /// The cycle into which it comes back by its day.
-    pub fn comes_back_in(&self, program: &Program) -> Option<Period> {
+    pub fn comes_back_in(&self, program: &Program, earning_type: EarningType) -> Option<Period> {
         let day = self.history.returned_on?.succ_opt()?;
-        Some(program.first_cycle_from(day).max(self.cycle.plus(1)))
+        Some(program.first_cycle_from(day, earning_type).max(self.cycle.plus(1)))
     }
 }
 
@@ -335,7 +335,7 @@ impl Ordering<'_> {
             history,
             returns_in: None,
         };
-        payment.returns_in = payment.comes_back_in(self.program);
+        payment.returns_in = payment.comes_back_in(self.program, self.earning_type);
         Ok(payment)
     }
 

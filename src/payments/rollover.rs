@@ -53,16 +53,18 @@ pub fn decide(
         let program = &programs[position];
         let threshold = program.coop_threshold(half)?;
         let frozen = closed.threshold(position, participant, half);
-        let own = program.due_cycle(half.last());
+        let own = program.due_cycle(half.last(), EarningType::Coop);
         let cycle = match (frozen, closed.last) {
             (Some(frozen), _) => frozen.cycle,
             (None, Some(last)) => own.max(last.plus(1)),
             (None, None) => own,
         };
-        if program.due_day(cycle) > as_of {
+        if program.due_day(cycle, EarningType::Coop) > as_of {
             return None;
         }
-        let due = |posting: &&Posting| program.due_day(posting.cycle(program)) <= as_of;
+        let due = |posting: &&Posting| {
+            program.due_day(posting.cycle(program), EarningType::Coop) <= as_of
+        };
         let due: Vec<&Posting> = postings.into_iter().filter(due).collect();
         let entered = due.iter().map(|posting| (posting.cycle(program), posting.amount));
         let mut earnings: BTreeMap<Period, i64> = BTreeMap::new();

@@ -17,6 +17,7 @@ use crate::schema::{
 };
 use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use earnest_core::calendar::Period;
+use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
 use earnest_core::waterfall::Settled;
 use rayon::prelude::*;
@@ -55,6 +56,8 @@ pub fn build(
 struct Determined<'a> {
     program: &'a Program,
     kind: &'static str,
+    /// By whose days it is decided.
+    earning_type: EarningType,
     subject: &'a str,
     window: String,
     cycle: Period,
@@ -76,6 +79,7 @@ fn determinations<'a>(
         decisions.iter().filter(|decision| !decision.kept).map(|decision| Determined {
             program: &programs[decision.program],
             kind: "coop_threshold",
+            earning_type: EarningType::Coop,
             subject: &decision.participant,
             window: decision.half.to_string(),
             cycle: decision.cycle,
@@ -89,6 +93,7 @@ fn determinations<'a>(
         open.map(|forfeiture| Determined {
             program: account.program,
             kind: "forfeiture",
+            earning_type: account.earning_type,
             subject: account.participant,
             window: forfeiture.window(account.earning_type),
             cycle: forfeiture.cycle,
@@ -115,7 +120,7 @@ fn determinations<'a>(
         text(rows, |row| row.program.currency.as_str()),
         money(rows, |row| row.measured)?,
         money(rows, |row| row.threshold)?,
-        days(rows.iter().map(|row| Some(row.program.due_day(row.cycle)))),
+        days(rows.iter().map(|row| Some(row.program.due_day(row.cycle, row.earning_type)))),
         new_null_array(&Kind::Date.data_type(), rows.len()),
         Arc::new(frozen.collect::<StringArray>()),
     ];

@@ -481,7 +481,8 @@ fn nothing_is_lost_and_nothing_is_made() {
         };
         let program = Program::parse("p.toml", PROGRAM).expect("a program");
         let due = world.postings.iter().filter(|posting| {
-            program.due_day(program.due_cycle(posting.period)) <= day(world.as_of)
+            let of = posting.earning_type;
+            program.due_day(program.due_cycle(posting.period, of), of) <= day(world.as_of)
         });
         let due: i128 = due.map(|posting| posting.amount).sum();
         let ordered = sum(&PAYMENTS, &paid.payments, "gross_program_amount");

@@ -51,7 +51,8 @@ impl Forfeiture<'_> {
 /// The terms of an account, in program currency at money scale.
 pub struct Terms<'a> {
     program: &'a Program,
-    /// Its currency.
+    earning_type: EarningType,
+    /// The program's currency.
     home: Arc<str>,
     by_term: BTreeMap<&'a str, Amounts>,
 }
@@ -92,8 +93,8 @@ impl Amounts {
 }
 
 impl<'a> Terms<'a> {
-    pub fn new(program: &'a Program, home: &Arc<str>) -> Terms<'a> {
-        Terms { program, home: Arc::clone(home), by_term: BTreeMap::new() }
+    pub fn new((program, earning_type): (&'a Program, EarningType), home: &Arc<str>) -> Terms<'a> {
+        Terms { program, earning_type, home: Arc::clone(home), by_term: BTreeMap::new() }
     }
 
     pub fn enter(&mut self, postings: &'a [Posting]) {
@@ -165,7 +166,7 @@ impl<'a> Terms<'a> {
             let period = Period::of(last);
             let found = self.by_term.iter_mut().find(|(name, _)| **name == rules.term);
             let Some((&term, amounts)) = found else { continue };
-            if self.program.due_cycle(period) > cycle {
+            if self.program.due_cycle(period, self.earning_type) > cycle {
                 continue;
             }
             let lost = year_is_lost(amounts.earned, payment.minimum);

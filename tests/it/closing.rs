@@ -302,6 +302,32 @@ fn what_was_paid_as_it_was_earned_stays_in_its_currency() {
     );
 }
 
+/// Rebates are due on the 15th, fees on the 28th; the 28th of March 2021 is a Sunday.
+#[test]
+fn a_cycle_closes_on_the_last_due_day_of_its_earning_types() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipeline = copy_of_golden("calendar-by-type-closed", folder.path(), |text| text);
+    let warehouse = folder.path().join("warehouse");
+    let close = |cycle: &str, on: &str| {
+        let done = closing(&pipeline, &warehouse, cycle, Act::Close, on);
+        done.map(|done| done.event.closed_on.to_string()).map_err(|error| error.to_string())
+    };
+    must_run(&options(&pipeline, &warehouse, "2021-03-28"));
+    let early = close("2021-02", "2021-02-27");
+    let expected = "cycle 2021-02: expected 2021-02-28 or later, its due day, found 2021-02-27\n\
+                    hint: it closes when its due day has come";
+    assert_eq!(early, Err(expected.to_owned()));
+    assert_eq!(close("2021-02", "2021-03-28"), Ok("2021-02-28".to_owned()));
+    assert_eq!(close("2021-03", "2021-03-28"), Ok("2021-03-28".to_owned()));
+    let before = must_run(&options(&pipeline, &warehouse, "2021-03-28"));
+    // What fees are due on later moves neither their closed cycles nor those of rebates.
+    let path = folder.path().join("program.toml");
+    let program = fs::read_to_string(&path).expect("the program");
+    fs::write(&path, program + "business_day = \"next\"\n").expect("written");
+    let after = must_run(&options(&pipeline, &warehouse, "2021-03-28"));
+    assert_eq!(digests(&after.snapshot), digests(&before.snapshot));
+}
+
 /// A holiday that is declared later moves no day on which a closed cycle was due: a half was settled then, and
 /// claims of the day after stay in time.
 #[test]

@@ -7,7 +7,7 @@ use super::names::{aliases, successor};
 use super::pay::{coop_thresholds, payment, splits};
 use super::requirement::{requirements, weekday};
 use super::{DataRole, Days, Program, Term};
-use super::{cap, countries, engagement, raw, tax};
+use super::{calendars, cap, countries, engagement, raw, tax};
 use crate::decimal::{RATE_SCALE, parse, power_of_ten};
 use crate::{Error, currency};
 use chrono::{Days as Span, NaiveDate};
@@ -57,6 +57,7 @@ impl Program {
         for (lever, written) in program.levers.iter().zip(&raw.lever) {
             check_lever(&place, &program, lever, written)?;
         }
+        calendars::check_earned(&place, &program, &raw.payment)?;
         Ok(program)
     }
 }
@@ -185,6 +186,7 @@ fn check_program(place: &Place, program: &Program, at: &raw::Text) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::earning::EarningType;
     use crate::program::PaysAs;
 
     const GOOD: &str = r#"
@@ -229,7 +231,7 @@ minimum = "200"
         let due = |more: &str, cycle: &str| {
             let text = format!("{GOOD}{more}\n");
             let program = Program::parse("p.toml", &text).expect("it is good");
-            program.due_day(cycle.parse().expect("a month")).to_string()
+            program.due_day(cycle.parse().expect("a month"), EarningType::Rebate).to_string()
         };
         // 15 May 2021 is a Saturday, 15 April a Thursday.
         assert_eq!(due("", "2021-05"), "2021-05-15");

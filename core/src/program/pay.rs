@@ -1,11 +1,10 @@
 //! How a program splits and pays, from the file as written to the typed image.
 
 use super::load::Place;
-use super::{CoopThreshold, Payment, PaymentFx, Split, raw};
+use super::{CoopThreshold, Payment, PaymentFx, Split, calendars, raw};
 use crate::decimal::{MONEY_SCALE, RATE_SCALE, Rounding, power_of_ten};
 use crate::earning::Shares;
 use crate::{Error, currency};
-use chrono::NaiveDate;
 
 pub(super) fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Error> {
     let mut splits: Vec<Split> = Vec::with_capacity(raw.len());
@@ -61,32 +60,15 @@ pub(super) fn payment(place: &Place, raw: &raw::Program) -> Result<Payment, Erro
     if minimum < 0 {
         return Err(place.error(&written.minimum, "expected a minimum of 0 or more"));
     }
-    if !(1..=31).contains(&written.day) {
-        let message = format!("expected a payment day from 1 to 31, found `{}`", written.day);
-        return Err(place.error(&written.minimum, &message));
-    }
-    let mut holidays = written
-        .holidays
-        .iter()
-        .map(|holiday| place.day(holiday))
-        .collect::<Result<Vec<NaiveDate>, Error>>()?;
-    holidays.sort_unstable();
-    if let (Some(holiday), None) = (written.holidays.first(), written.business_day) {
-        let message = "expected `business_day = \"previous\"` or `\"next\"` beside `holidays`";
-        return Err(place.error(holiday, message));
-    }
     if let Some(group) = &written.offset_group {
         check_group(place, group, written.fx)?;
     }
     Ok(Payment {
-        day: written.day,
-        months_after: written.months_after,
+        calendars: calendars::calendars(place, written)?,
         minimum,
         below_minimum: written.below_minimum,
         year_end: written.year_end,
         profile_days: written.profile_days,
-        business_day: written.business_day,
-        holidays,
         fx: written.fx,
         offset_group: written.offset_group.as_ref().map(|group| group.get_ref().clone()),
     })

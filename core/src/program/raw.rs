@@ -4,7 +4,7 @@ use super::cap::RawCap;
 use super::coop::{RawActivity, RawRollover, RawWindow};
 use super::customer_add::RawCustomerAdd;
 use super::engagement::RawEngagement;
-use super::measured::{RawMeasure, RawTable};
+use super::measured::{RawMeasure, RawTable, Window};
 use super::payees::RawPayees;
 use super::requirement::Written as Requirement;
 use super::tax::RawTax;
@@ -182,6 +182,7 @@ pub struct Filter {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payment {
+    pub every: Option<Window>,
     #[serde(default = "fifteenth")]
     pub day: u32,
     #[serde(default = "two_months")]
@@ -199,6 +200,20 @@ pub struct Payment {
     #[serde(default)]
     pub fx: PaymentFx,
     pub offset_group: Option<Text>,
+    pub rebate: Option<Spanned<Calendar>>,
+    pub coop: Option<Spanned<Calendar>>,
+    pub fee: Option<Spanned<Calendar>>,
+}
+
+/// What the calendar of an earning type has of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calendar {
+    pub every: Option<Window>,
+    pub day: Option<Spanned<u32>>,
+    pub months_after: Option<Spanned<u32>>,
+    pub business_day: Option<Spanned<BusinessDay>>,
+    pub holidays: Option<Vec<Text>>,
 }
 
 fn fifteenth() -> u32 {

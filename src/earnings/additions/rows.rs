@@ -32,9 +32,11 @@ impl Row<'_> {
         if self.awarded_to.is_some() { "added" } else { "undone" }
     }
 
-    /// The cycle in which its month is due, or the oldest open one.
+    /// The cycle in which something of its month is due under the lever, or the oldest open one.
     fn cycle(&self, context: &Context, open: Option<Period>) -> String {
-        let due = context.programs[self.place.0].due_cycle(Period::of(self.on));
+        let program = &context.programs[self.place.0];
+        let shares = program.shares_on(program.levers[self.place.1].pays_as, self.on);
+        let due = program.first_due_cycle_of(Period::of(self.on), shares);
         open.map_or(due, |open| due.max(open)).to_string()
     }
 }

@@ -269,7 +269,7 @@ impl<'a> Look<'a> {
             original: line.original_transaction_id.unwrap_or_default(),
         });
         if as_entry {
-            let due = program.due_cycle(self.period);
+            let due = program.first_due_cycle_of(self.period, terms.shares);
             let enters = asked.closed.open.map_or(due, |open| due.max(open));
             let row = (line.transaction_on, id, source);
             let place = (key, settled.unwrap_or(enters));

@@ -85,7 +85,7 @@ impl Qualifications {
         // What every run decides anew is never late, unless a close froze what it comes in place of.
         let always = asked.trailing.redecide == Redecide::Always;
         let cycle = |subject: &str, on: NaiveDate| {
-            let due = asked.program.due_cycle(Period::of(on));
+            let due = asked.program.first_due_cycle(Period::of(on));
             let open = open.filter(|_| !always || self.settled.contains(subject));
             open.map_or(due, |open| due.max(open))
         };

@@ -23,7 +23,8 @@ impl<'a> Account<'a> {
             let mut payment = Payment::of_closed(paid, said);
             let recorded = world.closed.returned_in(self.position, self.participant, id);
             let open = world.closed.last.map_or(paid.cycle, |last| last.plus(1));
-            let by_day = payment.comes_back_in(self.program).map(|cycle| cycle.max(open));
+            let by_day =
+                payment.comes_back_in(self.program, self.earning_type).map(|cycle| cycle.max(open));
             payment.returns_in = recorded.or(by_day);
             self.payments.push(payment);
         }
@@ -44,7 +45,7 @@ impl<'a> Account<'a> {
         if entered != *found {
             return Err(self.differs(cycle, &entered, found));
         }
-        let due_on = self.program.due_day(cycle);
+        let due_on = self.due_day(cycle);
         open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
         let later: i128 = recorded.forfeited.iter().map(|forfeited| forfeited.amount).sum();
         if of.ordered != 0 || of.forfeited != later {

@@ -5,6 +5,7 @@ use super::compare::{Found, Row, day};
 use super::fields::Failure;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::AMOUNT_SCALE;
+use earnest_core::earning::EarningType;
 use earnest_core::eligibility::{Fact, Holding, month_of, together};
 use earnest_core::periods::{self, Event, Frequency};
 use earnest_core::program::{Days, Program};
@@ -41,8 +42,8 @@ fn month(period: Period) -> Found {
 pub fn payment_date(given: &Given) -> Result<Row, Failure> {
     let (on, after) = (given.rule.count("day")?, given.rule.count("months_after")?);
     let program = program("", &format!("day = {on}\nmonths_after = {after}\nminimum = \"0\""))?;
-    let cycle = program.due_cycle(given.input.month("earning_month")?);
-    Ok(vec![("pay_date", day(program.due_day(cycle)))])
+    let cycle = program.due_cycle(given.input.month("earning_month")?, EarningType::Rebate);
+    Ok(vec![("pay_date", day(program.due_day(cycle, EarningType::Rebate)))])
 }
 
 pub fn estimated_payment_month(given: &Given) -> Result<Row, Failure> {
