@@ -92,10 +92,18 @@ WITH items AS (
     FROM measured_earnings
     WHERE cap IS NOT NULL
 ),
+-- A customer that isn't known is nobody whom participants share.
+whose AS (
+    SELECT items.*, lever_place, cap_on, months, fiscal_start, cap_limit,
+        CASE WHEN per_participant OR (per_customer AND customer_id IS NULL) THEN participant_id END
+            AS scope_participant,
+        CASE WHEN per_customer THEN customer_id END AS scope_customer
+    FROM items
+    JOIN program_cap USING (program, lever, cap)
+    JOIN program_lever USING (program, lever)
+),
 scoped AS (
-    SELECT items.*, lever_place, cap_on, settled_in, per_participant, months,
-        CASE WHEN per_participant THEN items.participant_id END AS scope_participant,
-        CASE WHEN per_customer THEN customer_id END AS scope_customer,
+    SELECT items.* EXCLUDE (fiscal_start, cap_limit), settled_in,
         first_of(window_period, months, fiscal_start) AS window_on,
         CASE cap_on
             WHEN 'payout' THEN cap_limit * 1000 // program_minor
@@ -105,12 +113,10 @@ scoped AS (
             WHEN 'payout' THEN program_earned::HUGEINT
             ELSE divided(added('amount', base, exchange_rate, NULL), 1000000000::HUGEINT)
         END AS gross
-    FROM items
-    JOIN program_cap USING (program, lever, cap)
-    JOIN program_lever USING (program, lever)
+    FROM whose AS items
     LEFT JOIN settled_first
         ON settled_first.program = items.program AND settled_first.lever = items.lever
-        AND settled_first.participant_id = CASE WHEN per_participant THEN items.participant_id ELSE '' END
+        AND settled_first.participant_id = coalesce(scope_participant, '')
         AND settled_first.source = coalesce(items.source, '')
         AND settled_first.transaction_id = items.transaction_id
         AND settled_first.original_transaction_id IS NOT DISTINCT FROM items.original_transaction_id
@@ -128,7 +134,7 @@ running AS (
 SELECT source, transaction_id, original_transaction_id, program, lever, cap, role, participant_id,
     transaction_on, period, transaction_currency, refunded, share, fee_share, share_part, share_whole,
     half_even, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
-    cap_on, cap_limit, per_participant, months, scope_participant, scope_customer, window_on,
+    cap_on, cap_limit, months, scope_participant, scope_customer, window_on,
     settled_in, gross,
     least(greatest(reached, 0), cap_limit) - least(greatest(reached - gross, 0), cap_limit)
         AS credited

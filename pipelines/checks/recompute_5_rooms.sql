@@ -36,7 +36,7 @@ WITH entries AS (
     JOIN due_cycles() AS due
         ON due.program = capped_items.program AND due.period = capped_items.period
         AND as_rebate = (share <> 0) AND as_fee = (fee_share <> 0)
-    WHERE NOT per_participant AND gross <> 0
+    WHERE scope_participant IS NULL AND gross <> 0
 ),
 shared AS (
     SELECT program, subject, "window"

@@ -157,8 +157,9 @@ pub fn credit(
         if tally.loose || tally.positive > limit(context, scope)? {
             reached.insert(*key);
         }
-        let one = rules(context, scope).per.has_participant();
-        if !one && (tally.several || cap_rooms::is_in(&frozen, context, scope)) {
+        if scope.participant.is_none()
+            && (tally.several || cap_rooms::is_in(&frozen, context, scope))
+        {
             shared.insert(*key);
         }
     }

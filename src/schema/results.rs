@@ -116,7 +116,11 @@ pub const CAP_BALANCES: Table = Table {
         content("cap", Text, "The cap"),
         content("limits", Text, "`payout` or `base`"),
         optional("participant_id", Text, "Whose room it is; null: it is shared"),
-        optional("customer_id", Text, "With which customer; null: with all"),
+        optional(
+            "customer_id",
+            Text,
+            "With which customer; null: with all, or where lines name none",
+        ),
         content("window_from", Text, "First month of the window"),
         content("window_until", Text, "Last month of the window"),
         content("program_currency", Text, "Currency of the amounts"),

@@ -57,6 +57,15 @@ impl CapPer {
     pub fn has_customer(self) -> bool {
         matches!(self, CapPer::Customer | CapPer::ParticipantCustomer)
     }
+
+    /// The participant and the customer whose room a line takes; `None`: that of all of them. A customer that
+    /// isn't known is nobody whom participants share: under a cap per customer each has room of its own for
+    /// what it sells without naming one.
+    pub fn whose<P, C>(self, participant: P, customer: Option<C>) -> (Option<P>, Option<C>) {
+        let customer = customer.filter(|_| self.has_customer());
+        let alone = self.has_participant() || (self.has_customer() && customer.is_none());
+        (alone.then_some(participant), customer)
+    }
 }
 
 impl Program {

@@ -223,11 +223,12 @@ impl<'a> Look<'a> {
         let Gross { line, aggregate, outcome, terms, amounts, taken_back } = item;
         let program = &self.context.programs[outcome.program];
         let Some((position, cap)) = program.cap_on(outcome.lever, on) else { return Ok(()) };
+        let (participant, customer) = cap.per.whose(outcome.subject.participant, customer);
         let scope = ScopeOf {
             program: outcome.program,
             cap: position,
-            participant: cap.per.has_participant().then_some(outcome.subject.participant),
-            customer: customer.filter(|_| cap.per.has_customer()),
+            participant,
+            customer,
             window: cap.window.first(period, program.fiscal_year_start),
         };
         let key = scope.key();
@@ -260,10 +261,7 @@ impl<'a> Look<'a> {
         let settled = asked.closed.settled_first.cycle(&Settled {
             program: &program.program,
             lever: &program.levers[outcome.lever].lever,
-            participant: match cap.per.has_participant() {
-                true => names.participants.text(participant),
-                false => "",
-            },
+            participant: scope.participant.map_or("", |one| names.participants.text(one)),
             source: if source < 0 { "" } else { names.sources.text(source) },
             id,
             original: line.original_transaction_id.unwrap_or_default(),
