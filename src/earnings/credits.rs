@@ -213,8 +213,8 @@ pub fn credit(
 /// Pieces of refunds with what is credited of those before them of the same earning, where that, or what
 /// is credited of themselves, isn't all.
 fn cumulated(mut pieces: Vec<(&Item, Credit)>, on: CapOn) -> Vec<(ItemKey, Found)> {
-    pieces.sort_unstable_by_key(|(item, _)| item.taken_back);
-    let original = |item: &Item| item.taken_back.map(|(original, _)| original);
+    pieces.sort_unstable_by(|a, b| a.0.taken_back.cmp(&b.0.taken_back));
+    let original = |item: &Item| item.taken_back.as_deref().map(|(original, _)| *original);
     let mut found = Vec::new();
     for pieces in pieces.chunk_by(|a, b| original(a.0) == original(b.0)) {
         let mut before = Credit::default();

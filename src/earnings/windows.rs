@@ -101,6 +101,13 @@ pub fn solve(
         .map(|windows| solve_whole(context, windows, revenue))
         .collect::<Result<_>>()?;
     let mut measures = Measures::default();
+    let mut counts: BTreeMap<Period, usize> = BTreeMap::new();
+    for (period, ..) in solved.iter().flatten() {
+        *counts.entry(*period).or_default() += 1;
+    }
+    for (period, count) in counts {
+        measures.by_period.entry(period).or_default().reserve(count);
+    }
     for (period, key, solved) in solved.into_iter().flatten() {
         measures.by_period.entry(period).or_default().insert(key, solved);
     }

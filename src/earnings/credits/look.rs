@@ -46,11 +46,11 @@ pub struct Found {
 /// by date and by transaction id, or aggregate key.
 pub struct Item {
     pub scope: ScopeKey,
-    pub order: (i32, i32, String, i32, Option<String>, usize, i32, i32),
+    pub order: (i32, i32, Box<str>, i32, Option<Box<str>>, usize, i32, i32),
     pub key: ItemKey,
     pub gross: i128,
     /// Of a refund's piece: the earning that it takes back, and how much of its base others did before.
-    pub taken_back: Option<(ItemKey, i128)>,
+    pub taken_back: Option<Box<(ItemKey, i128)>>,
 }
 
 pub type Sums = Keyed<ScopeKey, Sum>;
@@ -281,16 +281,16 @@ impl<'a> Look<'a> {
             order: (
                 settled.map_or(i32::MAX, |cycle| cycle.year() * 12 + cycle.month().cast_signed()),
                 line.transaction_on,
-                id.to_owned(),
+                id.into(),
                 source,
-                line.original_transaction_id.map(str::to_owned),
+                line.original_transaction_id.map(Into::into),
                 outcome.lever,
                 outcome.subject.role,
                 outcome.subject.participant,
             ),
             key: item_key((line, *aggregate), outcome),
             gross,
-            taken_back: *taken_back,
+            taken_back: taken_back.map(Box::new),
         });
         Ok(())
     }
