@@ -211,3 +211,41 @@ fn link_group<'a>(
     found.reversals.extend(linked.filter(|(_, pieces)| !pieces.is_empty()));
     found.unlinked.extend(links.unlinked.iter().map(|&refund| refunds[refund]));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line in the row of its number; groups and key as given.
+    fn line(row: usize, base: i128, reference: Option<Group>, key: Option<i64>) -> LinkLine {
+        let day = |text: &str| text.parse().expect("a day");
+        LinkLine {
+            place: (0, row),
+            transaction_id: format!("T{row}"),
+            transaction_on: day("2026-01-10"),
+            base,
+            charge: Some((day("2026-01-01"), day("2026-01-31"))),
+            reference_id: None,
+            link_key: key,
+            by_reference: reference,
+            by_key: key.map(|key| Group::from(key.unsigned_abs())),
+        }
+    }
+
+    #[test]
+    fn what_a_reference_consumed_is_gone_for_those_without_one() {
+        let sale = line(0, 100, Some(1), Some(7));
+        let refunds = [line(1, -60, Some(1), Some(7)), line(2, -60, None, Some(7))];
+        for buckets in [1, 3] {
+            let index = link_all(&refunds, std::slice::from_ref(&sale), buckets);
+            let found = |reversal: &Reversal| {
+                (reversal.original, reversal.before, reversal.cumulated, reversal.excess)
+            };
+            let all = index.refunds.iter().map(|all| all.iter().map(found).collect::<Vec<_>>());
+            let all: Vec<_> = all.collect();
+            assert_eq!(all, [vec![(0, 0, 60, 0)], vec![(0, 60, 100, 0), (0, 0, 0, 20)]]);
+            let rows: Vec<usize> = index.rows[&0].iter().map(|(row, _)| *row).collect();
+            assert_eq!(rows, [0, 1, 2]);
+        }
+    }
+}
