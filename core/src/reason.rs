@@ -17,6 +17,12 @@ macro_rules! reasons {
                 match self { $($name::$variant => $code,)* }
             }
 
+            /// The one that tables and reports call so.
+            #[must_use]
+            pub fn named(code: &str) -> Option<$name> {
+                $name::ALL.iter().copied().find(|reason| reason.code() == code)
+            }
+
             /// One sentence that states the broken rule.
             #[must_use]
             pub fn sentence(self) -> &'static str {
@@ -151,6 +157,7 @@ reasons! {
     /// Why a claim, or a part of it, is refused or held, in order of precedence.
     ClaimReason {
         Status = "STATUS", "The claim's status can't follow the one before", "correct the claim's statuses in the export";
+        SentDiffers = "SENT_DIFFERS", "The export says of a claim that was sent something else than was paid, which stays", "say again in the export what was paid; settle the difference by a claim of its own or an approved manual adjustment";
         NoProgram = "NO_PROGRAM", "No program has the name on the claim", "correct the program in the export";
         NoFund = "NO_FUND", "No co-op fund is used in the month of the activity, or there is none of that half", "correct the half or the month in the export";
         NoActivity = "NO_ACTIVITY", "The program has no such activity in that month", "correct the activity in the export, or add it to the program file";

@@ -35,17 +35,35 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "claims",
-        description: "no claim contradicts itself or its fund; else payments of its participant are held",
+        description: "no claim contradicts itself or its fund, else payments of its participant are held; nor \
+                      what was sent",
         global: false,
         tables: &["claim_items"],
-        how: How::Sql(
-            "SELECT concat(program, '/', participant_id, ', claim ', claim_id, ': ', sentence,
-                ' (status `', status, '`)')
-            FROM claim_items JOIN reasons ON code = reason AND kind = 'claim'
-            WHERE reason IN ('STATUS', 'OVERCLAIMED') OR decision = 'held' AND reason = 'NO_FUND'",
-        ),
+        how: How::Sql(CLAIMS),
     },
 ];
+
+const CLAIMS: &str = "
+    WITH faults AS (
+        SELECT * FROM claim_items
+        WHERE reason IN ('STATUS', 'OVERCLAIMED', 'SENT_DIFFERS')
+            OR decision = 'held' AND reason = 'NO_FUND'
+    ),
+    -- What the export says now of claims that were sent, wherever it has them
+    said AS (
+        SELECT claim_id, string_agg(concat('`', status, '` on ', status_on, ' of ', location_id, ', ',
+                claim_currency, ' ', coalesce(decided_amount, asked_amount)),
+            '; ' ORDER BY status_on, status, location_id) AS now
+        FROM claims_in_force CROSS JOIN snapshot WHERE status_on <= as_of GROUP BY claim_id
+    )
+    SELECT concat(program, '/', participant_id, ', claim ', claim_id, ': ', sentence, ' (',
+        CASE WHEN reason <> 'SENT_DIFFERS' THEN concat('status `', status, '`')
+            WHEN decision = 'refused' THEN concat('asked ', claim_currency, ' ', asked_amount)
+            ELSE concat(decision, ' ', claim_currency, ' ', allowed_amount, ', the export says ',
+                coalesce(now, 'nothing'))
+        END, ')')
+    FROM faults JOIN reasons ON code = reason AND kind = 'claim'
+    LEFT JOIN said USING (claim_id)";
 
 const JOURNAL: &str = "
     WITH standing AS (
@@ -142,5 +160,21 @@ const CLAIM_ITEMS: &str = "
         HAVING count(DISTINCT asked_amount) = 1 AND count(DISTINCT program) = 1
     ) JOIN (
         SELECT claim_id, participant_id, sum(asked_amount) AS found FROM claim_items GROUP BY ALL
+        HAVING NOT coalesce(bool_or(reason = 'SENT_DIFFERS'), false)
     ) USING (claim_id, participant_id)
-    WHERE asked <> found";
+    WHERE asked <> found
+    UNION ALL
+    SELECT concat('claim ', claim_id, ' of ', participant_id, ': expected ', allowed_amount,
+        ', sent on ', sent_on, ', as the export says, or a reason, found none')
+    FROM claim_items
+    LEFT JOIN (
+        SELECT claim_id, location_id AS participant_id, count(*) FILTER (lower(status) = 'sent') AS sent,
+            list(decided_amount) FILTER (lower(status) = 'sent' AND decided_amount IS NOT NULL) AS sent_of,
+            count(*) FILTER (lower(status) = 'approved' AND decided_amount IS NULL) AS undecided,
+            list(decided_amount) FILTER (lower(status) = 'approved') AS approved
+        FROM claims_in_force CROSS JOIN snapshot WHERE status_on <= as_of GROUP BY ALL
+    ) AS said USING (claim_id, participant_id)
+    WHERE decision = 'paid' AND reason IS NULL
+        AND (coalesce(sent, 0) = 0
+            OR len(list_filter(sent_of, lambda amount: amount <> allowed_amount)) > 0
+            OR undecided = 0 AND len(approved) > 0 AND NOT list_contains(approved, allowed_amount))";

@@ -23,6 +23,7 @@ mod outcomes;
 mod paid;
 pub mod rates;
 mod returned;
+mod sent;
 mod table;
 
 pub use adjusted::Adjusted;
@@ -47,6 +48,7 @@ use changes::Compared;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
+use sent::Published;
 use std::collections::{BTreeMap, HashMap};
 
 /// Whose balance it is: a program's position in the job, an earning type and a participant.
@@ -65,6 +67,8 @@ pub struct Closed {
     offsets: HashMap<Account, Vec<Offset>>,
     /// Manual adjustments that closed cycles posted, or refused, by id and program.
     adjusted: HashMap<(String, String), Adjusted>,
+    /// Claims that the snapshot before published.
+    pub published: Published,
     /// Orders of claims that the snapshot before published, by payment id.
     claimed: HashMap<String, Claimed>,
     /// Payments that came back into closed cycles, by program, participant and payment id.
@@ -92,7 +96,7 @@ pub struct Threshold {
 
 impl Closed {
     /// Reads what a snapshot keeps, and what the `previous` one published that stays: decisions that are never
-    /// made again, orders of claims, payments that came back.
+    /// made again, claims and their orders, payments that came back.
     /// `programs` are those of the job.
     ///
     /// # Errors
@@ -111,6 +115,7 @@ impl Closed {
         if let Some(previous) = previous {
             outcomes::decided_before(store, previous, programs, &mut closed)?;
             claimed::read(store, previous, &mut closed)?;
+            sent::read(store, previous, programs, &mut closed)?;
             returned::read(store, previous, programs, &mut closed)?;
         }
         Ok(closed)

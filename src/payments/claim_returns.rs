@@ -147,7 +147,7 @@ fn again<'a>(
         }
         cycle = cycle.plus(1);
     };
-    let currency = claim.row.currency.as_str();
+    let currency = claim.tested.currency.as_str();
     let order = Order { gross_program: item.program_amount, rate: Some(rate), gross: item.allowed };
     let taxes = taxes(program, currency, (due_on, method.taxpayer), &[order.gross])?;
     let home = Arc::from(program.currency.as_str());

@@ -2,6 +2,7 @@
 //! `payment_items`, each sorted by its key.
 
 use super::Payments;
+use super::claims::Stray;
 use super::fund::{ClaimOrder, FundAccount, LEVER, ORDER_KIND};
 use super::tables::{money, text};
 use crate::columns::{batch, days, decimals, integers, optional_decimals};
@@ -11,7 +12,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_arra
 use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use chrono::{Days, NaiveDate};
 use earnest_core::calendar::FiscalHalf;
-use earnest_core::fund::claims::{Claim, ClaimItem, Decision, Outcome};
+use earnest_core::fund::claims::{ClaimItem, Decision, Outcome};
 use earnest_core::fund::ledger::Fund;
 use earnest_core::reason::ClaimReason;
 use std::sync::Arc;
@@ -78,20 +79,16 @@ struct Row<'a> {
 pub fn with_claims(
     mut built: Payments,
     accounts: &[FundAccount],
-    stray: &[(String, String, Claim)],
+    stray: &[Stray],
 ) -> Result<Payments> {
-    let strays: Vec<(&str, &str, Outcome)> = stray
-        .iter()
-        .filter_map(|(program, participant, claim)| {
-            Some((program.as_str(), participant.as_str(), stray_outcome(claim)?))
-        })
-        .collect();
+    let strays: Vec<(&Stray, Outcome)> =
+        stray.iter().filter_map(|stray| Some((stray, stray_outcome(stray)?))).collect();
     let mut rows: Vec<Row> = accounts.iter().flat_map(rows_of).collect();
-    rows.extend(strays.iter().flat_map(|(program, participant, claim)| {
+    rows.extend(strays.iter().flat_map(|(stray, claim)| {
         claim.items.iter().map(move |item| Row {
-            program,
-            program_currency: &claim.row.currency,
-            participant,
+            program: &stray.program,
+            program_currency: &stray.currency,
+            participant: &stray.participant,
             claim,
             item,
             order: None,
@@ -134,14 +131,16 @@ fn rows_of<'a>(account: &'a FundAccount<'a>) -> impl Iterator<Item = Row<'a>> {
     })
 }
 
-/// A claim of no program is refused whole. `None`: it was never submitted.
-fn stray_outcome(claim: &Claim) -> Option<Outcome<'_>> {
+/// What became of a claim that is refused whole. `None`: it was never submitted.
+fn stray_outcome(stray: &Stray) -> Option<Outcome<'_>> {
     use earnest_core::fund::status::Status;
+    let claim = &stray.claim;
     let row = claim.rows.last()?;
     let first = claim.rows.iter().find(|row| row.status != Status::Editing)?;
     Some(Outcome {
         claim,
         row,
+        tested: row,
         half: None,
         rate: None,
         submitted_on: first.submitted_on.unwrap_or(first.status_on),
@@ -151,7 +150,7 @@ fn stray_outcome(claim: &Claim) -> Option<Outcome<'_>> {
         broken_since: None,
         items: vec![ClaimItem {
             decision: Decision::Refused,
-            reason: Some(ClaimReason::NoProgram),
+            reason: Some(stray.reason),
             asked: row.asked,
             allowed: 0,
             refused: row.asked,
@@ -174,20 +173,21 @@ fn claim_items(rows: &[Row]) -> Result<RecordBatch> {
         text(rows, |row| row.program),
         text(rows, |row| row.participant),
         optional(each().map(|row| row.claim.half.map(|half| half.to_string()))),
-        text(rows, |row| row.claim.row.activity.as_str()),
-        text(rows, |row| row.claim.row.month.to_string()),
+        text(rows, |row| row.claim.tested.activity.as_str()),
+        text(rows, |row| row.claim.tested.month.to_string()),
         text(rows, |row| row.item.decision.name()),
         optional(each().map(|row| row.reason.map(|reason| reason.code().to_owned()))),
         text(rows, |row| row.claim.row.status.name()),
         days(each().map(|row| Some(row.claim.submitted_on))),
         days(each().map(|row| row.claim.decided_on)),
-        text(rows, |row| row.claim.row.currency.as_str()),
+        days(each().map(|row| row.claim.sent_on)),
+        text(rows, |row| row.claim.tested.currency.as_str()),
         money(rows, |row| row.item.asked)?,
         money(rows, |row| row.item.allowed)?,
         money(rows, |row| row.item.refused)?,
         text(rows, |row| row.program_currency),
         optional_decimals(Kind::Rate, each().map(|row| row.claim.rate).collect())?,
-        optional(each().map(|row| row.claim.rate.map(|_| row.claim.row.month.to_string()))),
+        optional(each().map(|row| row.claim.rate.map(|_| row.claim.tested.month.to_string()))),
         money(rows, |row| row.item.program_amount)?,
         money(rows, |row| row.item.reserved)?,
         money(rows, |row| row.item.paid)?,
@@ -211,7 +211,7 @@ fn payments(rows: &[&Row]) -> Result<RecordBatch> {
         text(rows, |_| "coop"),
         text(rows, |row| row.participant),
         text(rows, |row| of_order(row, |order| order.method.as_str())),
-        text(rows, |row| row.claim.row.currency.as_str()),
+        text(rows, |row| row.claim.tested.currency.as_str()),
         text(rows, |row| of_order(row, |order| order.cycle.to_string())),
         text(rows, |_| ORDER_KIND),
         integers(rows.iter().map(|row| of_order(row, |order| order.sequence))),
@@ -237,14 +237,14 @@ fn payment_items(rows: &[&Row]) -> Result<RecordBatch> {
         text(rows, |row| row.program),
         text(rows, |row| row.participant),
         text(rows, |row| of_order(row, |order| order.cycle.to_string())),
-        text(rows, |row| row.claim.row.month.to_string()),
+        text(rows, |row| row.claim.tested.month.to_string()),
         text(rows, |row| of_order(row, |order| order.cycle.to_string())),
         text(rows, |_| LEVER),
         text(rows, |_| "coop"),
         text(rows, |_| "regular"),
         text(rows, |row| row.program_currency),
         money(rows, |row| row.item.program_amount)?,
-        text(rows, |row| row.claim.row.currency.as_str()),
+        text(rows, |row| row.claim.tested.currency.as_str()),
         money(rows, |row| row.item.allowed)?,
         integers(rows.iter().map(|_| 0)),
         money(rows, |row| of_order(row, |order| order.taxes.withheld))?,

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use earnest_core::fund::claims::{Claim, ClaimRow};
 use earnest_core::fund::status::Status;
 use earnest_core::program::Program;
+use earnest_core::reason::ClaimReason;
 use std::collections::BTreeMap;
 
 /// All claims, sorted by id within each account.
@@ -16,8 +17,18 @@ use std::collections::BTreeMap;
 pub struct Claims {
     /// By position of the program and participant.
     pub by_account: BTreeMap<(usize, String), Vec<Claim>>,
-    /// Program as written, participant, and the claim's newest row.
-    pub stray: Vec<(String, String, Claim)>,
+    pub stray: Vec<Stray>,
+}
+
+/// A claim that is refused whole.
+pub struct Stray {
+    /// As written, if no program has that name.
+    pub program: String,
+    /// The program's currency; if there is none, the claim's.
+    pub currency: String,
+    pub participant: String,
+    pub claim: Claim,
+    pub reason: ClaimReason,
 }
 
 impl Claims {
@@ -67,12 +78,17 @@ impl Claims {
         let mut found = Claims::default();
         for ((name, position, participant, claim_id), mut rows) in claims {
             rows.sort_by_key(|row| (row.status_on, row.status));
-            let claim = Claim { claim_id, rows };
+            let claim = Claim { claim_id, rows, ..Claim::default() };
             match position {
                 Some(program) => {
                     found.by_account.entry((program, participant)).or_default().push(claim);
                 }
-                None => found.stray.push((name, participant, claim)),
+                None => {
+                    let currency =
+                        claim.rows.last().map_or_else(String::new, |row| row.currency.clone());
+                    let reason = ClaimReason::NoProgram;
+                    found.stray.push(Stray { program: name, currency, participant, claim, reason });
+                }
             }
         }
         Ok(found)

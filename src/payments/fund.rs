@@ -194,7 +194,7 @@ impl FundAccount<'_> {
             .collect();
         by_day.sort_unstable();
         for (.., place) in by_day {
-            let currency = self.claims[place].row.currency.clone();
+            let currency = self.claims[place].tested.currency.clone();
             if let Ok(order) = &mut orders[place] {
                 let claim = &self.claims[place];
                 let key = (order.method.clone(), currency, order.cycle);
@@ -220,7 +220,7 @@ impl FundAccount<'_> {
         let taxpayer = payees.taxpayer(self.position, self.participant, due_on);
         let paid = claim.items.iter().filter(|item| item.decision.pays());
         let paid: Vec<i128> = paid.map(|item| item.allowed).collect();
-        taxes(self.program, &claim.row.currency, (due_on, taxpayer), &paid)
+        taxes(self.program, &claim.tested.currency, (due_on, taxpayer), &paid)
     }
 
     fn order_of(&self, claim: &Outcome, world: &World) -> Result<ClaimOrder, Option<ClaimReason>> {
@@ -256,8 +256,8 @@ impl FundAccount<'_> {
     }
 
     /// The order of a claim that was sent, as the snapshot before published it: nothing that becomes known of
-    /// the payee later changes it. Not one that was due after it was sent, and not if the claims export now
-    /// says that another amount was paid.
+    /// the payee later changes it. Not one that was due after it was sent, nor of a claim that becomes `Sent`
+    /// with another amount than was ordered.
     fn published<'w>(
         &self,
         claim: &Outcome,
@@ -268,7 +268,7 @@ impl FundAccount<'_> {
         let said = world.statuses.of(self.position, self.participant, payment_id);
         let sent_on = claim.sent_on.or_else(|| follow(kept.due_on, said).sent_on)?;
         let paid = claim.items.iter().find(|item| item.decision.pays())?;
-        let same = (&kept.currency, kept.gross) == (&claim.row.currency, paid.allowed);
+        let same = (&kept.currency, kept.gross) == (&claim.tested.currency, paid.allowed);
         (same && kept.due_on <= sent_on).then_some(kept)
     }
 }

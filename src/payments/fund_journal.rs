@@ -54,13 +54,13 @@ fn post<'a>(
         if amount == 0 {
             return;
         }
-        let (source, period) = (order.payment_id.clone(), claim.row.month);
+        let (source, period) = (order.payment_id.clone(), claim.tested.month);
         let entry = Entry { account, event, day, cycle: Some(cycle), period, source };
         let accounts = if events == PAID { (from, to) } else { (to, from) };
         entry.transfer(lines, entry.id(&claim.claim.claim_id), accounts, currency, amount);
     };
     let (coop, currency) = (payable(EarningType::Coop), account.program.currency.as_str());
-    let foreign = claim.row.currency.as_str();
+    let foreign = claim.tested.currency.as_str();
     for item in claim.items.iter().filter(|item| item.paid != 0) {
         if foreign == currency {
             transfer(events[0], (coop, PAYMENTS_CLEARING), currency, item.paid);

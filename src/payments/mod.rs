@@ -31,6 +31,7 @@ mod orders;
 mod payees;
 mod payment_journal;
 mod rollover;
+mod sent_claims;
 mod statuses;
 mod tables;
 #[cfg(test)]
@@ -101,7 +102,9 @@ pub fn pay(
     let rates = ExchangeRates::read(staged.exchange_rates, "payment")?;
     let mut postings = added_up(programs, postings)?;
     let decisions = rollover::decide(programs, &postings, closed, as_of);
+    let statuses = Statuses::read(programs, staged.payment_statuses, closed, as_of)?;
     let claims = Claims::read(programs, staged.claims, as_of)?;
+    let claims = claims.stay(programs, closed, &statuses, as_of)?;
     let earned = postings.clone();
     let mut funds = fund::funds(programs, &earned, &decisions, &claims, &rates, as_of)?;
     for account in &funds {
@@ -112,7 +115,6 @@ pub fn pay(
     let converted = |decision| rollover::Decision::postings(decision, &programs[decision.program]);
     postings.extend(decisions.iter().flat_map(converted));
     sort(programs, &mut postings);
-    let statuses = Statuses::read(programs, staged.payment_statuses, closed, as_of)?;
     let adjustments = Adjustments::read(programs, staged.manual_adjustments, closed, as_of)?;
     let settle = |payees: &Payees, funds: &mut [FundAccount]| -> Result<Vec<Account>> {
         let world = World { payees, rates: &rates, statuses: &statuses, closed, as_of };

@@ -5,7 +5,7 @@ use super::RunOptions;
 use crate::closes;
 use crate::error::{Error, Result};
 use crate::job::Job;
-use crate::schema::{DETERMINATIONS, PAYMENT_HISTORY, PAYMENTS};
+use crate::schema::{CLAIM_ITEMS, DETERMINATIONS, PAYMENT_HISTORY, PAYMENTS};
 use crate::warehouse::{Snapshot, Store};
 use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub fn open(options: &RunOptions, job: &Job) -> Result<Workspace> {
     Ok(Workspace { store, previous: newest, publishes: true, temporary: None })
 }
 
-/// A folder beside the warehouse, with the warehouse's staged files in it, and what it published of payments, of
+/// A folder beside the warehouse, with the warehouse's staged files in it, and what it published of payments and claims, of
 /// which those stay that were sent or came back into closed cycles, and, for a day that isn't earlier, what it
 /// decided for good.
 fn aside(
@@ -88,7 +88,7 @@ fn aside(
     let Some(newest) = newest else { return Ok(guard) };
     let mut staged = closes::kept::keep(warehouse, newest, options.as_of)?;
     staged.snapshot = 0;
-    let mut lasting = vec![&PAYMENTS, &PAYMENT_HISTORY];
+    let mut lasting = vec![&PAYMENTS, &PAYMENT_HISTORY, &CLAIM_ITEMS];
     if options.as_of.to_string() >= newest.as_of {
         lasting.push(&DETERMINATIONS);
     }

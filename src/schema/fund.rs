@@ -84,11 +84,13 @@ pub const CLAIM_ITEMS: Table = Table {
         optional(
             "reason",
             Text,
-            "Reason code of what is refused, held, or allowed and not ordered",
+            "Reason code of what is refused, held, or allowed and not ordered, and of what was sent and \
+             the export says otherwise",
         ),
         content("status", Text, "The newest status, as published"),
         content("submitted_on", Date, "The day on which it was submitted and tested"),
         optional("decided_on", Date, "The day on which it was decided"),
+        optional("sent_on", Date, "The day on which it was sent; what was sent stays as it was"),
         content("claim_currency", Text, "Currency of asked, allowed and refused amount"),
         content("asked_amount", Money, "Asked; the rows of a claim re-add to what it asks"),
         content("allowed_amount", Money, "Allowed, if it is not held"),

@@ -138,9 +138,11 @@ const FAULTS: &[(&str, &str, &str)] = &[
     ("claim_items", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS reserved) FROM published"),
     ("claim_items", "coop_fund", "SELECT * REPLACE (1::DECIMAL(18, 3) AS claims_paid) FROM published"),
     ("claim_items", "claim_items", CLAIM),
+    ("claim_items", "claim_items", SENT),
     ("claim_returns", "payments", REISSUED),
     ("coop_journal", "payments", REISSUED),
     ("claims", "claim_items", CLAIM),
+    ("claims", "claim_items", DIFFERS),
     ("journal", "journal", "SELECT * FROM published WHERE account <> 'rebate_payable'"),
     (
         "amounts",
@@ -191,6 +193,15 @@ const REISSUED: &str = "SELECT * REPLACE ('coop' AS earning_type, 'reissue' AS o
 const CLAIM: &str = "SELECT * REPLACE ('C1' AS claim_id, program AS program, 'held' AS decision,
         'STATUS' AS reason, fund_half AS fund_half, 1::DECIMAL(18, 3) AS reserved)
     FROM (SELECT * FROM published UNION ALL BY NAME SELECT program, participant_id, fund_half FROM coop_fund)";
+
+/// A claim that was sent, of which the export says nothing.
+const SENT: &str = "SELECT * REPLACE ('C1' AS claim_id, 'paid' AS decision, 0 AS allowed_amount)
+    FROM (SELECT * FROM published UNION ALL BY NAME SELECT program, participant_id FROM coop_fund)";
+
+/// One that is named.
+const DIFFERS: &str =
+    "SELECT * REPLACE ('C1' AS claim_id, 'paid' AS decision, 'SENT_DIFFERS' AS reason)
+    FROM (SELECT * FROM published UNION ALL BY NAME SELECT program, participant_id FROM coop_fund)";
 
 #[test]
 fn every_check_finds_its_fault() {

@@ -4,6 +4,9 @@
 //! never test it again. Source: RULES 6.
 
 mod desk;
+mod sent;
+
+pub use sent::Sent;
 
 use super::ledger::{FundTerms, Ledger};
 use super::status::Status;
@@ -16,10 +19,14 @@ use desk::{Desk, in_program};
 use std::collections::BTreeMap;
 
 /// A claim with its rows in force, by day and status.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     pub claim_id: String,
     pub rows: Vec<ClaimRow>,
+    /// What was published of it when it was sent.
+    pub sent: Option<Sent>,
+    /// The export says something else; the rows are those of what was sent.
+    pub differs: bool,
 }
 
 /// What an export says of a claim on a day. Amounts in the claim's currency, money scale.
@@ -40,6 +47,12 @@ pub struct ClaimRow {
 }
 
 impl ClaimRow {
+    /// True if it names another half than this one.
+    fn names_another(&self, half: FiscalHalf, program: &Program) -> bool {
+        let named = |text: &String| FiscalHalf::named(text, program.fiscal_year_start);
+        self.half.as_ref().is_some_and(|text| named(text) != Ok(half))
+    }
+
     /// True if both ask for the same.
     fn asks_like(&self, other: &ClaimRow) -> bool {
         let what = |row: &ClaimRow| (row.month, row.asked);
@@ -101,8 +114,10 @@ pub struct ClaimItem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome<'a> {
     pub claim: &'a Claim,
-    /// The newest row that counts.
+    /// The newest row that counts: its status and note.
     pub row: &'a ClaimRow,
+    /// The row that says what it asks for.
+    pub tested: &'a ClaimRow,
     pub half: Option<FiscalHalf>,
     /// Program units per claim unit, of the activity's month, at rate scale.
     pub rate: Option<i128>,
@@ -199,6 +214,8 @@ struct State<'a> {
     granted: (i128, Vec<(ClaimReason, i128)>),
     held: Option<ClaimReason>,
     broken_since: Option<NaiveDate>,
+    /// A row says something else than was sent.
+    differs: bool,
     reserved: i128,
     paid: i128,
     expired: i128,
@@ -221,6 +238,7 @@ impl<'a> State<'a> {
             granted: (0, Vec::new()),
             held: None,
             broken_since: None,
+            differs: claim.differs,
             reserved: 0,
             paid: 0,
             expired: 0,
@@ -253,7 +271,7 @@ impl<'a> State<'a> {
             let allowed = if decision == Decision::Held { 0 } else { self.allowed };
             items.push(ClaimItem {
                 decision,
-                reason: self.held,
+                reason: self.held.or(self.differs.then_some(ClaimReason::SentDiffers)),
                 asked: rest,
                 allowed,
                 refused: 0,
@@ -282,6 +300,7 @@ impl<'a> State<'a> {
         Ok(Some(Outcome {
             claim: self.claim,
             row: self.row.unwrap_or(tested),
+            tested,
             half: self.half,
             rate: self.rate,
             submitted_on,

@@ -103,8 +103,10 @@ where
         state.held = None;
         state.refused.clear();
         state.allowed = 0;
-        state.half = self.half(row, submitted_on);
-        state.rate = (self.rules.rate)(&row.currency, row.month);
+        let sent = state.claim.sent.as_ref();
+        state.half = sent.map(|sent| sent.half).or_else(|| self.half(row, submitted_on));
+        state.rate =
+            sent.map(|sent| sent.rate).or_else(|| (self.rules.rate)(&row.currency, row.month));
         if let Some(reason) = self.objection(state, row, submitted_on) {
             state.refused.push((reason, row.asked));
             state.granted = (0, state.refused.clone());
@@ -240,7 +242,13 @@ where
             self.test(state, row)?;
         }
         state.decided_on = Some(self.day);
-        if let Some(decided) = row.decided {
+        if let Some(sent) = state.claim.sent.as_ref().filter(|sent| !sent.overclaimed) {
+            // It is not tested again, and another amount not paid.
+            state.differs |= row.decided.is_some_and(|decided| decided != sent.allowed);
+            let amount = in_program(self.rules.program, sent.allowed, sent.rate)?;
+            self.set_reserve(state, amount);
+            (state.allowed, state.refused, state.held) = (sent.allowed, sent.refused.clone(), None);
+        } else if let Some(decided) = row.decided {
             let (Some(half), Some(rate)) = (state.half, state.rate) else {
                 state.refused.clear();
                 if state.half.is_none() {
@@ -270,6 +278,13 @@ where
 
     /// The export says that it was paid: a fact, even where it can't be.
     fn pay(&mut self, state: &mut State, row: &ClaimRow) -> Result<(), Error> {
+        if let (Some(tested), Some(half), None) = (state.tested, state.half, state.held) {
+            let asked = |row: &ClaimRow| (row.month, row.asked);
+            state.differs |= asked(row) != asked(tested)
+                || (&row.activity, &row.currency) != (&tested.activity, &tested.currency)
+                || row.names_another(half, self.rules.program)
+                || row.decided.is_some_and(|decided| decided != state.allowed);
+        }
         if let (Some(ClaimReason::Overclaimed), Some(decided), Some(rate)) =
             (state.held, row.decided, state.rate)
         {

@@ -64,7 +64,7 @@ fn claim(id: &str, what: &str, rows: &[&str]) -> Claim {
             note: None,
         }
     };
-    Claim { claim_id: id.to_owned(), rows: rows.iter().map(row).collect() }
+    Claim { claim_id: id.to_owned(), rows: rows.iter().map(row).collect(), ..Claim::default() }
 }
 
 struct Decided {
@@ -114,7 +114,7 @@ fn decided(earned: &[&str], claims: &[Claim], as_of: &str) -> Decided {
             items.push(format!("{} {reason} {amounts}", item.decision.name()));
         }
         let asked: i128 = outcome.items.iter().map(|item| item.asked).sum();
-        assert_eq!(asked, outcome.row.asked, "items re-add");
+        assert_eq!(asked, outcome.tested.asked, "items re-add");
     }
     let broken = outcomes.iter().map(|outcome| outcome.broken_since.is_some()).collect();
     let (funds, _) = ledger.close();

@@ -1,0 +1,104 @@
+//! Claims as the snapshot before published them: what was asked, allowed and refused of those that have an
+//! order, which stays once it is sent, and which claims there were.
+
+use super::Closed;
+use crate::columns;
+use crate::error::Result;
+use crate::ingest::read_file;
+use crate::schema::CLAIM_ITEMS;
+use crate::warehouse::{Snapshot, Store};
+use arrow::array::Array as _;
+use chrono::NaiveDate;
+use earnest_core::calendar::FiscalHalf;
+use earnest_core::fund::claims::Sent;
+use earnest_core::program::Program;
+use earnest_core::reason::ClaimReason;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A program's position, participant and claim.
+pub type ClaimKey = (usize, String, String);
+
+/// What was published of claims.
+#[derive(Default)]
+pub struct Published {
+    /// With an order: its payment id, and what it was; without the day of sending, it wasn't sent.
+    pub ordered: BTreeMap<ClaimKey, (String, Sent)>,
+    /// All but those that were refused because their claim was sent to somebody else.
+    pub known: BTreeSet<ClaimKey>,
+}
+
+/// Reads claims.
+///
+/// # Errors
+/// If a file can't be read.
+pub fn read(
+    store: &Store,
+    previous: &Snapshot,
+    programs: &[Program],
+    closed: &mut Closed,
+) -> Result<()> {
+    let mut refused: BTreeMap<ClaimKey, Vec<(ClaimReason, i128)>> = BTreeMap::new();
+    let published = &mut closed.published;
+    for path in previous.paths(store, CLAIM_ITEMS.name) {
+        for rows in read_file(&path, &CLAIM_ITEMS)? {
+            let text = |name| columns::text(&rows, name);
+            let (id, program, participant) =
+                (text("claim_id")?, text("program")?, text("participant_id")?);
+            let (half, activity, month) =
+                (text("fund_half")?, text("activity")?, text("activity_period")?);
+            let (decision, reason, currency) =
+                (text("decision")?, text("reason")?, text("claim_currency")?);
+            let (payment, note) = (text("payment_id")?, text("note")?);
+            let date = |name| columns::date(&rows, name);
+            let (submitted_on, decided_on, sent_on) =
+                (date("submitted_on")?, date("decided_on")?, date("sent_on")?);
+            let amount = |name| columns::decimal(&rows, name);
+            let (asked, allowed, rate) =
+                (amount("asked_amount")?, amount("allowed_amount")?, amount("exchange_rate")?);
+            for row in 0..rows.num_rows() {
+                let named = |known: &Program| known.program == program.value(row);
+                let Some(position) = programs.iter().position(named) else { continue };
+                let text = |column| columns::filled(column, row).map(str::to_owned);
+                let of = |column: &arrow::array::StringArray| column.value(row).to_owned();
+                let key = (position, of(participant), of(id));
+                let why = columns::filled(reason, row).and_then(ClaimReason::named);
+                if decision.value(row) == "refused" {
+                    let why = why.unwrap_or(ClaimReason::Decided);
+                    if why != ClaimReason::SentDiffers {
+                        published.known.insert(key.clone());
+                    }
+                    refused.entry(key).or_default().push((why, asked.value(row)));
+                    continue;
+                }
+                published.known.insert(key.clone());
+                let start = programs[position].fiscal_year_start;
+                let half = columns::filled(half, row).map(|text| FiscalHalf::named(text, start));
+                let (Some(payment), Some(half), true) = (text(payment), half, rate.is_valid(row))
+                else {
+                    continue;
+                };
+                let sent = Sent {
+                    half: half?,
+                    activity: of(activity),
+                    month: month.value(row).parse()?,
+                    currency: of(currency),
+                    asked: asked.value(row),
+                    allowed: allowed.value(row),
+                    refused: Vec::new(),
+                    rate: rate.value(row),
+                    submitted_on: columns::day(submitted_on, row).unwrap_or(NaiveDate::MIN),
+                    decided_on: columns::day(decided_on, row).unwrap_or(NaiveDate::MIN),
+                    sent_on: columns::day(sent_on, row),
+                    overclaimed: why == Some(ClaimReason::Overclaimed),
+                    note: text(note),
+                };
+                published.ordered.insert(key, (payment, sent));
+            }
+        }
+    }
+    for (key, (_, sent)) in &mut published.ordered {
+        sent.refused = refused.remove(key).unwrap_or_default();
+        sent.asked += sent.refused.iter().map(|(_, amount)| amount).sum::<i128>();
+    }
+    Ok(())
+}
