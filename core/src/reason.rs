@@ -187,6 +187,7 @@ reasons! {
         BeforeOrder = "BEFORE_ORDER", "The status is older than the payment", "correct the day in the export";
         ClaimReturned = "CLAIM_RETURNED", "The payment of a claim came back before the day on which the claim was `Sent`, so nothing that was paid could come back", "deliver the claim's `Sent`, or correct the day in one of the exports; then it is ordered again";
         Impossible = "IMPOSSIBLE", "The status can't follow the one before", "correct the payment's statuses in the export";
+        Proposed = "PROPOSED", "It is said to have been sent, but no close ordered it: it is a proposal, and the next run may propose another amount", "close its cycle, or correct the status in the export";
     }
 }
 

@@ -89,6 +89,12 @@ impl Status {
         matches!(self, Status::Rejected | Status::Reversed)
     }
 
+    /// True if no other status may come after it.
+    #[must_use]
+    pub fn is_last(self) -> bool {
+        Status::ALL.into_iter().all(|next| !self.may_become(next))
+    }
+
     /// Whether another status may come next. Exports are looked at from time to time, so reviews,
     /// `In progress` and `Reprocessing` may be missed; that it was sent, or failed, may not.
     #[must_use]
@@ -174,7 +180,7 @@ pub struct History {
 
 /// Follows a payment that was due on a day through its rows, sorted. A status that is said again
 /// changes nothing; one that can't follow is refused, and what comes after it is tested without it.
-/// Where a closed cycle recorded that the money came back, it can't come back otherwise.
+/// Where a closed cycle recorded that the money came back, it can't come back otherwise, nor end before.
 #[must_use]
 pub fn follow(due_on: NaiveDate, rows: &[StatusRow]) -> History {
     let mut history = History {
@@ -185,7 +191,7 @@ pub fn follow(due_on: NaiveDate, rows: &[StatusRow]) -> History {
         sent_on: None,
     };
     let recorded = rows.iter().any(StatusRow::is_recorded);
-    for row in rows {
+    for (place, row) in rows.iter().enumerate() {
         let possible =
             history.status.may_become(row.status) && !(recorded && row.status.is_return());
         let refused = if row.is_recorded() {
@@ -194,7 +200,9 @@ pub fn follow(due_on: NaiveDate, rows: &[StatusRow]) -> History {
             Some(StatusReason::UnknownStatus)
         } else if row.status_on < due_on {
             Some(StatusReason::BeforeOrder)
-        } else if row.status != history.status && !possible {
+        } else if row.status != history.status && !possible
+            || row.status.is_last() && rows[place..].iter().any(StatusRow::is_recorded)
+        {
             Some(StatusReason::Impossible)
         } else {
             None
@@ -287,6 +295,7 @@ mod tests {
         let alone = follow(due_on, std::slice::from_ref(&back));
         assert_eq!((alone.refused, alone.returned_on), (vec![None], Some(day("2021-06-20"))));
         let rows = [
+            row("2021-06-15", Status::Escheated, Origin::Export),
             row("2021-06-16", Status::Sent, Origin::Recorded),
             row("2021-06-18", Status::Rejected, Origin::Export),
             back,
@@ -295,7 +304,7 @@ mod tests {
         ];
         let found = follow(due_on, &rows);
         let impossible = Some(StatusReason::Impossible);
-        assert_eq!(found.refused, [None, impossible, None, None, impossible]);
+        assert_eq!(found.refused, [impossible, None, impossible, None, None, impossible]);
         assert_eq!((found.status, found.returned_on), (Status::Reversed, Some(day("2021-06-20"))));
     }
 

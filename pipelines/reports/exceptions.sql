@@ -58,6 +58,14 @@ exceptions AS (
     WHERE NOT accepted
     GROUP BY ALL
     UNION ALL
+    -- The bank or the ERP paid what no close ordered
+    SELECT 9, 'payment status', payments.program, 'PROPOSED', payment_currency,
+        count(DISTINCT payment_id), sum(gross_amount)
+    FROM payments
+    SEMI JOIN (FROM payment_history WHERE accepted AND status = 'Sent') AS history USING (payment_id)
+    WHERE status = 'proposed' AND order_kind <> 'claim'
+    GROUP BY ALL
+    UNION ALL
     -- A closed cycle recorded that it came back, and nobody says so any more
     SELECT 9, 'payment status', program, 'WITHDRAWN', NULL, count(*), NULL
     FROM payment_history

@@ -182,6 +182,26 @@ fn a_dry_run_pays_what_the_run_pays() {
     }
 }
 
+/// Nobody closed it, and the bank says it was sent: the run says so until its cycle is closed.
+#[test]
+fn what_was_sent_without_a_close_is_named() {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let job = project().join("tests/golden/sent-while-proposed/job.toml");
+    let named = |outcome: &Outcome| {
+        let exceptions = report(outcome, "exceptions");
+        let found = exceptions.into_iter().find(|row| row["reason"] == "PROPOSED");
+        found.map(|row| (row["rows"].clone(), money(&row, "base")))
+    };
+    let outcome = must_run(&options(&job, warehouse.path(), "2021-03-20"));
+    assert!(outcome.attention.concat().contains("no close ordered it"), "{:?}", outcome.attention);
+    assert_eq!(named(&outcome), Some(("1".to_owned(), 300_000)));
+    let closed = closing(&job, warehouse.path(), "2021-03", Act::Close, "2021-03-20");
+    let closed = closed.unwrap_or_else(|error| panic!("{error}"));
+    assert!(closed.attention.is_empty(), "{:?}", closed.attention);
+    let outcome = must_run(&options(&job, warehouse.path(), "2021-03-21"));
+    assert_eq!((outcome.attention.len(), named(&outcome)), (0, None));
+}
+
 /// Two deliveries of a day that contradict each other count both for nothing: what they said of a return is
 /// gone, but not the return that a closed cycle recorded.
 #[test]
