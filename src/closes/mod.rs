@@ -21,9 +21,9 @@ mod mapping;
 mod offsets;
 mod outcomes;
 mod paid;
+mod published;
 pub mod rates;
 mod returned;
-mod sent;
 mod table;
 
 pub use adjusted::Adjusted;
@@ -48,7 +48,7 @@ use changes::Compared;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
-use sent::Published;
+use published::Published;
 use std::collections::{BTreeMap, HashMap};
 
 /// Whose balance it is: a program's position in the job, an earning type and a participant.
@@ -115,7 +115,7 @@ impl Closed {
         if let Some(previous) = previous {
             outcomes::decided_before(store, previous, programs, &mut closed)?;
             claimed::read(store, previous, &mut closed)?;
-            sent::read(store, previous, programs, &mut closed)?;
+            published::read(store, previous, programs, &mut closed)?;
             returned::read(store, previous, programs, &mut closed)?;
         }
         Ok(closed)

@@ -21,6 +21,7 @@ mod cycles;
 mod fund;
 mod fund_journal;
 mod journal;
+mod kept_claims;
 mod life_tables;
 #[cfg(test)]
 mod life_tests;
@@ -31,7 +32,6 @@ mod orders;
 mod payees;
 mod payment_journal;
 mod rollover;
-mod sent_claims;
 mod statuses;
 mod tables;
 #[cfg(test)]
@@ -104,7 +104,7 @@ pub fn pay(
     let decisions = rollover::decide(programs, &postings, closed, as_of);
     let statuses = Statuses::read(programs, staged.payment_statuses, closed, as_of)?;
     let claims = Claims::read(programs, staged.claims, as_of)?;
-    let claims = claims.stay(programs, closed, &statuses, as_of)?;
+    let claims = claims.keep(programs, closed, &statuses, as_of)?;
     let earned = postings.clone();
     let mut funds = fund::funds(programs, &earned, &decisions, &claims, &rates, as_of)?;
     for account in &funds {

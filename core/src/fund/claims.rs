@@ -4,9 +4,9 @@
 //! never test it again. Source: RULES 6.
 
 mod desk;
-mod sent;
+mod ordered;
 
-pub use sent::Sent;
+pub use ordered::Ordered;
 
 use super::ledger::{FundTerms, Ledger};
 use super::status::Status;
@@ -23,8 +23,10 @@ use std::collections::BTreeMap;
 pub struct Claim {
     pub claim_id: String,
     pub rows: Vec<ClaimRow>,
-    /// What was published of it when it was sent.
-    pub sent: Option<Sent>,
+    /// What was published of it when it was sent: it stays.
+    pub sent: Option<Ordered>,
+    /// What was published of it when it was allowed, if the rows still say so: it isn't tested again.
+    pub allowed: Option<Ordered>,
     /// The export says something else; the rows are those of what was sent.
     pub differs: bool,
 }
@@ -154,19 +156,67 @@ where
 {
     let mut states: Vec<State> = claims.iter().map(State::new).collect();
     let mut used = BTreeMap::new();
+    let mut pledged = Pledged::of(rules.program, claims)?;
     for event in events(claims).into_iter().filter(|event| event.day <= rules.as_of) {
         ledger.advance(event.day);
-        let mut desk = Desk { rules, ledger, used: &mut used, day: event.day };
         let (state, row) = (&mut states[event.claim], &claims[event.claim].rows[event.row]);
+        pledged.leave(event.claim);
+        let mut desk = Desk { rules, ledger, used: &mut used, pledged: &pledged, day: event.day };
         if event.submission {
             state.submitted_on = Some(event.day);
             desk.test(state, row)?;
         } else {
             desk.follow(state, row)?;
         }
+        pledged.enter(event.claim, state.reserved + state.paid);
     }
     ledger.advance(rules.as_of);
     states.into_iter().filter_map(|state| state.outcome(rules).transpose()).collect()
+}
+
+/// What claims that were allowed before will yet take of each fund: others that become known later, with an
+/// earlier day, can't have it. In program currency.
+struct Pledged {
+    /// Of each claim: the half, all of it, and what it hasn't taken yet.
+    claims: Vec<Option<(FiscalHalf, i128, i128)>>,
+    open: BTreeMap<FiscalHalf, i128>,
+}
+
+impl Pledged {
+    fn of(program: &Program, claims: &[Claim]) -> Result<Pledged, Error> {
+        let pledge = |claim: &Claim| {
+            let Some(known) = claim.sent.as_ref().or(claim.allowed.as_ref()) else {
+                return Ok(None);
+            };
+            let amount = desk::in_program(program, known.allowed, known.rate)?;
+            Ok((!known.overclaimed).then_some((known.half, amount, amount)))
+        };
+        let claims = claims.iter().map(pledge).collect::<Result<Vec<_>, Error>>()?;
+        let mut open = BTreeMap::new();
+        for (half, amount, _) in claims.iter().flatten() {
+            *open.entry(*half).or_default() += amount;
+        }
+        Ok(Pledged { claims, open })
+    }
+
+    /// A claim's own pledge doesn't stand in its way.
+    fn leave(&mut self, claim: usize) {
+        if let Some((half, _, left)) = &mut self.claims[claim] {
+            *self.open.entry(*half).or_default() -= std::mem::take(left);
+        }
+    }
+
+    /// What a claim has taken is pledged no more.
+    fn enter(&mut self, claim: usize, taken: i128) {
+        if let Some((half, amount, left)) = &mut self.claims[claim] {
+            *left = (*amount - taken).max(0);
+            *self.open.entry(*half).or_default() += *left;
+        }
+    }
+
+    fn of_half(&self, half: FiscalHalf) -> i128 {
+        self.open.get(&half).copied().unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

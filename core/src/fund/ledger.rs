@@ -190,6 +190,18 @@ impl<T: Fn(FiscalHalf) -> FundTerms> Ledger<T> {
         self.funds.entry(half).or_insert_with(|| Fund::new(terms(half)))
     }
 
+    /// The most that a fund will have from today on, without what is reserved, paid or moved on.
+    #[must_use]
+    pub fn most(&self, half: FiscalHalf) -> i128 {
+        let fund = self.fund(half);
+        let own = self.coming.iter().filter(|((.., of), _)| *of == half && !fund.terms.converted);
+        let coming = own.scan(0, |sum, (_, amount)| {
+            *sum += amount;
+            Some(*sum)
+        });
+        fund.free() - fund.rolled + coming.max().unwrap_or_default().max(0)
+    }
+
     /// Reserves for a claim; negative: releases. Gives what expired through it.
     pub fn reserve(&mut self, half: FiscalHalf, amount: i128) -> i128 {
         let before = self.fund(half).expired();

@@ -1,7 +1,7 @@
 //! Where the claims of a day are decided. In: a claim as it stands, its next row and the funds. Out: what is
 //! reserved, allowed, refused, held or paid now.
 
-use super::{ClaimRow, Rules, State};
+use super::{ClaimRow, Ordered, Pledged, Rules, State};
 use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
 use crate::currency::minor_units;
@@ -30,12 +30,25 @@ fn within(amount: i128, rate: i128, currency: &str) -> Result<i128, Error> {
     Ok(found * power_of_ten(MONEY_SCALE - digits))
 }
 
+/// What was allowed before, which isn't tested again, and the rate that it costs: all of what was sent; of
+/// what wasn't, no less, as long as its fund is the same.
+fn known<'a>(state: &State<'a>, row: &ClaimRow) -> Option<(&'a Ordered, i128)> {
+    let claim = state.claim;
+    if let Some(sent) = claim.sent.as_ref().filter(|sent| !sent.overclaimed) {
+        return Some((sent, sent.rate));
+    }
+    let known = claim.allowed.as_ref()?;
+    let decided = row.decided.is_some() || known.allowed >= state.allowed;
+    (state.half == Some(known.half) && decided).then_some((known, state.rate?))
+}
+
 /// Where the claims of a day are decided.
 pub(super) struct Desk<'a, 'b, R, T> {
     pub(super) rules: &'a Rules<'b, R>,
     pub(super) ledger: &'a mut Ledger<T>,
     /// What activities have of each fund, in program currency.
     pub(super) used: &'a mut BTreeMap<(FiscalHalf, String), i128>,
+    pub(super) pledged: &'a Pledged,
     pub(super) day: NaiveDate,
 }
 
@@ -117,7 +130,7 @@ where
             return Ok(());
         };
         state.allowed = row.asked;
-        let fund = self.ledger.fund(half).claimable();
+        let fund = self.left(half);
         let limits =
             [(ClaimReason::SubLimit, self.limit(half, row)?), (ClaimReason::Fund, Some(fund))];
         for (reason, limit) in limits {
@@ -128,6 +141,12 @@ where
         let amount = in_program(self.rules.program, state.allowed, rate)?;
         self.set_reserve(state, amount);
         Ok(())
+    }
+
+    /// What a claim may still have of a fund: what is there, and won't be taken by those that were allowed before.
+    fn left(&self, half: FiscalHalf) -> i128 {
+        let unpledged = self.ledger.most(half) - self.pledged.of_half(half);
+        self.ledger.fund(half).claimable().min(unpledged.max(0))
     }
 
     /// Allows no more than a limit in program currency; the rest is refused, once per reason.
@@ -242,12 +261,12 @@ where
             self.test(state, row)?;
         }
         state.decided_on = Some(self.day);
-        if let Some(sent) = state.claim.sent.as_ref().filter(|sent| !sent.overclaimed) {
-            // It is not tested again, and another amount not paid.
-            state.differs |= row.decided.is_some_and(|decided| decided != sent.allowed);
-            let amount = in_program(self.rules.program, sent.allowed, sent.rate)?;
+        if let Some((known, rate)) = known(state, row) {
+            let amount = in_program(self.rules.program, known.allowed, rate)?;
             self.set_reserve(state, amount);
-            (state.allowed, state.refused, state.held) = (sent.allowed, sent.refused.clone(), None);
+            state.differs |= row.decided.is_some_and(|decided| decided != known.allowed);
+            (state.allowed, state.refused, state.held) =
+                (known.allowed, known.refused.clone(), None);
         } else if let Some(decided) = row.decided {
             let (Some(half), Some(rate)) = (state.half, state.rate) else {
                 state.refused.clear();
@@ -259,7 +278,7 @@ where
                 return Ok(());
             };
             let amount = in_program(self.rules.program, decided, rate)?;
-            let most = self.ledger.fund(half).claimable() + state.reserved;
+            let most = self.left(half) + state.reserved;
             state.refused.clear();
             if decided < 0 || decided > row.asked || amount > most {
                 state.allowed = 0;
@@ -328,8 +347,7 @@ where
             return self.test(state, tested);
         };
         (state.allowed, state.refused) = state.granted.clone();
-        let most = self.ledger.fund(half).claimable();
-        self.reduce(state, tested, (ClaimReason::Fund, most), rate)?;
+        self.reduce(state, tested, (ClaimReason::Fund, self.left(half)), rate)?;
         let amount = in_program(self.rules.program, state.allowed, rate)?;
         self.set_reserve(state, amount);
         Ok(())

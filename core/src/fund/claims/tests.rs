@@ -208,6 +208,69 @@ fn what_is_decided_is_not_tested_again() {
     assert_eq!(found.next, money("-3000"), "20,000 − 18,000 − 5,000");
 }
 
+/// What was published of a claim of 12,000.00 that was allowed.
+fn allowed(claim: &Claim, sent_on: Option<&str>) -> Ordered {
+    let row = &claim.rows[0];
+    Ordered {
+        half: half("FY21H1"),
+        activity: row.activity.clone(),
+        month: row.month,
+        currency: row.currency.clone(),
+        asked: row.asked,
+        allowed: row.asked,
+        refused: Vec::new(),
+        rate: power_of_ten(RATE_SCALE),
+        submitted_on: row.status_on,
+        decided_on: day("2021-03-10"),
+        sent_on: sent_on.map(day),
+        overclaimed: false,
+        note: None,
+    }
+}
+
+#[test]
+fn what_was_allowed_is_not_taken_back() {
+    let program = Program::parse("p.toml", PROGRAM).expect("a program");
+    let rows = ["Submitted 2021-03-01", "Approved 2021-03-10", "Sent 2021-03-20"];
+    let kept = |sent_on: Option<&str>, change: fn(&mut Claim)| {
+        let mut one =
+            claim("2", "ads 2021-02 USD 12000", &rows[..2 + usize::from(sent_on.is_some())]);
+        let known = allowed(&one, sent_on);
+        change(&mut one);
+        one.keep(&program, (known, sent_on.is_some()), day("2021-05-01")).expect("it fits");
+        one
+    };
+    let same: fn(&mut Claim) = |_| ();
+    let less: fn(&mut Claim) = |claim| claim.rows[1].decided = Some(money("5000"));
+    let earned = ["2020-09-30 5000"];
+    let found = |claim: Claim| {
+        let found = decided(&earned, &[claim], "2021-05-01");
+        (found.items, found.next)
+    };
+    let missing = money("-7000");
+    let approved = vec!["approved - 12000 12000 12000 12000 0 0".to_owned()];
+    assert_eq!(found(kept(None, same)), (approved, missing), "co-op was lost");
+    let corrected = ["approved - 5000 5000 5000 5000 0 0", "refused DECIDED 7000 0 0 0 0 0"];
+    assert_eq!(found(kept(None, less)).0, corrected, "it wasn't sent");
+    let paid = |reason| vec![format!("paid {reason} 12000 12000 12000 0 12000 0")];
+    assert_eq!(found(kept(Some("2021-03-20"), same)), (paid("-"), missing));
+    assert_eq!(found(kept(Some("2021-03-20"), less)), (paid("SENT_DIFFERS"), missing));
+    let gone: fn(&mut Claim) = |claim| claim.rows.clear();
+    assert_eq!(found(kept(Some("2021-03-20"), gone)), (paid("SENT_DIFFERS"), missing));
+    // Known later, with an earlier day: 20,000 less 12,000, and the late 3,000 of April.
+    let first = claim("1", "ads 2021-02 USD 12000", &["Submitted 2021-02-20"]);
+    let late = [EARNED[0], EARNED[1], "2021-04-30 3000"];
+    for (earned, left) in [(EARNED, "8000"), (&late[..], "11000")] {
+        let found = decided(earned, &[first.clone(), kept(None, same)], "2021-05-01");
+        assert_eq!(found.items[0], format!("pending - {left} {left} {left} {left} 0 0"));
+        assert_eq!(found.next, 0);
+    }
+    let twice = ["Submitted 2021-02-20", "Approved 2021-02-21 8001"];
+    let twice = claim("1", "ads 2021-02 USD 12000", &twice);
+    let found = decided(EARNED, &[twice, kept(None, same)], "2021-05-01");
+    assert!(found.items[0].starts_with("held OVERCLAIMED"), "{:?}", found.items);
+}
+
 #[test]
 fn exporters_may_decide() {
     let rows = |decided: &str| {

@@ -1,6 +1,7 @@
-//! Claims whose payment was sent. In: what was published of one, and its rows in force. Out: the claim as it
+//! Claims that were allowed before. In: what was published of one, and its rows in force. Out: the claim as it
 //! was sent, whatever its rows, its fund or the exchange rate have become since, and whether its rows still
-//! say so. Source: RULES 5 (a payment's row is unchanged), 6 (decided claims are not tested again).
+//! say so; or as it was allowed, if it wasn't sent. Source: RULES 5 (a payment's row is unchanged), 6 (decided
+//! claims are not tested again).
 
 use super::{Claim, ClaimRow, Rules, decide};
 use crate::Error;
@@ -11,9 +12,9 @@ use crate::program::Program;
 use crate::reason::ClaimReason;
 use chrono::NaiveDate;
 
-/// What was published of a claim whose payment was sent. Amounts in the claim's currency, money scale.
+/// What was published of a claim that was allowed. Amounts in the claim's currency, money scale.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct Ordered {
     pub half: FiscalHalf,
     pub activity: String,
     pub month: Period,
@@ -25,7 +26,7 @@ pub struct Sent {
     pub rate: i128,
     pub submitted_on: NaiveDate,
     pub decided_on: NaiveDate,
-    /// `None`: the bank says so, the claims export doesn't yet.
+    /// `None`: the claims export didn't say so.
     pub sent_on: Option<NaiveDate>,
     /// It was more than was asked, or than the fund had: that is tested again.
     pub overclaimed: bool,
@@ -33,26 +34,39 @@ pub struct Sent {
 }
 
 impl Claim {
-    /// Lets a claim stay as it was sent. Rows in force that say something else give way to rows of what was
-    /// sent, and the claim `differs`.
+    /// Lets a claim stay as it was sent, if it was; rows in force that say something else give way to rows of
+    /// what was sent, and the claim `differs`. One that wasn't sent, and of which the rows still say what was
+    /// published, isn't tested again; if it is sent now, it was paid as it was ordered.
     ///
     /// # Errors
     /// On overflow.
-    pub fn stay(&mut self, program: &Program, sent: Sent, as_of: NaiveDate) -> Result<(), Error> {
-        self.sent = Some(sent.clone());
-        if !self.says(program, &sent, as_of)? {
-            self.rows = sent.rows(&self.rows);
+    pub fn keep(
+        &mut self,
+        program: &Program,
+        (ordered, is_sent): (Ordered, bool),
+        as_of: NaiveDate,
+    ) -> Result<(), Error> {
+        let says = self.says(program, &ordered, as_of)?;
+        let sent_now = self.rows.iter().any(|row| row.status == Status::Sent);
+        if is_sent && !says {
+            self.rows = ordered.rows(&self.rows);
             self.differs = true;
+        }
+        if is_sent || says && sent_now {
+            self.sent = Some(ordered);
+        } else if says && !ordered.overclaimed {
+            self.allowed = Some(ordered);
         }
         Ok(())
     }
 
     /// Whether the rows come to what was sent. Once sent, a claim depends on no fund, so any will do.
-    fn says(&self, program: &Program, sent: &Sent, as_of: NaiveDate) -> Result<bool, Error> {
+    fn says(&self, program: &Program, sent: &Ordered, as_of: NaiveDate) -> Result<bool, Error> {
         let terms = |_| FundTerms { settled_on: NaiveDate::MIN, converted: false, end: None };
         let mut ledger = Ledger::new(terms, []);
         let rules = Rules { program, rate: |_: &str, _| Some(sent.rate), as_of };
-        let outcomes = decide(&rules, std::slice::from_ref(self), &mut ledger)?;
+        let claim = Claim { sent: Some(sent.clone()), ..self.clone() };
+        let outcomes = decide(&rules, std::slice::from_ref(&claim), &mut ledger)?;
         Ok(outcomes.first().is_some_and(|found| {
             let tested = found.tested;
             let paid = found.items.iter().find(|item| item.decision.pays());
@@ -67,7 +81,7 @@ impl Claim {
     }
 }
 
-impl Sent {
+impl Ordered {
     /// Rows that say what was sent. If only the bank said so, the day of sending is the export's, of `known`.
     fn rows(&self, known: &[ClaimRow]) -> Vec<ClaimRow> {
         let sent_now =

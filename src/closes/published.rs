@@ -1,5 +1,5 @@
-//! Claims as the snapshot before published them: what was asked, allowed and refused of those that have an
-//! order, which stays once it is sent, and which claims there were.
+//! Claims as the snapshot before published them: what was asked, allowed and refused of those that were
+//! allowed, and which claims there were.
 
 use super::Closed;
 use crate::columns;
@@ -10,7 +10,7 @@ use crate::warehouse::{Snapshot, Store};
 use arrow::array::Array as _;
 use chrono::NaiveDate;
 use earnest_core::calendar::FiscalHalf;
-use earnest_core::fund::claims::Sent;
+use earnest_core::fund::claims::Ordered;
 use earnest_core::program::Program;
 use earnest_core::reason::ClaimReason;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,10 +21,12 @@ pub type ClaimKey = (usize, String, String);
 /// What was published of claims.
 #[derive(Default)]
 pub struct Published {
-    /// With an order: its payment id, and what it was; without the day of sending, it wasn't sent.
-    pub ordered: BTreeMap<ClaimKey, (String, Sent)>,
+    /// What was allowed, with the id of its order, if there was one; without the day of sending, it wasn't sent.
+    pub allowed: BTreeMap<ClaimKey, (Option<String>, Ordered)>,
     /// All but those that were refused because their claim was sent to somebody else.
     pub known: BTreeSet<ClaimKey>,
+    /// The day of that snapshot.
+    pub as_of: Option<NaiveDate>,
 }
 
 /// Reads claims.
@@ -39,6 +41,7 @@ pub fn read(
 ) -> Result<()> {
     let mut refused: BTreeMap<ClaimKey, Vec<(ClaimReason, i128)>> = BTreeMap::new();
     let published = &mut closed.published;
+    published.as_of = previous.as_of.parse().ok();
     for path in previous.paths(store, CLAIM_ITEMS.name) {
         for rows in read_file(&path, &CLAIM_ITEMS)? {
             let text = |name| columns::text(&rows, name);
@@ -73,11 +76,9 @@ pub fn read(
                 published.known.insert(key.clone());
                 let start = programs[position].fiscal_year_start;
                 let half = columns::filled(half, row).map(|text| FiscalHalf::named(text, start));
-                let (Some(payment), Some(half), true) = (text(payment), half, rate.is_valid(row))
-                else {
-                    continue;
-                };
-                let sent = Sent {
+                let pays = matches!(decision.value(row), "approved" | "paid");
+                let (Some(half), true) = (half, pays && rate.is_valid(row)) else { continue };
+                let one = Ordered {
                     half: half?,
                     activity: of(activity),
                     month: month.value(row).parse()?,
@@ -92,13 +93,13 @@ pub fn read(
                     overclaimed: why == Some(ClaimReason::Overclaimed),
                     note: text(note),
                 };
-                published.ordered.insert(key, (payment, sent));
+                published.allowed.insert(key, (text(payment), one));
             }
         }
     }
-    for (key, (_, sent)) in &mut published.ordered {
-        sent.refused = refused.remove(key).unwrap_or_default();
-        sent.asked += sent.refused.iter().map(|(_, amount)| amount).sum::<i128>();
+    for (key, (_, one)) in &mut published.allowed {
+        one.refused = refused.remove(key).unwrap_or_default();
+        one.asked += one.refused.iter().map(|(_, amount)| amount).sum::<i128>();
     }
     Ok(())
 }
