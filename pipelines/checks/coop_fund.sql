@@ -36,8 +36,10 @@ funds AS (
         coalesce(rollovers.on_day,
             (fund.half_until + to_months(use_months) + to_days(claim_days))::DATE) AS over_on,
         -- Halves without co-op of their own have no determination.
-        CASE WHEN threshold.program IS NULL THEN fund.half_until
-            ELSE coalesce(determinations.decided_on, settled_on) END <= as_of AS settled
+        coalesce(
+            determinations.decided_on,
+            CASE WHEN threshold.program IS NULL THEN fund.half_until ELSE settled_on END
+        ) <= as_of AS settled
     FROM coop_fund AS fund
     CROSS JOIN snapshot
     LEFT JOIN program_fund_window AS span

@@ -90,6 +90,7 @@ pub struct Threshold {
     pub cycle: Period,
     pub qualified: bool,
     pub measured: i128,
+    pub threshold: i128,
     /// Its row is a closed cycle's, which stays; else it is published again.
     pub kept: bool,
 }

@@ -244,7 +244,8 @@ impl Decided<'_> {
         match self.kind {
             "coop_threshold" => {
                 let half = FiscalHalf::named(self.window, programs[program].fiscal_year_start)?;
-                let threshold = Threshold { cycle, qualified, measured, kept };
+                let threshold = self.threshold;
+                let threshold = Threshold { cycle, qualified, measured, threshold, kept };
                 closed.thresholds.insert((program, self.subject, half), threshold);
             }
             "forfeiture" => {

@@ -154,14 +154,13 @@ fn terms(
     half: FiscalHalf,
 ) -> FundTerms {
     let over_on = half.end().first_day();
-    let settled_on = match program.coop_threshold(half) {
-        Some(_) => {
-            let cycle = program.due_cycle(half.last(), EarningType::Coop);
-            program.due_day(cycle, EarningType::Coop).max(over_on)
-        }
-        None => over_on,
-    };
     let decision = decisions.iter().find(|decision| decision.half == half);
+    let settled_on = if decision.is_some() || program.coop_threshold(half).is_some() {
+        let cycle = program.due_cycle(half.last(), EarningType::Coop);
+        program.due_day(cycle, EarningType::Coop).max(over_on)
+    } else {
+        over_on
+    };
     FundTerms {
         settled_on,
         converted: decision.is_some_and(|decision| !decision.conversion.qualified),

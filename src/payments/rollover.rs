@@ -35,7 +35,8 @@ pub struct Decision {
 }
 
 /// Decides every half that is due by `as_of`, of programs with a threshold. `postings` are those of all
-/// accounts, each account's together, co-op with its half. What a close froze stays.
+/// accounts, each account's together, co-op with its half. What a close froze stays, with the threshold of then,
+/// whatever the program says since.
 pub fn decide(
     programs: &[Program],
     postings: &[Posting],
@@ -51,8 +52,11 @@ pub fn decide(
     }
     let decisions = halves.into_iter().filter_map(|((position, participant, half), postings)| {
         let program = &programs[position];
-        let threshold = program.coop_threshold(half)?;
         let frozen = closed.threshold(position, participant, half);
+        let threshold = match frozen {
+            Some(frozen) => frozen.threshold,
+            None => program.coop_threshold(half)?,
+        };
         let own = program.due_cycle(half.last(), EarningType::Coop);
         let cycle = match (frozen, closed.last) {
             (Some(frozen), _) => frozen.cycle,

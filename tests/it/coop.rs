@@ -2,7 +2,8 @@
 //! rollover. Every run recomputes in DuckDB what expired, rolled over and went missing, and stops where it
 //! differs; what a later day sees is what an earlier day saw, carried on. Seeds are printed.
 
-use crate::support::{must_run, options, project, rows};
+use crate::support::{closing, copy_of_golden, digests, must_run, options, project, rows};
+use earnest::close::Act;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
@@ -234,3 +235,51 @@ const SEEN: &str = "select distinct decision from claim_items
     union select 'rolled over' from coop_fund where rolled_out > 0
     union select 'missing' from coop_fund where rolled_out < 0
     union select 'converted' from coop_fund where converted <> 0";
+
+/// What a close decided of a half stays, with late co-op that follows it, also if the threshold is gone from the
+/// program file or another one.
+#[test]
+fn a_half_that_was_decided_needs_its_threshold_no_longer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipeline = copy_of_golden("close-threshold", folder.path(), |text| text);
+    let warehouse = folder.path().join("warehouse");
+    must_run(&options(&pipeline, &warehouse, "2021-08-20"));
+    for cycle in ["2021-06", "2021-07", "2021-08"] {
+        let close = closing(&pipeline, &warehouse, cycle, Act::Close, "2021-08-20");
+        close.map(|_| ()).unwrap_or_else(|error| panic!("{cycle}: {error}"));
+    }
+    let before = must_run(&options(&pipeline, &warehouse, "2021-09-20"));
+    let sql = "SELECT sum(converted)::VARCHAR FROM coop_fund";
+    assert_eq!(rows(&before.store, &before.snapshot, sql), [["10032.000"]]);
+    let path = folder.path().join("program.toml");
+    let program = fs::read_to_string(&path).expect("the program");
+    let threshold = "[[coop.threshold]]\namount = \"10000\"\n";
+    for other in ["", "[[coop.threshold]]\namount = \"5\"\n"] {
+        assert!(program.contains(threshold));
+        fs::write(&path, program.replace(threshold, other)).expect("written");
+        let after = must_run(&options(&pipeline, &warehouse, "2021-09-20"));
+        assert_eq!(digests(&after.snapshot), digests(&before.snapshot), "`{other}`");
+    }
+}
+
+/// Co-op has no balance; another calendar of it after a close stops the run all the same.
+#[test]
+fn another_calendar_of_co_op_is_refused_once_cycles_are_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipeline = copy_of_golden("close-threshold", folder.path(), |text| text);
+    let warehouse = folder.path().join("warehouse");
+    must_run(&options(&pipeline, &warehouse, "2021-06-20"));
+    let close = closing(&pipeline, &warehouse, "2021-06", Act::Close, "2021-06-20");
+    close.map(|_| ()).expect("closed");
+    let path = folder.path().join("program.toml");
+    let program = fs::read_to_string(&path).expect("the program");
+    for months in ["1", "3"] {
+        let other = format!("{program}\n[payment.coop]\nmonths_after = {months}\n");
+        fs::write(&path, other).expect("written");
+        let run = earnest::run::run(&options(&pipeline, &warehouse, "2021-06-20"));
+        let error = run.map(|_| ()).expect_err("another calendar").to_string();
+        let expected =
+            "check `coop_journal`: csp-direct-bill/0100001: expected 1760.000 of co-op payable";
+        assert!(error.starts_with(expected), "{months}: {error}");
+    }
+}
