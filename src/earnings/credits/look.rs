@@ -42,11 +42,14 @@ pub struct Found {
     pub entries: Entries,
 }
 
-/// An earning in its place among those of its scope: by the closed cycle that settled it, if one has,
-/// by date and by transaction id, or aggregate key.
+/// By the closed cycle that settled it, if one has, by date and by transaction id, or aggregate key; by
+/// source, original, lever, role and participant.
+type Order = (i32, i32, Box<str>, i32, Option<Box<str>>, usize, i32, i32);
+
+/// An earning in its place among those of its scope.
 pub struct Item {
     pub scope: ScopeKey,
-    pub order: (i32, i32, Box<str>, i32, Option<Box<str>>, usize, i32, i32),
+    pub order: Order,
     pub key: ItemKey,
     pub gross: i128,
     /// Of a refund's piece: the earning that it takes back, and how much of its base others did before.
