@@ -32,21 +32,14 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "payment_statuses",
-        description: "every status that the bank or the ERP gives can be, and nothing was sent that no close \
-                      ordered; of a return without original, payments of its participant are held",
+        description: "every status that the bank or the ERP gives can be; of a return without original, \
+                      payments of its participant are held",
         global: false,
         tables: &["payment_history"],
         how: How::Sql(
             "SELECT concat('payment ', payment_id, ' of ', program, '/', participant_id, ': status `',
                 status, '` on ', status_on, ': ', sentence)
-            FROM payment_history JOIN reasons ON code = reason AND kind = 'status'
-            UNION ALL
-            SELECT concat('payment ', payment_id, ' of ', payments.program, '/',
-                payments.participant_id, ': status `', history.status, '` on ', status_on, ': ', sentence)
-            FROM payments JOIN payment_history AS history USING (payment_id)
-            JOIN reasons ON code = 'PROPOSED' AND kind = 'status'
-            WHERE payments.status = 'proposed' AND order_kind <> 'claim' AND accepted
-                AND history.status = 'Sent'",
+            FROM payment_history JOIN reasons ON code = reason AND kind = 'status'",
         ),
     },
     Check {

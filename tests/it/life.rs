@@ -193,7 +193,6 @@ fn what_was_sent_without_a_close_is_named() {
         found.map(|row| (row["rows"].clone(), money(&row, "base")))
     };
     let outcome = must_run(&options(&job, warehouse.path(), "2021-03-20"));
-    assert!(outcome.attention.concat().contains("no close ordered it"), "{:?}", outcome.attention);
     assert_eq!(named(&outcome), Some(("1".to_owned(), 300_000)));
     let closed = closing(&job, warehouse.path(), "2021-03", Act::Close, "2021-03-20");
     let closed = closed.unwrap_or_else(|error| panic!("{error}"));
