@@ -119,6 +119,14 @@ impl From<duckdb::Error> for Error {
     }
 }
 
+impl Error {
+    /// True if DuckDB lacked memory.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        self.message.contains("duckdb: Out of Memory")
+    }
+}
+
 impl From<earnest_core::Error> for Error {
     fn from(error: earnest_core::Error) -> Error {
         Error::broken(error.to_string())
@@ -134,7 +142,9 @@ mod tests {
         let connection = duckdb::Connection::open_in_memory().expect("DuckDB");
         let sql = "SET memory_limit = '1MB'; SET temp_directory = '';
             CREATE TABLE numbers AS SELECT range::VARCHAR || range AS number FROM range(10000000)";
-        let error = Error::from(connection.execute_batch(sql).expect_err("too much")).to_string();
+        let error = Error::from(connection.execute_batch(sql).expect_err("too much"));
+        assert!(error.is_out_of_memory() && !Error::broken("duckdb: no").is_out_of_memory());
+        let error = error.to_string();
         let lines: Vec<&str> = error.lines().collect();
         assert!(lines[0].starts_with("duckdb: Out of Memory Error"), "{error}");
         let hint = "hint: raise `memory` of `[limits]` in the job file: DuckDB gets half of it";

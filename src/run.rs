@@ -3,6 +3,7 @@
 
 mod record;
 mod release;
+mod verify;
 mod workspace;
 
 use crate::check::{Finding, Status};
@@ -12,7 +13,7 @@ use crate::ingest::{self, Ingested};
 use crate::job::{Job, Limits, thread_pool};
 use crate::schema::{self, Table};
 use crate::warehouse::{DataFile, Fault, Snapshot, Store, TableWriter};
-use crate::{check, closes, earnings, payments, query, report};
+use crate::{check, closes, earnings, payments, report};
 use arrow::array::RecordBatch;
 use chrono::{DateTime, NaiveDate, Utc};
 use earnest_core::calendar::Period;
@@ -127,9 +128,8 @@ pub(crate) fn finish(
     clock: &mut Clock,
 ) -> Result<(Vec<String>, Vec<String>)> {
     let programs = closes::dated(store, next, programs)?;
-    let connection = query::connect(store, next, &job.limits)?;
-    let verify = || release::meanwhile(|| check::run_all(&connection, &programs, &[], false));
-    let findings = clock.time("verify", verify)?;
+    let verify = || verify::verify((store, next), &programs, &job.limits);
+    let (connection, findings) = clock.time("verify", verify)?;
     let attention = failures(check::refuse_failures(findings)?).collect();
     check::refuse_holds(&connection, job.limits.check_fail)?;
     let reports =

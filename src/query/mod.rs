@@ -74,8 +74,8 @@ fn settings(store: &Store, limits: &Limits) -> String {
         "SET memory_limit = '{}B'; SET temp_directory = {};
          SET TimeZone = 'UTC'; SET parquet_metadata_cache = true;
          SET autoinstall_known_extensions = false; SET autoload_known_extensions = false;",
-        // It takes about half as much again that it doesn't count; the rest is for what the run holds.
-        limits.memory_bytes / 4,
+        // The rest is for what DuckDB doesn't count, and for what the run itself holds meanwhile.
+        limits.memory_bytes / 2,
         views::literal(&scratch.display().to_string()),
     );
     if limits.threads > 0 {
