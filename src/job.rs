@@ -71,7 +71,7 @@ impl Limits {
     /// In how many portions ordered work is done.
     #[must_use]
     pub fn buckets(&self) -> usize {
-        if self.buckets == 0 { 4 * self.threads } else { self.buckets }
+        if self.buckets == 0 { 32 * self.threads } else { self.buckets }
     }
 }
 

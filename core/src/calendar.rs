@@ -6,7 +6,9 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A calendar month, counted from year 0: `2026-01` is `2026 × 12`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Period(i32);
 
 impl Period {

@@ -109,7 +109,9 @@ pub fn round_div(value: i128, divisor: i128) -> Result<i128, Error> {
 }
 
 /// How a rule rounds what lies between two units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub enum Rounding {
     /// To the nearest unit, a half away from zero: the default, since a refund then is the exact
     /// negative of its sale.

@@ -126,7 +126,7 @@ pub struct Amounts {
 }
 
 /// How an earning is split, at rate scale; co-op is the rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Shares {
     pub rebate: i128,
     pub fee: i128,
@@ -178,7 +178,7 @@ impl Shares {
 }
 
 /// What a line is multiplied with. Rates at rate scale, minor units of the two currencies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Terms {
     pub rate: i128,
     pub shares: Shares,

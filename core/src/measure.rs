@@ -10,10 +10,11 @@ use crate::decimal::{
 use crate::guarantee::{Guarantee, Month};
 use crate::program::measured::{Measured, Quantity};
 use crate::tiers::{Priced, Terms, TierTable};
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// What a month of a window earns. Amounts in program currency.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// In which it is booked; refunds of the window's lines may come after its last month.
     pub period: Period,
@@ -51,7 +52,7 @@ impl Step {
 }
 
 /// What a tier contributed to [`Step::after`]; slices and what tops them up re-add to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TierSlice {
     /// Counted from 1.
     pub tier: usize,

@@ -5,6 +5,7 @@ mod shapes;
 
 use crate::Error;
 use crate::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, divide, exact, multiply, sum};
+use serde::{Deserialize, Serialize};
 
 /// How a table turns a quantity into an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub enum Negative {
 }
 
 /// What a tier pays on its quantity, at rate scale.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Terms {
     /// Only the flat.
     #[default]

@@ -13,15 +13,18 @@ use super::rows::Line;
 use super::unit::{self, Taker};
 use super::{PeriodFiles, largest_first};
 use crate::error::Result;
+use crate::warehouse::{Records, Spill, SpillWriter};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::customer_add::{Sale, added};
 use earnest_core::decimal::exact;
+use earnest_core::id;
 use earnest_core::program::{CustomerAdd, Days, First};
 use earnest_core::reason::Reason;
 use foldhash::fast::RandomState;
-use frozen::Frozen;
+use frozen::{Award, Frozen};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Program and lever.
@@ -94,7 +97,7 @@ impl Additions {
 /// What was sold to a customer under a lever, in the order in which it counts.
 type Sales = BTreeMap<SaleKey, Sale>;
 /// Day, transaction id, source and role.
-type SaleKey = (i32, String, i32, i32);
+type SaleKey<T = String> = (i32, T, i32, i32);
 
 /// What is known of a customer under a lever.
 #[derive(Default)]
@@ -106,12 +109,34 @@ struct Seen {
     awarded: Sales,
 }
 
-type SeenCustomers = ByPlace<HashMap<String, Seen, RandomState>>;
+/// What a line tells of a customer under a lever, as it waits until all lines have been looked at: all of a
+/// customer is in one bucket.
+#[derive(Serialize, Deserialize)]
+struct Record<'a> {
+    place: Place,
+    customer: &'a str,
+    #[serde(borrow)]
+    told: Told<'a>,
+}
+
+/// A day of the customer's first line, or a sale: its place, its participant and its exact amount.
+#[derive(Serialize, Deserialize)]
+enum Told<'a> {
+    First(i32),
+    Sold(#[serde(borrow)] SaleKey<&'a str>, i32, i128),
+    Awarded(#[serde(borrow)] SaleKey<&'a str>, i32, i128),
+}
+
+/// The bucket of a customer under a lever.
+fn bucket(context: &Context, (program, lever): Place, customer: &str) -> usize {
+    let place = [program as u64, lever as u64].map(u64::to_le_bytes);
+    context.bucket(id::digest([&place[0][..], &place[1], customer.as_bytes()]))
+}
 
 /// Finds who added which customer; nothing is read if no lever asks.
 ///
 /// # Errors
-/// If a file can't be read, or on overflow.
+/// If a file can't be read, the disk refuses, or on overflow.
 pub fn find(
     context: &Context,
     periods: &[PeriodFiles],
@@ -121,55 +146,89 @@ pub fn find(
     if asking.is_empty() {
         return Ok(Additions::default());
     }
-    let awards = frozen::awards(context, asking.iter().map(|(place, _)| *place), frozen);
-    let looks: Vec<SeenCustomers> = largest_first(periods)
-        .into_iter()
-        .par_bridge()
-        .map(|(period, files)| {
-            let (asking, awards) = (&asking, &awards);
-            let seen = HashMap::default();
-            let mut look = Look { context, period: *period, asking, awards, seen };
-            unit::read_lines(context, *period, files, &mut look)?;
-            Ok(look.seen)
-        })
+    let frozen = frozen::awards(context, asking.iter().map(|(place, _)| *place), frozen);
+    let told = Spill::new(context.store);
+    largest_first(periods).into_iter().par_bridge().try_for_each(|(period, files)| {
+        let (asking, awards) = (&asking, &frozen);
+        let (firsts, writer) = (ByPlace::default(), told.writer());
+        let mut look = Look { context, period: *period, asking, awards, firsts, told: writer };
+        unit::read_lines(context, *period, files, &mut look)?;
+        look.finish()
+    })?;
+    let mut buckets: BTreeMap<usize, Vec<(Place, &Award)>> = BTreeMap::new();
+    buckets.extend(told.parts().into_iter().map(|bucket| (bucket, Vec::new())));
+    for (&place, awards) in &frozen {
+        for (customer, award) in awards {
+            let awards = buckets.entry(bucket(context, place, customer)).or_default();
+            awards.push((place, award));
+        }
+    }
+    let parts: Vec<Additions> = buckets
+        .into_par_iter()
+        .map(|(bucket, awards)| of_bucket(context, &asking, &awards, &told.read(bucket)?))
         .collect::<Result<_>>()?;
-    let mut seen = SeenCustomers::default();
-    for (place, customers) in looks.into_iter().flatten() {
-        let known = seen.entry(place).or_default();
-        for (customer, found) in customers {
-            let known = known.entry(customer).or_default();
-            known.first = known.first.into_iter().chain(found.first).min();
-            known.sales.extend(found.sales);
-            known.awarded.extend(found.awarded);
+    let mut all = Additions::default();
+    for (place, _) in asking {
+        all.customers.entry(place).or_default();
+    }
+    for part in parts {
+        for (place, customers) in part.customers {
+            all.customers.entry(place).or_default().extend(customers);
+        }
+        all.changed.extend(part.changed);
+    }
+    Ok(all)
+}
+
+/// Who added which customer of a bucket.
+fn of_bucket(
+    context: &Context,
+    asking: &[(Place, &CustomerAdd)],
+    awards: &[(Place, &Award)],
+    told: &Records,
+) -> Result<Additions> {
+    let mut seen: ByPlace<HashMap<&str, Seen, RandomState>> = ByPlace::default();
+    for record in told.iter() {
+        let Record { place, customer, told } = record?;
+        let seen = seen.entry(place).or_default().entry(customer).or_default();
+        match told {
+            Told::First(on) => seen.first = Some(seen.first.map_or(on, |known| known.min(on))),
+            Told::Sold((on, id, source, role), participant, exact) => {
+                seen.sales.insert((on, id.to_owned(), source, role), Sale { participant, exact });
+            }
+            Told::Awarded((on, id, source, role), participant, exact) => {
+                seen.awarded.insert((on, id.to_owned(), source, role), Sale { participant, exact });
+            }
         }
     }
     let mut additions = Additions::default();
-    for (place, asked) in asking {
-        let customers = additions.customers.entry(place).or_default();
-        let mut seen = seen.remove(&place).unwrap_or_default();
-        for (&customer, award) in awards.get(&place).into_iter().flatten() {
-            let none = Sales::new();
-            let sales = seen.get(customer).map_or(&none, |seen| &seen.awarded);
-            let (before, owner) = award.moves(context, sales);
-            let sold = match award.row.corrected {
-                true => award.measured(context, sales, owner)?,
-                false => Some(award.row.measured),
-            };
-            let stands =
-                !award.row.corrected || sold.is_some_and(|sold| sold >= award.row.threshold);
-            if stands {
-                seen.remove(customer);
-                customers.insert(customer.to_owned(), award.customer(owner));
-            }
-            let awarded_to = stands.then_some(owner);
-            if awarded_to != Some(before) {
-                let (award, measured) = (award.row.clone(), sold.unwrap_or_default());
-                additions.changed.push(Changed { place, award, awarded_to, measured });
-            }
+    for (place, award) in awards {
+        let customer = award.row.customer.as_str();
+        let none = Sales::new();
+        let seen = seen.entry(*place).or_default();
+        let sales = seen.get(customer).map_or(&none, |seen| &seen.awarded);
+        let (before, owner) = award.moves(context, sales);
+        let sold = match award.row.corrected {
+            true => award.measured(context, sales, owner)?,
+            false => Some(award.row.measured),
+        };
+        let stands = !award.row.corrected || sold.is_some_and(|sold| sold >= award.row.threshold);
+        if stands {
+            seen.remove(customer);
+            let customers = additions.customers.entry(*place).or_default();
+            customers.insert(customer.to_owned(), award.customer(owner));
         }
-        for (customer, seen) in seen {
+        let awarded_to = stands.then_some(owner);
+        if awarded_to != Some(before) {
+            let (award, measured) = (award.row.clone(), sold.unwrap_or_default());
+            additions.changed.push(Changed { place: *place, award, awarded_to, measured });
+        }
+    }
+    for &(place, asked) in asking {
+        let customers = additions.customers.entry(place).or_default();
+        for (customer, seen) in seen.remove(&place).into_iter().flatten() {
             if let Some(found) = decide(context, place, asked, seen)? {
-                customers.insert(customer, found);
+                customers.insert(customer.to_owned(), found);
             }
         }
     }
@@ -224,7 +283,9 @@ struct Look<'a> {
     period: Period,
     asking: &'a [(Place, &'a CustomerAdd)],
     awards: &'a Frozen<'a>,
-    seen: SeenCustomers,
+    /// The days of customers' first lines in the period.
+    firsts: ByPlace<HashMap<String, i32, RandomState>>,
+    told: SpillWriter<'a, usize>,
 }
 
 impl Look<'_> {
@@ -234,22 +295,34 @@ impl Look<'_> {
         let place = (outcome.program, outcome.lever);
         let award = self.awards.get(&place).and_then(|awards| awards.get(customer));
         let Some(award) = award else { return Ok(()) };
-        let key = key(line, outcome);
-        if award.row.corrected || award.is_decided_by(self.context, &key) {
+        let id = line.transaction_id.unwrap_or_default();
+        if award.row.corrected || award.is_decided_by(self.context, (id, line.source)) {
             let participant = outcome.subject.participant;
             let rate = self.context.exchange_rate(outcome.program, line.currency, self.period);
             let exact = exact(line.base, rate.unwrap_or_default())?;
-            note(&mut self.seen, place, customer, |seen| {
-                seen.awarded.insert(key, Sale { participant, exact });
-            });
+            self.tell(place, customer, Told::Awarded(key(line, outcome), participant, exact))?;
         }
         Ok(())
+    }
+
+    fn tell(&mut self, place: Place, customer: &str, told: Told) -> Result<()> {
+        let bucket = bucket(self.context, place, customer);
+        self.told.add(bucket, &Record { place, customer, told })
+    }
+
+    fn finish(mut self) -> Result<()> {
+        for (place, customers) in std::mem::take(&mut self.firsts) {
+            for (customer, on) in customers {
+                self.tell(place, &customer, Told::First(on))?;
+            }
+        }
+        self.told.finish()
     }
 }
 
 /// The place of a line in the order in which lines count.
-fn key(line: &Line, outcome: &Outcome) -> SaleKey {
-    let id = line.transaction_id.unwrap_or_default().to_owned();
+fn key<'a>(line: &Line<'a>, outcome: &Outcome) -> SaleKey<&'a str> {
+    let id = line.transaction_id.unwrap_or_default();
     (line.transaction_on, id, line.source, outcome.subject.role)
 }
 
@@ -258,40 +331,30 @@ impl Taker for Look<'_> {
         self.asking.iter().any(|(place, _)| *place == (program, lever))
     }
 
+    fn keeps_originals(&self) -> bool {
+        false
+    }
+
     /// What is taken back later, by whatever line, doesn't undo it.
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
         let Some(customer) = line.customer_id.filter(|_| line.base > 0) else { return Ok(()) };
         for (place, asked) in self.asking {
             if asked.first == First::Any || evaluated.firsts.contains(place) {
-                let on = line.transaction_on;
-                note(&mut self.seen, *place, customer, |seen| {
-                    seen.first = Some(seen.first.map_or(on, |known| known.min(on)));
-                });
+                let (on, firsts) = (line.transaction_on, self.firsts.entry(*place).or_default());
+                match firsts.get_mut(customer) {
+                    Some(first) => *first = on.min(*first),
+                    None => _ = firsts.insert(customer.to_owned(), on),
+                }
             }
         }
         for outcome in &evaluated.outcomes {
             self.note_awarded(line, customer, outcome)?;
             let Verdict::Earned(terms, _) = &outcome.verdict else { continue };
-            let sale = Sale {
-                participant: outcome.subject.participant,
-                exact: exact(line.base, terms.exchange_rate)?,
-            };
             let place = (outcome.program, outcome.lever);
-            note(&mut self.seen, place, customer, |seen| {
-                seen.sales.insert(key(line, outcome), sale);
-            });
+            let exact = exact(line.base, terms.exchange_rate)?;
+            let participant = outcome.subject.participant;
+            self.tell(place, customer, Told::Sold(key(line, outcome), participant, exact))?;
         }
         Ok(())
     }
-}
-
-/// Notes something about a customer under a lever; its id is copied only when it is new.
-fn note(customers: &mut SeenCustomers, place: Place, customer: &str, what: impl FnOnce(&mut Seen)) {
-    let customers = customers.entry(place).or_default();
-    if let Some(seen) = customers.get_mut(customer) {
-        return what(seen);
-    }
-    let mut seen = Seen::default();
-    what(&mut seen);
-    customers.insert(customer.to_owned(), seen);
 }

@@ -9,6 +9,7 @@ use super::names::Names;
 use super::rules::ProductGroups;
 use crate::eligibility::{Decisions, ParticipantMap};
 use crate::exchange_rates::ExchangeRates;
+use crate::warehouse::Store;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::program::{Program, Unmapped};
@@ -16,6 +17,9 @@ use earnest_core::reason::Reason;
 
 pub struct Context<'a> {
     pub programs: &'a [Program],
+    /// Where what waits is kept, and in how many buckets.
+    pub store: &'a Store,
+    buckets: usize,
     pub names: Names,
     pub products: ProductGroups,
     pub rates: ExchangeRates,
@@ -54,6 +58,7 @@ struct PartnerMapping {
 impl<'a> Context<'a> {
     pub fn new(
         programs: &'a [Program],
+        (store, buckets): (&'a Store, usize),
         names: Names,
         products: ProductGroups,
         rates: ExchangeRates,
@@ -90,6 +95,8 @@ impl<'a> Context<'a> {
         let minor_units = names.currencies.values.iter().flatten().map(minor_units).collect();
         Context {
             programs,
+            store,
+            buckets: buckets.max(1),
             names,
             products,
             rates,
@@ -103,6 +110,11 @@ impl<'a> Context<'a> {
             facts,
             minor_units,
         }
+    }
+
+    /// The bucket in which what has a key is worked on.
+    pub fn bucket(&self, key: u128) -> usize {
+        usize::try_from(key % self.buckets as u128).unwrap_or_default()
     }
 
     /// One, as a rate.

@@ -1,31 +1,34 @@
 //! Caps: of what lines, sums of lines and measures earn, how much is credited. The first look adds up
-//! what every scope earns; only scopes that can reach their limit are looked at again, earning by
-//! earning in their order. Closure key: whoever shares a cap.
+//! what every scope earns and sets each earning aside, in buckets by scope; only those of scopes that can
+//! reach their limit are credited one by one in their order. Closure key: whoever shares a cap.
 
 mod look;
 mod rooms;
 mod scope;
 
+pub use look::Look;
 pub use rooms::Room;
 pub use scope::Scope;
 
-use super::PeriodFiles;
 use super::cap_rooms::{self, FrozenRoom};
 use super::context::Context;
 use super::evaluate::Outcome;
-use super::measures::Measures;
 use super::rows::Line;
 use super::settled_first::SettledFirst;
 use crate::error::Result;
+use crate::warehouse::{Records, Spill, SpillWriter};
 use earnest_core::calendar::Period;
 use earnest_core::caps::Cap;
 use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale};
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::program::Program;
 use earnest_core::program::cap::{CapOn, ProgramCap};
-use look::{Asked, Item, item_key, look};
+use look::{Entry, Item, item_key};
 use rayon::prelude::*;
+use rooms::Entries;
 use scope::{ScopeKey, Sum};
+use serde::{Deserialize, Serialize};
+use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, HashSet};
 
 /// An earning of a line, a sum of lines or a measure under a lever, by digest.
@@ -40,17 +43,33 @@ pub struct Balance {
     pub left: i128,
 }
 
-/// What caps credit.
-#[derive(Default)]
-pub struct Credits {
-    /// Where what is credited isn't all.
-    by_item: Keyed<ItemKey, Found>,
+/// What caps credit, of all periods.
+pub struct Capped {
+    found: Spill<Period>,
     /// Whether a cap limits it on some day, by program and lever.
     capped: Vec<Vec<bool>>,
     /// In order of their scopes.
     pub balances: Vec<Balance>,
     /// Of caps that several participants share, in order of their scopes and cycles.
     pub rooms: Vec<Room>,
+}
+
+impl Capped {
+    /// What caps credit of what a period earns.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn of(&self, period: Period) -> Result<Credits<'_>> {
+        let by_item = self.found.read(period)?.iter().collect::<Result<_>>()?;
+        Ok(Credits { by_item, capped: &self.capped })
+    }
+}
+
+/// What caps credit of what a period earns.
+pub struct Credits<'a> {
+    /// Where what is credited isn't all.
+    by_item: Keyed<ItemKey, Found>,
+    capped: &'a [Vec<bool>],
 }
 
 /// What closed cycles gave away of caps.
@@ -62,7 +81,7 @@ pub struct CapsClosed<'a> {
     pub rooms: &'a [FrozenRoom],
 }
 
-impl Credits {
+impl Credits<'_> {
     /// What is credited of what a line earns under a lever; of an aggregate, with its key.
     ///
     /// # Errors
@@ -109,6 +128,7 @@ impl Credits {
 }
 
 /// What a cap credits of an item.
+#[derive(Serialize, Deserialize)]
 struct Found {
     credit: Credit,
     /// Of a refund's piece: what it credits of the pieces before it of the same earning.
@@ -117,7 +137,7 @@ struct Found {
 }
 
 /// How much of what is credited, on the scale of what the cap limits.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Credit {
     gross: i128,
     credited: i128,
@@ -137,90 +157,144 @@ impl Credit {
     }
 }
 
-/// Finds what caps credit; nothing is read if no program has one.
+/// Credits what is earned, bucket by bucket.
 ///
 /// # Errors
-/// If a file can't be read, or on overflow.
-pub fn credit(
-    context: &Context,
-    periods: &[PeriodFiles],
-    measures: &Measures,
-    closed: CapsClosed,
-) -> Result<Credits> {
-    if context.programs.iter().all(|program| program.caps.is_empty()) {
-        return Ok(Credits::default());
-    }
-    let sums = look(context, (periods, measures), None)?.sums;
-    let (mut reached, mut shared) = (HashSet::new(), HashSet::new());
+/// If the disk refuses, or on overflow.
+pub fn credit(context: &Context, closed: CapsClosed, earned: &Spill<usize>) -> Result<Capped> {
+    let found = Spill::new(context.store);
     let frozen = cap_rooms::keys(closed.rooms);
-    for (key, Sum { scope, tally }) in &sums {
-        if tally.loose || tally.positive > limit(context, scope)? {
-            reached.insert(*key);
-        }
-        if scope.participant.is_none()
-            && (tally.several || cap_rooms::is_in(&frozen, context, scope))
-        {
-            shared.insert(*key);
-        }
-    }
+    let buckets: Vec<_> = earned
+        .parts()
+        .into_par_iter()
+        .map(|bucket| {
+            let records = earned.read(bucket)?;
+            let mut writer = found.writer();
+            let bucket = Bucket::read(context, &frozen, &records)?.credit(context, &mut writer)?;
+            writer.finish()?;
+            Ok(bucket)
+        })
+        .collect::<Result<_>>()?;
     let capped = |program: &Program| {
         (0..program.levers.len()).map(|lever| program.is_capped(lever)).collect()
     };
-    let mut credits =
-        Credits { capped: context.programs.iter().map(capped).collect(), ..Credits::default() };
-    let mut used: Keyed<ScopeKey, i128> = HashMap::default();
-    if !reached.is_empty() || !shared.is_empty() {
-        let asked = Asked { items: &reached, rooms: &shared, closed };
-        let look::Found { mut items, entries, .. } =
-            look(context, (periods, measures), Some(asked))?;
+    let capped = context.programs.iter().map(capped).collect();
+    let mut all = Capped { found, capped, balances: Vec::new(), rooms: Vec::new() };
+    for (balances, rooms) in buckets {
+        all.balances.extend(balances);
+        all.rooms.extend(rooms);
+    }
+    all.balances.sort_by(|a, b| a.scope.cmp(&b.scope));
+    all.rooms.sort_by(|a, b| (&a.scope, a.cycle).cmp(&(&b.scope, b.cycle)));
+    Ok(all)
+}
+
+/// What is earned in some scopes.
+struct Bucket<'a> {
+    sums: Keyed<ScopeKey, Sum>,
+    /// Of scopes that can reach their limit.
+    items: Vec<Item<'a>>,
+    rooms: Vec<Room>,
+}
+
+impl<'a> Bucket<'a> {
+    fn read(
+        context: &Context,
+        frozen: &cap_rooms::Keys,
+        records: &'a Records,
+    ) -> Result<Bucket<'a>> {
+        let mut sums: Keyed<ScopeKey, Sum> = HashMap::default();
+        let mut items: Vec<Item> = Vec::new();
+        for entry in records.iter() {
+            match entry? {
+                Entry::Item(item) => items.push(item),
+                Entry::Sum(key, sum) => match sums.entry(key) {
+                    MapEntry::Occupied(mut known) => known.get_mut().tally.add(&sum.tally)?,
+                    MapEntry::Vacant(new) => _ = new.insert(sum),
+                },
+            }
+        }
+        let (mut reached, mut shared) = (HashSet::new(), HashSet::new());
+        for (key, Sum { scope, tally }) in &sums {
+            if tally.loose || tally.positive > limit(context, scope)? {
+                reached.insert(*key);
+            }
+            if scope.participant.is_none()
+                && (tally.several || cap_rooms::is_in(frozen, context, scope))
+            {
+                shared.insert(*key);
+            }
+        }
+        let mut entries = Entries::default();
+        for item in items.iter().filter(|item| shared.contains(&item.scope)) {
+            let row = (item.order.on, item.order.id, item.order.source);
+            rooms::enter(&mut entries, (item.scope, item.enters), item.gross, row)?;
+        }
+        let mut rooms = Vec::new();
         for (key, cycles) in entries {
             let Some(sum) = sums.get(&key) else { continue };
-            credits.rooms.extend(rooms::of_scope(context, &sum.scope, cycles)?);
+            rooms.extend(rooms::of_scope(context, &sum.scope, cycles)?);
         }
-        credits.rooms.sort_by(|a, b| (&a.scope, a.cycle).cmp(&(&b.scope, b.cycle)));
-        items.par_sort_unstable_by(|a, b| (a.scope, &a.order).cmp(&(b.scope, &b.order)));
-        for items in items.chunk_by(|a, b| a.scope == b.scope) {
-            let Some(scope) = items.first().and_then(|item| sums.get(&item.scope)) else {
+        items.retain(|item| reached.contains(&item.scope));
+        Ok(Bucket { sums, items, rooms })
+    }
+
+    /// Writes what is credited where that isn't all; gives back balances and rooms.
+    fn credit(
+        mut self,
+        context: &Context,
+        writer: &mut SpillWriter<Period>,
+    ) -> Result<(Vec<Balance>, Vec<Room>)> {
+        let mut used: Keyed<ScopeKey, i128> = HashMap::default();
+        self.items.sort_unstable_by(|a, b| (a.scope, &a.order).cmp(&(b.scope, &b.order)));
+        for items in self.items.chunk_by(|a, b| a.scope == b.scope) {
+            let Some(Sum { scope, .. }) = items.first().and_then(|item| self.sums.get(&item.scope))
+            else {
                 continue;
             };
-            let mut cap = Cap::new(limit(context, &scope.scope)?)?;
+            let mut cap = Cap::new(limit(context, scope)?)?;
             let mut pieces: Vec<(&Item, Credit)> = Vec::new();
-            let on = rules(context, &scope.scope).on;
+            let on = rules(context, scope).on;
+            let used = used.entry(items[0].scope).or_default();
             for item in items {
                 let credited = cap.credit(item.gross)?.amount;
-                *used.entry(item.scope).or_default() += credited;
+                *used += credited;
                 let credit = Credit { gross: item.gross, credited };
                 if item.taken_back.is_some() {
                     pieces.push((item, credit));
                 } else if !credit.is_whole() {
-                    let before = Credit::default();
-                    credits.by_item.insert(item.key, Found { credit, before, on });
+                    let found = Found { credit, before: Credit::default(), on };
+                    writer.add(item.period, &(item.order.key(scope.program), found))?;
                 }
             }
-            credits.by_item.extend(cumulated(pieces, on));
+            for (item, found) in cumulated(pieces, on) {
+                writer.add(item.period, &(item.order.key(scope.program), found))?;
+            }
         }
+        let mut balances = Vec::with_capacity(self.sums.len());
+        for (key, Sum { scope, tally }) in self.sums {
+            let used = money(context, &scope, used.get(&key).copied().unwrap_or(tally.net))?;
+            let (cap, gross) = (rules(context, &scope), money(context, &scope, tally.net)?);
+            balances.push(Balance { gross, used, left: cap.limit - used, scope });
+        }
+        Ok((balances, self.rooms))
     }
-    for (key, Sum { scope, tally }) in sums {
-        let used = if reached.contains(&key) { used.get(&key).copied() } else { Some(tally.net) };
-        let used = money(context, &scope, used.unwrap_or_default())?;
-        let (cap, gross) = (rules(context, &scope), money(context, &scope, tally.net)?);
-        credits.balances.push(Balance { gross, used, left: cap.limit - used, scope });
-    }
-    credits.balances.sort_by(|a, b| a.scope.cmp(&b.scope));
-    Ok(credits)
 }
 
 /// Pieces of refunds with what is credited of those before them of the same earning, where that, or what
 /// is credited of themselves, isn't all.
-fn cumulated(mut pieces: Vec<(&Item, Credit)>, on: CapOn) -> Vec<(ItemKey, Found)> {
-    pieces.sort_unstable_by(|a, b| a.0.taken_back.cmp(&b.0.taken_back));
-    let original = |item: &Item| item.taken_back.as_deref().map(|(original, _)| *original);
+fn cumulated<'a, 'b>(
+    mut pieces: Vec<(&'b Item<'a>, Credit)>,
+    on: CapOn,
+) -> Vec<(&'b Item<'a>, Found)> {
+    pieces.sort_unstable_by_key(|(item, _)| item.taken_back);
+    let original = |item: &Item| item.taken_back.map(|(original, _)| original);
     let mut found = Vec::new();
     for pieces in pieces.chunk_by(|a, b| original(a.0) == original(b.0)) {
         let mut before = Credit::default();
         for (item, credit) in pieces {
             if !before.is_whole() || !credit.is_whole() {
-                found.push((item.key, Found { credit: *credit, before, on }));
+                found.push((*item, Found { credit: *credit, before, on }));
             }
             before = before.plus(credit);
         }

@@ -5,44 +5,71 @@ use super::aggregate::Aggregates;
 use super::context::Context;
 use super::credits::Credits;
 use super::evaluate::Evaluated;
-use super::measures::Measures;
+use super::first_look::FirstLook;
+use super::originals::Originals;
+use super::reversal::reverse;
 use super::rows::Line;
 use super::segments::Segments;
 use super::shares::Shares;
 use super::sink::{Sink, Written};
-use super::unit::{self, SetAside, Taker};
+use super::unit::{self, RefundLine, SetAside, Taker};
 use crate::error::Result;
 use crate::warehouse::Store;
+use earnest_core::calendar::Period;
 
 /// What a period leaves behind.
 pub struct UnitResult {
     pub written: Written,
     pub aside: SetAside,
-    /// What lines took of measured earnings so far.
-    pub taken: super::shares::Taken,
 }
 
-/// Calculates one period.
+/// Calculates one period; with linked refunds, if it is known what they refund.
 ///
 /// # Errors
 /// If a file can't be read or written, or on overflow.
 pub fn calculate(
     context: &Context,
     store: &Store,
-    (measures, credits): (&Measures, &Credits),
+    first_look: &FirstLook,
     (period, files): &PeriodFiles,
 ) -> Result<UnitResult> {
+    let FirstLook { measures, capped, originals } = first_look;
+    let credits = &capped.of(*period)?;
     let mut writer = Writer {
         sink: Sink::new(context, store, *period, "rows")?,
         aggregates: Aggregates::default(),
         segments: Segments::of(context.programs, *period),
         shares: Shares::of(context, (measures, credits), *period)?,
         credits,
+        keeps_originals: originals.is_none(),
     };
-    let aside = unit::read_lines(context, *period, files, &mut writer)?;
-    let Writer { mut sink, aggregates, shares, .. } = writer;
+    let mut aside = unit::read_lines(context, *period, files, &mut writer)?;
+    let Writer { mut sink, aggregates, mut shares, .. } = writer;
     aggregates.finish(&mut sink, credits)?;
-    Ok(UnitResult { written: sink.finish()?, aside, taken: shares.taken })
+    if let Some(originals) = originals {
+        let refunds = std::mem::take(&mut aside.refunds);
+        reverse(context, &mut sink, refunds, originals, (&mut shares, credits))?;
+    }
+    shares.finish(&mut sink)?;
+    Ok(UnitResult { written: sink.finish()?, aside })
+}
+
+/// Calculates linked refunds of a period by themselves, once all lines are calculated.
+///
+/// # Errors
+/// If a file can't be written, or on overflow.
+pub fn reversed(
+    context: &Context,
+    store: &Store,
+    FirstLook { measures, capped, .. }: &FirstLook,
+    originals: &Originals,
+    (period, refunds): (Period, Vec<RefundLine>),
+) -> Result<Written> {
+    let mut sink = Sink::new(context, store, period, "refunds")?;
+    let credits = &capped.of(period)?;
+    let mut shares = Shares::of(context, (measures, credits), period)?;
+    reverse(context, &mut sink, refunds, originals, (&mut shares, credits))?;
+    sink.finish()
 }
 
 struct Writer<'a> {
@@ -50,12 +77,17 @@ struct Writer<'a> {
     aggregates: Aggregates,
     segments: Segments,
     shares: Shares<'a>,
-    credits: &'a Credits,
+    credits: &'a Credits<'a>,
+    keeps_originals: bool,
 }
 
 impl Taker for Writer<'_> {
     fn asks_for(&self, _: usize, _: usize) -> bool {
         true
+    }
+
+    fn keeps_originals(&self) -> bool {
+        self.keeps_originals
     }
 
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {

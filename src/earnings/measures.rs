@@ -6,21 +6,20 @@ use super::context::Context;
 use super::evaluate::{Evaluated, Outcome, Verdict};
 use super::originals::{Original, Originals};
 use super::rows::Line;
-use super::unit::{self, RefundLine, Taker};
-use super::windows::Solved;
-use super::{PeriodFiles, largest_first};
+use super::unit::RefundLine;
 use crate::error::Result;
+use crate::warehouse::Spill;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale, sum, widened};
 use earnest_core::id;
 use earnest_core::program::measured::{Measured, Per, Quantity};
 use earnest_core::program::{Lever, Program};
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// Whose part of a measure it is: program, lever, participant and, if it is per customer, the customer;
 /// if per company, the company, where the participant belongs to one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
     pub program: usize,
     pub lever: usize,
@@ -33,7 +32,7 @@ pub struct Subject {
 pub type WindowKey = u128;
 
 /// What a transaction (or a piece of a refund) adds, and what its share of the earning is found by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Part {
     pub source: i32,
     pub transaction_id: String,
@@ -52,7 +51,7 @@ impl Part {
 }
 
 /// What the lines of a subject's window add in one period.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Added {
     pub subject: Subject,
     /// First month of the window.
@@ -69,92 +68,57 @@ pub struct Added {
     pub last: Option<Part>,
 }
 
-/// All earnings of measured levers, by period and window.
-#[derive(Default)]
-pub struct Measures {
-    pub by_period: HashMap<Period, HashMap<WindowKey, Box<Solved>, foldhash::fast::RandomState>>,
-}
-
-pub type AddedByWindow = HashMap<WindowKey, Box<Added>, foldhash::fast::RandomState>;
+/// What a unit's lines add, by window.
+type AddedByWindow = HashMap<WindowKey, Added, foldhash::fast::RandomState>;
 
 /// What was sold to, or by, whom a measure is of, by first day of the window, or by day if days before
 /// pick its tier: at exact scale; `None` if a line of it has no exchange rate.
 pub type Revenue = HashMap<u128, BTreeMap<i32, Option<i128>>, foldhash::fast::RandomState>;
 
-/// Finds what measured levers earn; nothing is read if no program has one.
-///
-/// # Errors
-/// If a file can't be read, or on overflow.
-pub fn measure(context: &Context, periods: &[PeriodFiles]) -> Result<Measures> {
-    let any = context.programs.iter().flat_map(|program| &program.levers);
-    if !any.into_iter().any(|lever| lever.measured.is_some()) {
-        return Ok(Measures::default());
-    }
-    let units: Vec<Unit> = largest_first(periods)
-        .into_iter()
-        .par_bridge()
-        .map(|(period, files)| {
-            let mut collector = Collector::new(context, *period);
-            let aside = unit::read_lines(context, *period, files, &mut collector)?;
-            let Collector { added, revenue, .. } = collector;
-            Ok(Unit {
-                period: *period,
-                added,
-                revenue,
-                refunds: aside.refunds,
-                originals: aside.originals,
-            })
-        })
-        .collect::<Result<_>>()?;
-    let mut originals = Originals::default();
-    let mut refunds = Vec::new();
-    let mut revenue = Revenue::default();
-    let mut added: BTreeMap<Period, AddedByWindow> = BTreeMap::new();
-    for unit in units {
-        originals.extend(unit.originals);
-        refunds.extend(unit.refunds.into_iter().map(|refund| (unit.period, refund)));
-        added.insert(unit.period, unit.added);
-        for (key, days) in unit.revenue {
-            for (day, amount) in days {
-                add_revenue(&mut revenue, (key, day), amount)?;
-            }
-        }
-    }
-    for (period, refund) in &refunds {
-        let added = added.entry(*period).or_default();
-        add_pieces(context, refund, &originals, added, &mut revenue)?;
-    }
-    super::windows::solve(context, added, &revenue)
+/// What lines add, as it waits until all lines have been looked at: what all subjects of a window have is
+/// in one bucket, with the revenue that it is compared with.
+#[derive(Serialize, Deserialize)]
+pub enum Record {
+    Added(WindowKey, Period, Added),
+    /// By key and day of [`Revenue`].
+    Revenue(u128, i32, Option<i128>),
 }
 
-struct Unit {
-    period: Period,
-    added: AddedByWindow,
-    revenue: Revenue,
-    refunds: Vec<RefundLine>,
-    originals: Vec<(usize, Original)>,
-}
-
-/// The first look at a period.
-struct Collector<'a> {
+/// Adds up what the lines of a period add to measures.
+pub struct Collector<'a> {
     context: &'a Context<'a>,
     period: Period,
     added: AddedByWindow,
-    revenue: Revenue,
+    /// By key and day of [`Revenue`].
+    revenue: HashMap<(u128, i32), Option<i128>, foldhash::fast::RandomState>,
 }
 
 impl<'a> Collector<'a> {
-    fn new(context: &'a Context<'a>, period: Period) -> Collector<'a> {
+    pub fn new(context: &'a Context<'a>, period: Period) -> Collector<'a> {
         Collector { context, period, added: HashMap::default(), revenue: HashMap::default() }
     }
-}
 
-impl Taker for Collector<'_> {
-    fn asks_for(&self, program: usize, lever: usize) -> bool {
-        self.context.programs[program].levers[lever].measured.is_some()
+    /// Hands over what was added up.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn finish(self, records: &Spill<usize>) -> Result<()> {
+        let mut writer = records.writer();
+        for (key, added) in self.added {
+            let bucket = self.context.bucket(series(&added.subject));
+            writer.add(bucket, &Record::Added(key, self.period, added))?;
+        }
+        for ((key, day), amount) in self.revenue {
+            writer.add(self.context.bucket(key), &Record::Revenue(key, day, amount))?;
+        }
+        writer.finish()
     }
 
-    fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
+    /// Takes what a line adds to measures, and to what they are compared with.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
         for outcome in &evaluated.outcomes {
             let Verdict::Measured(terms) = &outcome.verdict else { continue };
             let Some(measured) = &rules(self.context, outcome).1.measured else { continue };
@@ -168,15 +132,7 @@ impl Taker for Collector<'_> {
                 measured: rescale(adds, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?,
             };
             let id = line.transaction_id.unwrap_or_default();
-            add(
-                self.context,
-                &mut self.added,
-                outcome,
-                (line.customer_id, id),
-                self.period,
-                adds,
-                part,
-            )?;
+            self.add(outcome, (line.customer_id, id), self.period, adds, part)?;
         }
         for &(program, lever, participant) in &evaluated.baselines {
             let rules = &self.context.programs[program];
@@ -190,7 +146,117 @@ impl Taker for Collector<'_> {
             let customer = customer_of(measured, line.customer_id);
             let whose = series_key(program, lever, participant, company, customer);
             let day = counted_on(measured, line.transaction_on, self.period, rules);
-            add_revenue(&mut self.revenue, (whose, day), adds)?;
+            add_to(self.revenue.entry((whose, day)).or_insert(Some(0)), adds)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what a linked refund takes back: it counts in the window of what it refunds, in its own period.
+    ///
+    /// # Errors
+    /// On overflow, or if what it refunds was not calculated.
+    pub fn pieces(&mut self, refund: &RefundLine, originals: &Originals) -> Result<()> {
+        let context = self.context;
+        let pieces = context.links.refunds[refund.number].iter();
+        for reversal in pieces.filter(|reversal| reversal.excess == 0) {
+            let original = originals.of(reversal)?;
+            let taken = (reversal.before, reversal.cumulated, reversal.base);
+            let customer = refund.customer_id.as_deref();
+            for outcome in &original.outcomes() {
+                let Verdict::Measured(terms) = &outcome.verdict else { continue };
+                let Some(measured) = &rules(context, outcome).1.measured else { continue };
+                let adds = piece_adds(measured.of, terms.exchange_rate, original, taken)?;
+                let part = Part {
+                    source: refund.source,
+                    transaction_id: String::new(),
+                    original: Some(original.transaction_id.to_string()),
+                    currency: refund.currency,
+                    base: reversal.before - reversal.cumulated,
+                    measured: rescale(adds, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?,
+                };
+                let customer = original.customer_id.as_deref().or(customer);
+                let named = (customer, refund.transaction_id.as_str());
+                self.add(outcome, named, original.period, adds, part)?;
+            }
+            for &(program, lever, participant) in &original.baselines {
+                let rules = &context.programs[program];
+                let Some(measured) = &rules.levers[lever].measured else { continue };
+                let rate = context.exchange_rate(program, refund.currency, original.period);
+                let adds = match (measured.of, rate) {
+                    (Quantity::Amount, None) => None,
+                    (of, rate) => Some(piece_adds(of, rate.unwrap_or_default(), original, taken)?),
+                };
+                let place = (program, participant);
+                let company = company_of(context, measured, place, original.period);
+                let customer = customer_of(measured, original.customer_id.as_deref());
+                let whose = series_key(program, lever, participant, company, customer);
+                let day = counted_on(measured, refund.transaction_on, original.period, rules);
+                add_to(self.revenue.entry((whose, day)).or_insert(Some(0)), adds)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a part to the window of a period.
+    fn add(
+        &mut self,
+        outcome: &Outcome,
+        (customer, id): (Option<&str>, &str),
+        period: Period,
+        adds: i128,
+        part: Part,
+    ) -> Result<()> {
+        let context = self.context;
+        let Some((key, window)) = window_of(context, outcome, (period, customer)) else {
+            return Ok(());
+        };
+        let of = outcome.subject;
+        match self.added.get_mut(&key) {
+            Some(known) => {
+                known.exact = sum([known.exact, adds])?;
+                known.parts = sum([known.parts, part.measured])?;
+                known.role = known.role.min(of.role);
+                known.partner = known.partner.min(of.partner);
+                known.source = known.source.min(part.source);
+                let place = (part.source, id, part.original.as_deref());
+                if known.last.as_ref().is_none_or(|last| last.key() < place) {
+                    known.last = Some(Part { transaction_id: id.to_owned(), ..part });
+                }
+            }
+            None => {
+                let subject = subject(context, outcome, (period, customer));
+                let (role, partner, source, parts) =
+                    (of.role, of.partner, part.source, part.measured);
+                let last = Some(Part { transaction_id: id.to_owned(), ..part });
+                let exact = adds;
+                let new = Added { subject, window, exact, parts, role, partner, source, last };
+                self.added.insert(key, new);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Added {
+    /// Adds what other lines add; who adds nothing is of no account beside others.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn merge(&mut self, other: Added) -> Result<()> {
+        let (Some(last), Some(others)) = (&self.last, &other.last) else {
+            if self.last.is_none() {
+                *self = other;
+            }
+            return Ok(());
+        };
+        let later = last.key() < others.key();
+        self.exact = sum([self.exact, other.exact])?;
+        self.parts = sum([self.parts, other.parts])?;
+        self.role = self.role.min(other.role);
+        self.partner = self.partner.min(other.partner);
+        self.source = self.source.min(other.source);
+        if later {
+            self.last = other.last;
         }
         Ok(())
     }
@@ -207,9 +273,12 @@ fn counted_on(measured: &Measured, on: i32, period: Period, program: &Program) -
     }
 }
 
-fn add_revenue(revenue: &mut Revenue, (key, day): (u128, i32), adds: Option<i128>) -> Result<()> {
-    let before = revenue.entry(key).or_default().entry(day).or_insert(Some(0));
-    *before = match (*before, adds) {
+/// Adds to an amount; what lacks an exchange rate leaves none.
+///
+/// # Errors
+/// On overflow.
+pub fn add_to(amount: &mut Option<i128>, adds: Option<i128>) -> Result<()> {
+    *amount = match (*amount, adds) {
         (Some(before), Some(adds)) => Some(sum([before, adds])?),
         _ => None,
     };
@@ -230,32 +299,38 @@ pub fn series_key(
     customer: Option<&str>,
 ) -> u128 {
     let participant = if company.is_some() { -1 } else { participant };
-    id::digest([
-        &(program as u64).to_le_bytes()[..],
-        &(lever as u64).to_le_bytes(),
-        &participant.to_le_bytes(),
-        &[u8::from(company.is_some())],
-        company.unwrap_or_default().as_bytes(),
-        &[u8::from(customer.is_some())],
-        customer.unwrap_or_default().as_bytes(),
-    ])
+    key((program, lever, participant), (company, customer), None)
+}
+
+/// As [`series_key`], of a subject.
+pub fn series(subject: &Subject) -> u128 {
+    let Subject { program, lever, participant, company, customer } = subject;
+    series_key(*program, *lever, *participant, company.as_deref(), customer.as_deref())
 }
 
 /// The key of a subject's window.
 pub fn window_key(subject: &Subject, window: Period) -> WindowKey {
     let Subject { program, lever, participant, company, customer } = subject;
-    subject_key((*program, *lever, *participant), company.as_deref(), customer.as_deref(), window)
+    let whose = (company.as_deref(), customer.as_deref());
+    key((*program, *lever, *participant), whose, Some(window))
 }
 
-fn subject_key(
+fn key(
     (program, lever, participant): (usize, usize, i32),
-    company: Option<&str>,
-    customer: Option<&str>,
-    window: Period,
-) -> WindowKey {
-    let series = series_key(program, lever, participant, company, customer);
-    let month = window.year() * 12 + window.month().cast_signed();
-    id::digest([&series.to_le_bytes()[..], &participant.to_le_bytes(), &month.to_le_bytes()])
+    (company, customer): (Option<&str>, Option<&str>),
+    window: Option<Period>,
+) -> u128 {
+    let month = window.map_or(-1, |window| window.year() * 12 + window.month().cast_signed());
+    id::digest([
+        &(program as u64).to_le_bytes()[..],
+        &(lever as u64).to_le_bytes(),
+        &participant.to_le_bytes(),
+        &month.to_le_bytes(),
+        &[u8::from(company.is_some())],
+        company.unwrap_or_default().as_bytes(),
+        &[u8::from(customer.is_some())],
+        customer.unwrap_or_default().as_bytes(),
+    ])
 }
 
 /// The key of the window that a line adds to under an outcome: of its period, and its customer.
@@ -270,7 +345,8 @@ pub fn window_of(
     let participant = outcome.subject.participant;
     let company = company_of(context, measured, (outcome.program, participant), period);
     let whose = (outcome.program, outcome.lever, participant);
-    Some((subject_key(whose, company, customer_of(measured, customer), window), window))
+    let named = (company, customer_of(measured, customer));
+    Some((key(whose, named, Some(window)), window))
 }
 
 /// The company whose measure a participant's lines of a period add to.
@@ -289,44 +365,6 @@ fn company_of<'a>(
 /// The customer that a measure is kept by, of a line.
 pub fn customer_of<'a>(measured: &Measured, customer: Option<&'a str>) -> Option<&'a str> {
     customer.filter(|_| measured.per == Per::Customer)
-}
-
-/// Adds a part to the window of a period.
-fn add(
-    context: &Context,
-    added: &mut AddedByWindow,
-    outcome: &Outcome,
-    (customer, id): (Option<&str>, &str),
-    period: Period,
-    adds: i128,
-    part: Part,
-) -> Result<()> {
-    let Some((key, window)) = window_of(context, outcome, (period, customer)) else {
-        return Ok(());
-    };
-    let of = outcome.subject;
-    match added.get_mut(&key) {
-        Some(known) => {
-            known.exact = sum([known.exact, adds])?;
-            known.parts = sum([known.parts, part.measured])?;
-            known.role = known.role.min(of.role);
-            known.partner = known.partner.min(of.partner);
-            known.source = known.source.min(part.source);
-            let place = (part.source, id, part.original.as_deref());
-            if known.last.as_ref().is_none_or(|last| last.key() < place) {
-                known.last = Some(Part { transaction_id: id.to_owned(), ..part });
-            }
-        }
-        None => {
-            let subject = subject(context, outcome, (period, customer));
-            let (role, partner, source, parts) = (of.role, of.partner, part.source, part.measured);
-            let last = Some(Part { transaction_id: id.to_owned(), ..part });
-            let exact = adds;
-            let new = Added { subject, window, exact, parts, role, partner, source, last };
-            added.insert(key, Box::new(new));
-        }
-    }
-    Ok(())
 }
 
 fn subject(
@@ -380,51 +418,4 @@ pub fn piece_adds(
             widened(units(before)? - units(cumulated)?)?
         }
     })
-}
-
-/// Linked refunds count in the window of what they refund, in their own period.
-fn add_pieces(
-    context: &Context,
-    refund: &RefundLine,
-    originals: &Originals,
-    added: &mut AddedByWindow,
-    revenue: &mut Revenue,
-) -> Result<()> {
-    let pieces = context.links.refunds[refund.number].iter();
-    for reversal in pieces.filter(|reversal| reversal.excess == 0) {
-        let original = originals.of(reversal)?;
-        let taken = (reversal.before, reversal.cumulated, reversal.base);
-        let customer = refund.customer_id.as_deref();
-        for outcome in &original.outcomes() {
-            let Verdict::Measured(terms) = &outcome.verdict else { continue };
-            let Some(measured) = &rules(context, outcome).1.measured else { continue };
-            let adds = piece_adds(measured.of, terms.exchange_rate, original, taken)?;
-            let part = Part {
-                source: refund.source,
-                transaction_id: String::new(),
-                original: Some(original.transaction_id.to_string()),
-                currency: refund.currency,
-                base: reversal.before - reversal.cumulated,
-                measured: rescale(adds, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?,
-            };
-            let named =
-                (original.customer_id.as_deref().or(customer), refund.transaction_id.as_str());
-            add(context, added, outcome, named, original.period, adds, part)?;
-        }
-        for &(program, lever, participant) in &original.baselines {
-            let rules = &context.programs[program];
-            let Some(measured) = &rules.levers[lever].measured else { continue };
-            let rate = context.exchange_rate(program, refund.currency, original.period);
-            let adds = match (measured.of, rate) {
-                (Quantity::Amount, None) => None,
-                (of, rate) => Some(piece_adds(of, rate.unwrap_or_default(), original, taken)?),
-            };
-            let company = company_of(context, measured, (program, participant), original.period);
-            let customer = customer_of(measured, original.customer_id.as_deref());
-            let whose = series_key(program, lever, participant, company, customer);
-            let day = counted_on(measured, refund.transaction_on, original.period, rules);
-            add_revenue(revenue, (whose, day), adds)?;
-        }
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@ mod credits;
 mod evaluate;
 pub mod facts;
 mod first_known;
+mod first_look;
 mod holders;
 mod ineligible;
 mod lines;
@@ -58,7 +59,6 @@ use originals::Originals;
 use rayon::prelude::*;
 use rules::ProductGroups;
 pub use settled_first::{Settled, SettledFirst};
-use shares::Shares;
 use sink::{PostingKey, PostingSum, Written};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -148,47 +148,41 @@ pub fn earn(request: &Request) -> Result<Earned> {
     };
     let mut context = context(request, *first, *last)?;
     context.additions = Some(additions::find(&context, &periods, request.added)?);
-    let measures = measures::measure(&context, &periods)?;
     let (settled_first, open) = (request.settled_first, request.open);
     let closed = CapsClosed { settled_first, open, rooms: request.rooms };
-    let credits = credits::credit(&context, &periods, &measures, closed)?;
-    let first_looks = (&measures, &credits);
+    let first_look = first_look::look(&context, &periods, closed)?;
+    // Measures may earn in months without a line.
+    let with_lines: HashSet<Period> = periods.iter().map(|(period, _)| *period).collect();
+    let others = first_look.measures.periods().into_iter();
+    let others = others.filter(|period| !with_lines.contains(period));
+    let periods: Vec<PeriodFiles> =
+        periods.into_iter().chain(others.map(|period| (period, Vec::new()))).collect();
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
         .par_bridge()
-        .map(|unit| lines::calculate(&context, request.store, first_looks, unit))
+        .map(|unit| lines::calculate(&context, request.store, &first_look, unit))
         .collect::<Result<_>>()?;
     units.sort_by_key(|unit| unit.written.period);
     let mut written = Vec::new();
+    let mut waiting = Vec::new();
     let mut originals = Originals::default();
-    let mut rest = Vec::new();
     for unit in units {
-        rest.push((unit.written.period, unit.aside.refunds, unit.taken));
+        waiting.push((unit.written.period, unit.aside.refunds));
         written.push(unit.written);
         originals.extend(unit.aside.originals);
     }
-    // Measures may earn in months without a line.
-    let with_lines: HashSet<Period> = rest.iter().map(|(period, ..)| *period).collect();
-    let others = measures.by_period.keys().filter(|period| !with_lines.contains(period));
-    rest.extend(others.map(|&period| (period, Vec::new(), shares::Taken::default())));
-    let reversals: Vec<Option<Written>> = rest
+    let reversals: Vec<Written> = waiting
         .into_par_iter()
-        .map(|(period, refunds, taken)| {
-            let shares = Shares::of(&context, first_looks, period)?.resume(taken);
-            if refunds.is_empty() && shares.is_empty() {
-                return Ok(None);
-            }
-            let found = (shares, &credits);
-            reversal::reverse(&context, request.store, period, refunds, &originals, found).map(Some)
-        })
+        .filter(|(_, refunds)| !refunds.is_empty())
+        .map(|refunds| lines::reversed(&context, request.store, &first_look, &originals, refunds))
         .collect::<Result<_>>()?;
-    written.extend(reversals.into_iter().flatten());
+    written.extend(reversals);
     let added = context.additions.as_ref();
     let added = added.map(|additions| additions.determinations(&context, open)).transpose()?;
-    let rooms = cap_rooms::determinations(&context, &credits.rooms, closed)?;
+    let rooms = cap_rooms::determinations(&context, &first_look.capped.rooms, closed)?;
     Ok(Earned {
         determinations: added.into_iter().chain([rooms]).collect(),
-        cap_balances: cap_balances::table(&context, &credits.balances)?,
+        cap_balances: cap_balances::table(&context, &first_look.capped.balances)?,
         postings: postings(&context, &written),
         files: files(written),
     })
@@ -221,8 +215,9 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     let decided = (request.decisions, request.map);
     let ineligible = Ineligible::read(request.programs, request.ineligibilities)?;
     let countries = Countries::read(request.programs, request.memberships, &names)?;
+    let kept = (request.store, request.buckets);
     let known = (ineligible, countries, FirstKnown::read(request.files, &names)?);
-    Ok(Context::new(request.programs, names, products, rates, decided, links, known))
+    Ok(Context::new(request.programs, kept, names, products, rates, decided, links, known))
 }
 
 /// Sums of earnings by program, lever, type, participant, period, fund, term, currency and, of co-op that

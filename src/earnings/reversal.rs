@@ -1,5 +1,4 @@
-//! Linked refunds: each piece takes back what its original earned, or shares its refusal. With them the
-//! period is complete, so its measured earnings are written here.
+//! Linked refunds: each piece takes back what its original earned, or shares its refusal.
 
 use super::context::Context;
 use super::credits::Credits;
@@ -7,41 +6,35 @@ use super::evaluate::{Omitted, Outcome, Verdict};
 use super::originals::{Original, Originals};
 use super::rows::Line;
 use super::shares::Shares;
-use super::sink::{Origin, Sink, Written, widen};
+use super::sink::{Origin, Sink, widen};
 use super::unit::RefundLine;
 use crate::error::Result;
-use crate::warehouse::Store;
-use earnest_core::calendar::Period;
 use earnest_core::earning::Amounts;
 use earnest_core::reason::Reason;
 
 /// A refunded line with its outcomes.
 type Refunded<'a> = (&'a Original, &'a [Outcome]);
 
-/// Writes the outcomes of a period's linked refunds, and the measured earnings that they were the last
-/// to add to.
+/// Writes the outcomes of a period's linked refunds.
 ///
 /// # Errors
-/// If the disk refuses, or on overflow.
+/// If the disk refuses, on overflow, or if what is refunded was not calculated.
 pub fn reverse(
     context: &Context,
-    store: &Store,
-    period: Period,
+    sink: &mut Sink,
     mut refunds: Vec<RefundLine>,
     originals: &Originals,
-    (mut shares, credits): (Shares, &Credits),
-) -> Result<Written> {
-    let mut sink = Sink::new(context, store, period, "refunds")?;
+    (shares, credits): (&mut Shares, &Credits),
+) -> Result<()> {
     refunds.sort_by(|a, b| (a.source, &a.transaction_id).cmp(&(b.source, &b.transaction_id)));
     for refund in &refunds {
-        let names = &context.names;
         let line = Line {
             source: refund.source,
             transaction_id: Some(&refund.transaction_id),
             original_transaction_id: None,
             customer_id: refund.customer_id.as_deref(),
             transaction_on: refund.transaction_on,
-            period: names.period(period),
+            period: sink.period_key(),
             currency: refund.currency,
             base: 0,
             quantity: 0,
@@ -53,7 +46,7 @@ pub fn reverse(
             let original = (kept, &*outcomes);
             if reversal.excess > 0 {
                 let line = Line { base: -reversal.excess, ..line };
-                excess(&mut sink, &line, original, refund.netted)?;
+                excess(sink, &line, original, refund.netted)?;
             } else {
                 let line = Line {
                     base: reversal.before - reversal.cumulated,
@@ -61,13 +54,12 @@ pub fn reverse(
                     ..line
                 };
                 let steps = (reversal.before, reversal.cumulated, reversal.base);
-                piece(&mut sink, (&mut shares, credits), context, &line, original, steps)?;
-                omit(&mut sink, &line, original, refund.netted)?;
+                piece(sink, (shares, credits), context, &line, original, steps)?;
+                omit(sink, &line, original, refund.netted)?;
             }
         }
     }
-    shares.finish(&mut sink)?;
-    sink.finish()
+    Ok(())
 }
 
 /// A piece of a refund under each outcome of its original.

@@ -4,11 +4,11 @@ use super::context::Context;
 use super::credits::Credits;
 use super::evaluate::{Outcome, Verdict};
 use super::measures::Subject;
-use super::measures::{Measures, WindowKey, line_adds, piece_adds, window_of};
+use super::measures::{WindowKey, line_adds, piece_adds, window_of};
 use super::originals::Original;
 use super::rows::{self, Line, Share};
 use super::sink::{Ids, Origin, Sink};
-use super::windows::{Earned, Solved};
+use super::windows::{Earned, Measures, Solved};
 use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, rescale};
@@ -17,26 +17,24 @@ use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
 /// Shares given so far of an earning's types, at amount scale.
-pub type Taken = HashMap<WindowKey, [i128; 3], foldhash::fast::RandomState>;
+type Taken = HashMap<WindowKey, [i128; 3], foldhash::fast::RandomState>;
 
 /// The measured earnings of a period, as its lines take their shares.
 pub struct Shares<'a> {
     context: &'a Context<'a>,
     period: Period,
-    windows: HashMap<WindowKey, Window<'a>, foldhash::fast::RandomState>,
-    pub taken: Taken,
+    windows: HashMap<WindowKey, Window, foldhash::fast::RandomState>,
+    taken: Taken,
 }
 
 /// A window with what it earns in the period.
-struct Window<'a> {
-    solved: &'a Solved,
-    earning: Option<Earning<'a>>,
+struct Window {
+    solved: Solved,
+    /// `None`: it is held.
+    earning: Option<Earning>,
 }
 
-struct Earning<'a> {
-    earned: &'a Earned,
-    key: String,
-    gross: Amounts,
+struct Earning {
     /// What caps credit of it.
     amounts: Amounts,
     ids: Ids,
@@ -44,33 +42,18 @@ struct Earning<'a> {
 
 impl<'a> Shares<'a> {
     /// # Errors
-    /// On overflow.
+    /// If the disk refuses, or on overflow.
     pub fn of(
         context: &'a Context<'a>,
-        (measures, credits): (&'a Measures, &Credits),
+        (measures, credits): (&Measures, &Credits),
         period: Period,
     ) -> Result<Shares<'a>> {
         let mut windows: HashMap<_, _, foldhash::fast::RandomState> = HashMap::default();
-        if let Some(all) = measures.by_period.get(&period) {
-            windows.reserve(all.len());
-            for (key, solved) in all {
-                let earning = solved.earned.as_ref();
-                let earning = earning
-                    .map(|earned| Earning::of(context, solved, (earned, credits), period))
-                    .transpose()?;
-                windows.insert(*key, Window { solved, earning });
-            }
+        for (key, solved) in measures.of(period)? {
+            let earning = Earning::of(context, &solved, credits, period)?;
+            windows.insert(key, Window { solved, earning });
         }
         Ok(Shares { context, period, windows, taken: Taken::default() })
-    }
-
-    /// Goes on where the lines of the period ended.
-    pub fn resume(self, taken: Taken) -> Shares<'a> {
-        Shares { taken, ..self }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.windows.is_empty()
     }
 
     /// Writes a line's shares of the measured earnings that it adds to.
@@ -165,8 +148,8 @@ impl<'a> Shares<'a> {
             (&a.solved.subject, a.solved.window).cmp(&(&b.solved.subject, b.solved.window))
         });
         for (key, Window { solved, earning }) in windows {
-            let Some(earning) = earning else { continue };
-            earning.write(sink, self.context, solved, self.period)?;
+            let (Some(earning), Some(earned)) = (earning, &solved.earned) else { continue };
+            earning.write(sink, self.context, (solved, earned), self.period)?;
             let Some(last) = &solved.last else { continue };
             let given = self.taken.get(key).copied().unwrap_or_default();
             for (given, (earning_id, earning_type)) in
@@ -192,40 +175,40 @@ impl<'a> Shares<'a> {
     }
 }
 
-impl<'a> Earning<'a> {
+impl Earning {
     fn of(
         context: &Context,
         solved: &Solved,
-        (earned, credits): (&'a Earned, &Credits),
+        credits: &Credits,
         period: Period,
-    ) -> Result<Earning<'a>> {
+    ) -> Result<Option<Earning>> {
+        let Some(earned) = &solved.earned else { return Ok(None) };
         let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
         let outcome = solved.outcome(context, earned);
         let key = solved.key(context, period);
         let line = solved.line(context, earned, period);
         let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
-        let subject = outcome.subject;
-        let ids = super::sink::aggregate_ids(context, &earned.terms, &subject, &key);
-        Ok(Earning { earned, key, gross, amounts, ids })
+        let ids = super::sink::aggregate_ids(context, &earned.terms, &outcome.subject, &key);
+        Ok(Some(Earning { amounts, ids }))
     }
 
     fn write(
         &self,
         sink: &mut Sink,
         context: &Context,
-        solved: &Solved,
+        (solved, earned): (&Solved, &Earned),
         period: Period,
     ) -> Result<()> {
         let last = solved.last_month(context);
         let origin = Origin {
             fund_period: last.min(period),
-            aggregate_key: Some(&self.key),
-            tier_detail: Some(super::tier_detail::json(solved, self.earned, last)),
+            aggregate_key: Some(&solved.key(context, period)),
+            tier_detail: Some(super::tier_detail::json(solved, earned, last)),
         };
-        let line = solved.line(context, self.earned, period);
-        let outcome = solved.outcome(context, self.earned);
-        let amounts = (&self.gross, &self.amounts);
-        sink.earned(&line, &outcome, &self.earned.terms, amounts, &origin)?;
+        let line = solved.line(context, earned, period);
+        let outcome = solved.outcome(context, earned);
+        let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
+        sink.earned(&line, &outcome, &earned.terms, (&gross, &self.amounts), &origin)?;
         Ok(())
     }
 }

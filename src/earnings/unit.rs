@@ -47,6 +47,9 @@ pub trait Taker {
     /// False: outcomes under the lever are left out, unless others depend on them.
     fn asks_for(&self, program: usize, lever: usize) -> bool;
 
+    /// True if lines that are refunded are to be kept with their outcomes.
+    fn keeps_originals(&self) -> bool;
+
     /// Takes a line, of a linked refund only what levers net that sum.
     ///
     /// # Errors
@@ -73,6 +76,7 @@ pub fn read_lines(
     let mut unit = Unit {
         context,
         asked,
+        keeps: taker.keeps_originals(),
         evaluator: Evaluator::new(context, period),
         taker,
         period_key: context.names.period(period),
@@ -106,6 +110,8 @@ struct Unit<'a, T> {
     taker: &'a mut T,
     /// By program and lever.
     asked: Vec<Vec<bool>>,
+    /// Lines that are refunded are kept.
+    keeps: bool,
     period_key: i32,
     evaluated: Evaluated,
     /// What is against the line at hand.
@@ -204,7 +210,9 @@ impl<T: Taker> Unit<'_, T> {
         };
         let waits = match linked {
             Some(Linked::Refunded(number)) => {
-                self.keep(number, &line, id);
+                if self.keeps {
+                    self.keep(number, &line, id);
+                }
                 false
             }
             Some(Linked::Refund(number)) => self.set_aside(number, &line, id),

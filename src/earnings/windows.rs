@@ -3,9 +3,10 @@
 use super::context::Context;
 use super::evaluate::role_key;
 use super::measures::{
-    Added, AddedByWindow, Measures, Part, Revenue, Subject, WindowKey, series_key, window_key,
+    Added, Part, Record, Revenue, Subject, WindowKey, add_to, series, window_key,
 };
 use crate::error::Result;
+use crate::warehouse::{Records, Spill};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::sum;
 use earnest_core::earning::Terms;
@@ -14,9 +15,11 @@ use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::Program;
 use earnest_core::program::measured::{Baseline, Measured, Per};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
 /// The earning of a subject's window in a period, or why there is none.
+#[derive(Serialize, Deserialize)]
 pub struct Solved {
     pub subject: Subject,
     pub window: Period,
@@ -32,6 +35,7 @@ pub struct Solved {
     pub last: Option<Part>,
 }
 
+#[derive(Serialize, Deserialize)]
 pub struct Earned {
     /// Of the whole measure.
     pub step: Step,
@@ -56,37 +60,82 @@ impl Earned {
     }
 }
 
+/// What measured levers earn, by period; `windows.rs` says how.
+pub struct Measures {
+    solved: Spill<Period>,
+}
+
+impl Measures {
+    /// Nothing, yet.
+    pub fn new(context: &Context) -> Measures {
+        Measures { solved: Spill::new(context.store) }
+    }
+
+    /// The periods in which something is earned, in order.
+    pub fn periods(&self) -> Vec<Period> {
+        self.solved.parts()
+    }
+
+    /// What is earned in a period, by window.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn of(&self, period: Period) -> Result<Vec<(WindowKey, Solved)>> {
+        self.solved.read(period)?.iter().collect()
+    }
+}
+
 /// What a subject's lines add to a window, in order of months.
 struct Window {
     key: WindowKey,
-    months: Vec<(Period, Box<Added>)>,
+    months: Vec<(Period, Added)>,
 }
 
 /// What a window earns in a month.
-type SolvedMonth = (Period, WindowKey, Box<Solved>);
+type SolvedMonth = (Period, WindowKey, Solved);
 
-/// Earns every window, month by month.
+/// Earns every window, month by month, bucket by bucket.
 ///
 /// # Errors
-/// On overflow.
-pub fn solve(
-    context: &Context,
-    mut added: BTreeMap<Period, AddedByWindow>,
-    revenue: &Revenue,
-) -> Result<Measures> {
-    add_roster(context, &mut added);
-    add_ends(context, &mut added);
+/// If the disk refuses, or on overflow.
+pub fn solve(context: &Context, records: &Spill<usize>) -> Result<Measures> {
+    add_roster(context, records)?;
+    let measures = Measures::new(context);
+    records.parts().into_par_iter().try_for_each(|bucket| {
+        let (windows, revenue) = bucket_of(context, &records.read(bucket)?)?;
+        let mut solved = measures.solved.writer();
+        for windows in windows {
+            for (period, key, month) in solve_whole(context, windows, &revenue)? {
+                solved.add(period, &(key, month))?;
+            }
+        }
+        solved.finish()
+    })?;
+    Ok(measures)
+}
+
+/// The windows of a bucket, those of a company together; and what they are compared with.
+fn bucket_of(context: &Context, records: &Records) -> Result<(Vec<Vec<Window>>, Revenue)> {
     let mut windows: HashMap<WindowKey, Window, foldhash::fast::RandomState> = HashMap::default();
-    for (period, added) in added {
-        for (key, added) in added {
-            let window = windows.entry(key).or_insert_with(|| Window { key, months: Vec::new() });
-            window.months.push((period, added));
+    let mut revenue = Revenue::default();
+    for record in records.iter() {
+        match record? {
+            Record::Added(key, period, added) => {
+                let window =
+                    windows.entry(key).or_insert_with(|| Window { key, months: Vec::new() });
+                window.months.push((period, added));
+            }
+            Record::Revenue(key, day, amount) => {
+                let days = revenue.entry(key).or_default();
+                add_to(days.entry(day).or_insert(Some(0)), amount)?;
+            }
         }
     }
     // Only a company's window is of several subjects.
     let mut of_companies: BTreeMap<(u128, Period), Vec<Window>> = BTreeMap::new();
     let mut whole = Vec::with_capacity(windows.len());
     for window in windows.into_values() {
+        let window = window.in_order(context)?;
         let Some((_, added)) = window.months.first() else { continue };
         if added.subject.company.is_some() {
             let of = (series(&added.subject), added.window);
@@ -96,31 +145,35 @@ pub fn solve(
         }
     }
     whole.extend(of_companies.into_values());
-    let solved: Vec<Vec<SolvedMonth>> = whole
-        .into_par_iter()
-        .map(|windows| solve_whole(context, windows, revenue))
-        .collect::<Result<_>>()?;
-    let mut measures = Measures::default();
-    let mut counts: BTreeMap<Period, usize> = BTreeMap::new();
-    for (period, ..) in solved.iter().flatten() {
-        *counts.entry(*period).or_default() += 1;
-    }
-    for (period, count) in counts {
-        measures.by_period.entry(period).or_default().reserve(count);
-    }
-    for (period, key, solved) in solved.into_iter().flatten() {
-        measures.by_period.entry(period).or_default().insert(key, solved);
-    }
-    Ok(measures)
+    Ok((whole, revenue))
 }
 
-fn series(subject: &Subject) -> u128 {
-    let Subject { program, lever, participant, company, customer } = subject;
-    series_key(*program, *lever, *participant, company.as_deref(), customer.as_deref())
+impl Window {
+    /// Each month once, in order, with the last one if something is due then.
+    fn in_order(mut self, context: &Context) -> Result<Window> {
+        self.months.sort_by_key(|(period, _)| *period);
+        let mut months: Vec<(Period, Added)> = Vec::with_capacity(self.months.len());
+        for (period, added) in self.months {
+            match months.last_mut() {
+                Some((last, known)) if *last == period => known.merge(added)?,
+                _ => months.push((period, added)),
+            }
+        }
+        if let Some((_, any)) = months.first()
+            && let Some(last) = due_at_end(context, any)
+            && let Err(place) = months.binary_search_by_key(&last, |(period, _)| *period)
+        {
+            let program = &context.programs[any.subject.program];
+            let nothing = nothing(program, any.subject.clone(), any.window);
+            months.insert(place, (last, nothing));
+        }
+        Ok(Window { key: self.key, months })
+    }
 }
 
 /// Adds nothing for those who are eligible in a month, where that earns the flat of the first tier.
-fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
+fn add_roster(context: &Context, records: &Spill<usize>) -> Result<()> {
+    let mut writer = records.writer();
     for (number, program) in context.programs.iter().enumerate() {
         for (position, lever) in program.levers.iter().enumerate() {
             let Some(measured) = &lever.measured else { continue };
@@ -145,36 +198,30 @@ fn add_roster(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
                         customer: None,
                     };
                     let window = measured.window.first(period, program.fiscal_year_start);
-                    let key = window_key(&subject, window);
-                    let nothing = || Box::new(nothing(program, subject, window));
-                    added.entry(period).or_default().entry(key).or_insert_with(nothing);
+                    let (bucket, key) =
+                        (context.bucket(series(&subject)), window_key(&subject, window));
+                    let nothing = nothing(program, subject, window);
+                    writer.add(bucket, &Record::Added(key, period, nothing))?;
                 }
             }
         }
     }
+    writer.finish()
 }
 
-/// Adds nothing in the last month of every window that is due a guarantee then, if its participant is eligible
-/// in it: after a loss nothing new accrues.
-fn add_ends(context: &Context, added: &mut BTreeMap<Period, AddedByWindow>) {
-    let mut ends = Vec::new();
-    for (key, of) in added.values().flatten() {
-        let program = &context.programs[of.subject.program];
-        let Some(measured) = &program.levers[of.subject.lever].measured else { continue };
-        if measured.at_least.is_none() || measured.due != Due::End {
-            continue;
-        }
-        let last = measured.window.last(of.window);
-        let participant = context.names.participants.text(of.subject.participant);
-        if in_force(program, measured, last)
-            && eligible(context, of.subject.program, participant, last)
-        {
-            ends.push((last, *key, nothing(program, of.subject.clone(), of.window)));
-        }
+/// The last month of a window that is due a guarantee then, if its participant is eligible in it: after a
+/// loss nothing new accrues.
+fn due_at_end(context: &Context, of: &Added) -> Option<Period> {
+    let program = &context.programs[of.subject.program];
+    let measured = program.levers[of.subject.lever].measured.as_ref()?;
+    if measured.at_least.is_none() || measured.due != Due::End {
+        return None;
     }
-    for (last, key, nothing) in ends {
-        added.entry(last).or_default().entry(key).or_insert_with(|| Box::new(nothing));
-    }
+    let last = measured.window.last(of.window);
+    let participant = context.names.participants.text(of.subject.participant);
+    let due = in_force(program, measured, last)
+        && eligible(context, of.subject.program, participant, last);
+    due.then_some(last)
 }
 
 fn eligible(context: &Context, program: usize, participant: &str, period: Period) -> bool {
@@ -304,13 +351,13 @@ impl Whole<'_> {
     fn held(&self, windows: Vec<Window>) -> Vec<SolvedMonth> {
         let solved = |added: Added| {
             let Added { subject, window, role, partner, source, parts, last, .. } = added;
-            Box::new(Solved { subject, window, earned: None, role, partner, source, parts, last })
+            Solved { subject, window, earned: None, role, partner, source, parts, last }
         };
         let months = windows.into_iter().flat_map(|window| {
             window.months.into_iter().map(move |(period, added)| (period, window.key, added))
         });
         let with_lines = months.filter(|(_, _, added)| added.last.is_some());
-        with_lines.map(|(period, key, added)| (period, key, solved(*added))).collect()
+        with_lines.map(|(period, key, added)| (period, key, solved(added))).collect()
     }
 
     /// Each subject's part of each step. Months in which a subject adds and earns nothing are left out.
@@ -340,7 +387,7 @@ impl Whole<'_> {
                 let earned = self.earned(step, own, compared);
                 let key = part.key;
                 let period = earned.step.period;
-                solved.push((period, key, Box::new(part.solved(added, self, earned))));
+                solved.push((period, key, part.solved(added, self, earned)));
             }
         }
         Ok(solved)
@@ -395,7 +442,7 @@ impl Whole<'_> {
 /// A subject's part of a measure, month by month.
 struct Location {
     key: WindowKey,
-    months: std::iter::Peekable<std::vec::IntoIter<(Period, Box<Added>)>>,
+    months: std::iter::Peekable<std::vec::IntoIter<(Period, Added)>>,
     /// What it adds in the month at hand.
     now: Option<Added>,
     /// Sums of what it added, at exact scale, and as they count, at amount scale.
@@ -426,7 +473,7 @@ impl Location {
     }
 
     fn add(&mut self, period: Period, whole: &Whole) -> Result<()> {
-        self.now = self.months.next_if(|(month, _)| *month == period).map(|(_, added)| *added);
+        self.now = self.months.next_if(|(month, _)| *month == period).map(|(_, added)| added);
         self.exact = sum([self.exact, self.now.as_ref().map_or(0, |added| added.exact)])?;
         self.cumulated_before = self.cumulated;
         self.cumulated = rounded(whole.measured.of, self.exact, whole.minor_units())?;

@@ -3,10 +3,12 @@
 
 mod digest;
 mod snapshot;
+mod spill;
 mod store;
 mod writer;
 
 pub use digest::Digest;
 pub use snapshot::{Snapshot, TableState};
+pub use spill::{Records, Spill, SpillWriter};
 pub use store::{Fault, Store};
 pub use writer::{DataFile, ROW_GROUP_ROWS, SealedFile, TableWriter, hex, sha256_of};

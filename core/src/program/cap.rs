@@ -6,7 +6,7 @@ use super::measured::{Per, Window};
 use super::{Days, Lever, Program, raw};
 use crate::Error;
 use chrono::NaiveDate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A limit that the earnings of some levers share: of lines, of sums of lines, of measures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct ProgramCap {
 }
 
 /// What a cap limits, before the split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CapOn {
     /// What is earned.

@@ -84,8 +84,8 @@ impl<'a> Award<'a> {
     }
 
     /// True of the line that decided.
-    pub fn is_decided_by(&self, context: &Context, (_, id, source, _): &SaleKey) -> bool {
-        (id.as_str(), context.names.sources.text(*source))
+    pub fn is_decided_by(&self, context: &Context, (id, source): (&str, i32)) -> bool {
+        (id, context.names.sources.text(source))
             == (self.row.transaction_id.as_str(), self.row.source.as_str())
     }
 
@@ -95,7 +95,7 @@ impl<'a> Award<'a> {
     pub fn moves(&self, context: &Context, sales: &Sales) -> (i32, i32) {
         let role = |key: i32| context.names.roles.text(key);
         let ours = |key: &SaleKey| {
-            self.is_decided_by(context, key)
+            self.is_decided_by(context, (&key.1, key.2))
                 && self.row.role.as_ref().is_none_or(|named| named == role(key.3))
         };
         let deciding = sales.iter().filter(|(key, _)| ours(key));
@@ -116,7 +116,7 @@ impl<'a> Award<'a> {
             theirs && self.days.contain(crate::earnings::facts::day(*on))
         });
         let within: Vec<(bool, Sale)> =
-            within.map(|(key, sale)| (self.is_decided_by(context, key), *sale)).collect();
+            within.map(|(key, sale)| (self.is_decided_by(context, (&key.1, key.2)), *sale)).collect();
         let Some(last) = within.iter().rposition(|(decides, _)| *decides) else { return Ok(None) };
         let sold = within[..=last].iter().map(|(_, sale)| sale.exact);
         Ok(Some(measured(sold, context.facts[self.row.program].minor_units)?))

@@ -1,132 +1,120 @@
-//! Looks at all lines for what caps limit: sums of scopes, or the earnings of some of them one by one.
+//! The look at what caps limit: sums of scopes, and every earning in them.
 
-use super::rooms::{self, Entries};
 use super::scope::{ScopeKey, ScopeOf, Sum, Tally};
 use super::{CapsClosed, ItemKey, Keyed};
 use crate::earnings::aggregate::Aggregates;
 use crate::earnings::context::Context;
 use crate::earnings::evaluate::{Evaluated, Outcome, Verdict};
 use crate::earnings::facts::day;
-use crate::earnings::measures::Measures;
+use crate::earnings::measures::WindowKey;
 use crate::earnings::originals::Originals;
 use crate::earnings::rows::Line;
 use crate::earnings::segments::Segments;
 use crate::earnings::settled_first::Settled;
-use crate::earnings::unit::{self, RefundLine, Taker};
-use crate::earnings::{PeriodFiles, largest_first};
+use crate::earnings::unit::RefundLine;
+use crate::earnings::windows::Solved;
 use crate::error::Result;
+use crate::warehouse::{Spill, SpillWriter};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale};
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::id;
 use earnest_core::program::cap::CapOn;
-use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
-/// The scopes that are looked at again.
-#[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    /// Those of which every earning is needed.
-    pub items: &'a HashSet<ScopeKey>,
-    /// Those of which sums by cycle are needed.
-    pub rooms: &'a HashSet<ScopeKey>,
-    pub closed: CapsClosed<'a>,
+/// What waits until all of a scope is known.
+#[derive(Serialize, Deserialize)]
+pub enum Entry<'a> {
+    Sum(ScopeKey, Sum),
+    #[serde(borrow)]
+    Item(Item<'a>),
 }
-
-/// What a look finds.
-#[derive(Default)]
-pub struct Found {
-    pub sums: Sums,
-    pub items: Vec<Item>,
-    pub entries: Entries,
-}
-
-/// By the closed cycle that settled it, if one has, by date and by transaction id, or aggregate key; by
-/// source, original, lever, role and participant.
-type Order = (i32, i32, Box<str>, i32, Option<Box<str>>, usize, i32, i32);
 
 /// An earning in its place among those of its scope.
-pub struct Item {
+#[derive(Serialize, Deserialize)]
+pub struct Item<'a> {
     pub scope: ScopeKey,
-    pub order: Order,
-    pub key: ItemKey,
+    #[serde(borrow)]
+    pub order: Order<'a>,
+    /// On the scale of what the cap limits.
     pub gross: i128,
+    /// The period whose row it is.
+    pub period: Period,
+    /// The cycle in which it takes room.
+    pub enters: Period,
     /// Of a refund's piece: the earning that it takes back, and how much of its base others did before.
-    pub taken_back: Option<Box<(ItemKey, i128)>>,
+    pub taken_back: Option<(ItemKey, i128)>,
 }
 
-pub type Sums = Keyed<ScopeKey, Sum>;
-
-/// One look at all lines: sums of scopes, or more of those asked for.
-pub fn look(
-    context: &Context,
-    (periods, measures): (&[PeriodFiles], &Measures),
-    asked: Option<Asked>,
-) -> Result<Found> {
-    let units: Vec<_> = largest_first(periods)
-        .into_iter()
-        .par_bridge()
-        .map(|(period, files)| {
-            let mut look = Look::new(context, *period, asked);
-            let aside = unit::read_lines(context, *period, files, &mut look)?;
-            look.aggregates()?;
-            Ok((*period, look.found, aside))
-        })
-        .collect::<Result<_>>()?;
-    let mut originals = Originals::default();
-    let mut refunds: BTreeMap<Period, Vec<RefundLine>> = BTreeMap::new();
-    let mut found = Found::default();
-    found.items.reserve(units.iter().map(|(_, part, _)| part.items.len()).sum());
-    for (period, part, aside) in units {
-        found.items.extend(part.items);
-        rooms::extend(&mut found.entries, part.entries)?;
-        originals.extend(aside.originals);
-        refunds.insert(period, aside.refunds);
-        for (key, part) in part.sums {
-            add_sum(&mut found.sums, key, part)?;
-        }
-    }
-    for (period, refunds) in refunds {
-        let mut look = Look { found, ..Look::new(context, period, asked) };
-        for refund in &refunds {
-            look.pieces(refund, &originals)?;
-        }
-        found = look.found;
-    }
-    for &period in measures.by_period.keys() {
-        let mut look = Look { found, ..Look::new(context, period, asked) };
-        look.measured(measures)?;
-        found = look.found;
-    }
-    Ok(found)
+/// The order in which earnings take room: by the closed cycle that settled it, if one has, by date and by
+/// transaction id, or aggregate key; by source, original, lever, role and participant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Order<'a> {
+    settled: i32,
+    pub on: i32,
+    pub id: &'a str,
+    pub source: i32,
+    original: Option<&'a str>,
+    lever: usize,
+    role: i32,
+    participant: i32,
 }
 
-fn add_sum(sums: &mut Sums, key: ScopeKey, part: Sum) -> Result<()> {
-    match sums.get_mut(&key) {
-        None => {
-            sums.insert(key, part);
-        }
-        Some(known) => known.tally.add(&part.tally)?,
+impl Order<'_> {
+    /// The key by which its row is found.
+    pub fn key(&self, program: usize) -> ItemKey {
+        let Self { id, source, original, lever, role, participant, .. } = *self;
+        digest((source, id, original), (program, lever), (role, participant))
     }
-    Ok(())
 }
 
-struct Look<'a> {
+/// Takes what is earned in a period.
+pub struct Look<'a> {
     context: &'a Context<'a>,
     period: Period,
     segments: Segments,
-    asked: Option<Asked<'a>>,
+    closed: CapsClosed<'a>,
     aggregates: Aggregates,
-    found: Found,
+    sums: Keyed<ScopeKey, Sum>,
+    earned: SpillWriter<'a, usize>,
 }
 
-impl Taker for Look<'_> {
-    fn asks_for(&self, program: usize, lever: usize) -> bool {
-        self.context.programs[program].is_capped(lever)
+/// What is earned, before caps.
+struct Gross<'a> {
+    line: &'a Line<'a>,
+    /// Of a sum or a measure: its key.
+    aggregate: Option<&'a str>,
+    outcome: &'a Outcome,
+    terms: &'a Terms,
+    amounts: &'a Amounts,
+    taken_back: Option<(ItemKey, i128)>,
+}
+
+impl<'a> Look<'a> {
+    pub fn new(
+        context: &'a Context<'a>,
+        period: Period,
+        closed: CapsClosed<'a>,
+        earned: &'a Spill<usize>,
+    ) -> Look<'a> {
+        Look {
+            context,
+            period,
+            segments: Segments::of(context.programs, period),
+            closed,
+            aggregates: Aggregates::default(),
+            sums: HashMap::default(),
+            earned: earned.writer(),
+        }
     }
 
-    fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
+    /// Takes what a line earns; what it adds to sums of lines waits until they are complete.
+    ///
+    /// # Errors
+    /// If the disk refuses, or on overflow.
+    pub fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
         for outcome in &evaluated.outcomes {
             match &outcome.verdict {
                 Verdict::Earned(terms, amounts) => {
@@ -146,29 +134,17 @@ impl Taker for Look<'_> {
         }
         Ok(())
     }
-}
 
-/// What is earned, before caps.
-struct Gross<'a> {
-    line: &'a Line<'a>,
-    /// Of a sum or a measure: its key.
-    aggregate: Option<&'a str>,
-    outcome: &'a Outcome,
-    terms: &'a Terms,
-    amounts: &'a Amounts,
-    taken_back: Option<(ItemKey, i128)>,
-}
-
-impl<'a> Look<'a> {
-    fn new(context: &'a Context<'a>, period: Period, asked: Option<Asked<'a>>) -> Look<'a> {
-        Look {
-            context,
-            period,
-            segments: Segments::of(context.programs, period),
-            asked,
-            aggregates: Aggregates::default(),
-            found: Found::default(),
+    /// Hands over what was found.
+    ///
+    /// # Errors
+    /// If the disk refuses, or on overflow.
+    pub fn finish(mut self) -> Result<()> {
+        self.aggregates()?;
+        for (key, sum) in self.sums {
+            self.earned.add(self.context.bucket(key), &Entry::Sum(key, sum))?;
         }
+        self.earned.finish()
     }
 
     /// Takes the aggregates that the period's lines add up to.
@@ -190,9 +166,12 @@ impl<'a> Look<'a> {
     }
 
     /// Takes what measures earn in the period; after their window they count in its last month.
-    fn measured(&mut self, measures: &Measures) -> Result<()> {
+    ///
+    /// # Errors
+    /// If the disk refuses, or on overflow.
+    pub fn measured(&mut self, measured: &[(WindowKey, Solved)]) -> Result<()> {
         let (context, period) = (self.context, self.period);
-        for solved in measures.by_period.get(&period).into_iter().flat_map(HashMap::values) {
+        for (_, solved) in measured {
             let program = &context.programs[solved.subject.program];
             if !program.is_capped(solved.subject.lever) {
                 continue;
@@ -235,12 +214,6 @@ impl<'a> Look<'a> {
             window: cap.window.first(period, program.fiscal_year_start),
         };
         let key = scope.key();
-        let (as_item, as_entry) = self
-            .asked
-            .map_or((true, true), |asked| (asked.items.contains(&key), asked.rooms.contains(&key)));
-        if !as_item && !as_entry {
-            return Ok(());
-        }
         let gross = match cap.on {
             CapOn::Payout => amounts.program_earned,
             CapOn::Base => {
@@ -248,20 +221,15 @@ impl<'a> Look<'a> {
                 rescale(base, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?
             }
         };
-        let participant = outcome.subject.participant;
-        let Some(asked) = self.asked else {
-            let tally = Tally::of(gross, follows, participant);
-            return match self.found.sums.get_mut(&key) {
-                Some(known) => known.tally.add(&tally),
-                None => {
-                    self.found.sums.insert(key, Sum { scope: scope.to_owned(), tally });
-                    Ok(())
-                }
-            };
-        };
+        let subject = &outcome.subject;
+        let tally = Tally::of(gross, follows, subject.participant);
+        match self.sums.get_mut(&key) {
+            Some(known) => known.tally.add(&tally)?,
+            None => _ = self.sums.insert(key, Sum { scope: scope.to_owned(), tally }),
+        }
         let (source, id) = place(line, *aggregate);
         let names = &self.context.names;
-        let settled = asked.closed.settled_first.cycle(&Settled {
+        let settled = self.closed.settled_first.cycle(&Settled {
             program: &program.program,
             lever: &program.levers[outcome.lever].lever,
             participant: scope.participant.map_or("", |one| names.participants.text(one)),
@@ -269,36 +237,36 @@ impl<'a> Look<'a> {
             id,
             original: line.original_transaction_id.unwrap_or_default(),
         });
-        if as_entry {
+        let enters = settled.unwrap_or_else(|| {
             let due = program.first_due_cycle_of(self.period, terms.shares);
-            let enters = asked.closed.open.map_or(due, |open| due.max(open));
-            let row = (line.transaction_on, id, source);
-            let place = (key, settled.unwrap_or(enters));
-            rooms::enter(&mut self.found.entries, place, gross, row)?;
-        }
-        if !as_item {
-            return Ok(());
-        }
-        self.found.items.push(Item {
-            scope: key,
-            order: (
-                settled.map_or(i32::MAX, |cycle| cycle.year() * 12 + cycle.month().cast_signed()),
-                line.transaction_on,
-                id.into(),
-                source,
-                line.original_transaction_id.map(Into::into),
-                outcome.lever,
-                outcome.subject.role,
-                outcome.subject.participant,
-            ),
-            key: item_key((line, *aggregate), outcome),
-            gross,
-            taken_back: taken_back.map(Box::new),
+            self.closed.open.map_or(due, |open| due.max(open))
         });
-        Ok(())
+        let item = Item {
+            scope: key,
+            order: Order {
+                settled: settled
+                    .map_or(i32::MAX, |cycle| cycle.year() * 12 + cycle.month().cast_signed()),
+                on: line.transaction_on,
+                id,
+                source,
+                original: line.original_transaction_id,
+                lever: outcome.lever,
+                role: subject.role,
+                participant: subject.participant,
+            },
+            gross,
+            period: self.period,
+            enters,
+            taken_back: *taken_back,
+        };
+        self.earned.add(self.context.bucket(key), &Entry::Item(item))
     }
 
-    fn pieces(&mut self, refund: &RefundLine, originals: &Originals) -> Result<()> {
+    /// Takes what a linked refund takes back.
+    ///
+    /// # Errors
+    /// If the disk refuses, on overflow, or if what it refunds was not calculated.
+    pub fn pieces(&mut self, refund: &RefundLine, originals: &Originals) -> Result<()> {
         let pieces = self.context.links.refunds[refund.number].iter();
         for reversal in pieces.filter(|reversal| reversal.excess == 0) {
             let original = originals.of(reversal)?;
@@ -356,13 +324,22 @@ fn place<'a>(line: &'a Line, aggregate: Option<&'a str>) -> (i32, &'a str) {
 pub fn item_key((line, aggregate): (&Line, Option<&str>), outcome: &Outcome) -> ItemKey {
     let (source, id) = place(line, aggregate);
     let subject = &outcome.subject;
+    let row = (source, id, line.original_transaction_id);
+    digest(row, (outcome.program, outcome.lever), (subject.role, subject.participant))
+}
+
+fn digest(
+    (source, id, original): (i32, &str, Option<&str>),
+    (program, lever): (usize, usize),
+    (role, participant): (i32, i32),
+) -> ItemKey {
     id::digest([
         &source.to_le_bytes()[..],
         id.as_bytes(),
-        line.original_transaction_id.unwrap_or_default().as_bytes(),
-        &(outcome.program as u64).to_le_bytes(),
-        &(outcome.lever as u64).to_le_bytes(),
-        &subject.role.to_le_bytes(),
-        &subject.participant.to_le_bytes(),
+        original.unwrap_or_default().as_bytes(),
+        &(program as u64).to_le_bytes(),
+        &(lever as u64).to_le_bytes(),
+        &role.to_le_bytes(),
+        &participant.to_le_bytes(),
     ])
 }

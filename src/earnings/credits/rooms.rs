@@ -64,28 +64,6 @@ pub fn enter(
     Ok(())
 }
 
-/// Adds what another look found, also if it comes to nothing: its rows took room, and gave it back.
-///
-/// # Errors
-/// On overflow.
-pub fn extend(entries: &mut Entries, others: Entries) -> Result<()> {
-    for (scope, cycles) in others {
-        let all = entries.entry(scope).or_default();
-        for (cycle, other) in cycles {
-            match all.get_mut(&cycle) {
-                Some(known) => {
-                    known.gross = sum([known.gross, other.gross])?;
-                    known.last = other.last.max(known.last.clone());
-                }
-                None => {
-                    all.insert(cycle, other);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 /// The rooms of a scope, cycle by cycle: rows that enter later take what is left.
 ///
 /// # Errors

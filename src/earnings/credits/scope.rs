@@ -4,9 +4,10 @@ use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::sum;
 use earnest_core::id;
+use serde::{Deserialize, Serialize};
 
 /// Whose room a cap's is: program, cap, whom it is per, first month of the window.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     pub program: usize,
     pub cap: usize,
@@ -47,14 +48,14 @@ impl ScopeOf<'_> {
 pub type ScopeKey = u128;
 
 /// What a scope earns, before it is known what of it is credited.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Sum {
     pub scope: Scope,
     pub tally: Tally,
 }
 
 /// A sum of what is earned.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Tally {
     pub positive: i128,
     pub net: i128,
