@@ -28,11 +28,7 @@ pub struct FirstLook {
 ///
 /// # Errors
 /// If a file can't be read, the disk refuses, or on overflow.
-pub fn look(
-    context: &Context,
-    periods: &[PeriodFiles],
-    closed: CapsClosed,
-) -> Result<FirstLook> {
+pub fn look(context: &Context, periods: &[PeriodFiles], closed: CapsClosed) -> Result<FirstLook> {
     let (added, earned) = (Spill::new(context.store), Spill::new(context.store));
     let levers = || context.programs.iter().flat_map(|program| &program.levers);
     let measured = levers().any(|lever| lever.measured.is_some());

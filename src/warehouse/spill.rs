@@ -226,8 +226,10 @@ mod tests {
         });
         assert_eq!(spill.parts(), [0, 1, 2]);
         for part in 0..3 {
-            let expected: Vec<_> =
-                (0..40_000).filter(|n| n % 3 == u64::from(part)).map(|n| (n, text.clone())).collect();
+            let expected: Vec<_> = (0..40_000)
+                .filter(|n| n % 3 == u64::from(part))
+                .map(|n| (n, text.clone()))
+                .collect();
             assert!(read(&spill, part) == expected, "part {part}");
         }
         assert!(read(&spill, 3).is_empty());

@@ -115,8 +115,9 @@ impl<'a> Award<'a> {
             let theirs = sale.participant == owner || self.participants.contains(&sale.participant);
             theirs && self.days.contain(crate::earnings::facts::day(*on))
         });
-        let within: Vec<(bool, Sale)> =
-            within.map(|(key, sale)| (self.is_decided_by(context, (&key.1, key.2)), *sale)).collect();
+        let within: Vec<(bool, Sale)> = within
+            .map(|(key, sale)| (self.is_decided_by(context, (&key.1, key.2)), *sale))
+            .collect();
         let Some(last) = within.iter().rposition(|(decides, _)| *decides) else { return Ok(None) };
         let sold = within[..=last].iter().map(|(_, sale)| sale.exact);
         Ok(Some(measured(sold, context.facts[self.row.program].minor_units)?))
