@@ -8,23 +8,22 @@ use super::measures::{WindowKey, line_adds, piece_adds, window_of};
 use super::originals::Original;
 use super::rows::{self, Line, Share};
 use super::sink::{Ids, Origin, Sink};
-use super::windows::{Earned, Measures, Solved};
+use super::windows::{Earned, Measures, Solved, SolvedWindow};
 use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, rescale};
 use earnest_core::earning::{Amounts, share};
+use earnest_core::id::Digester;
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
-
-/// Shares given so far of an earning's types, at amount scale.
-type Taken = HashMap<WindowKey, [i128; 3], foldhash::fast::RandomState>;
 
 /// The measured earnings of a period, as its lines take their shares.
 pub struct Shares<'a> {
     context: &'a Context<'a>,
     period: Period,
-    windows: HashMap<WindowKey, Window, foldhash::fast::RandomState>,
-    taken: Taken,
+    windows: Vec<Window>,
+    /// Places of windows.
+    places: HashMap<WindowKey, usize, foldhash::fast::RandomState>,
 }
 
 /// A window with what it earns in the period.
@@ -38,6 +37,8 @@ struct Earning {
     /// What caps credit of it.
     amounts: Amounts,
     ids: Ids,
+    /// Shares given so far of its types, at amount scale.
+    given: [i128; 3],
 }
 
 impl<'a> Shares<'a> {
@@ -48,12 +49,18 @@ impl<'a> Shares<'a> {
         (measures, credits): (&Measures, &Credits),
         period: Period,
     ) -> Result<Shares<'a>> {
-        let mut windows: HashMap<_, _, foldhash::fast::RandomState> = HashMap::default();
-        for (key, solved) in measures.of(period)? {
-            let earning = Earning::of(context, &solved, credits, period)?;
-            windows.insert(key, Window { solved, earning });
+        let solved = measures.of(period)?;
+        let mut windows = Vec::with_capacity(solved.count());
+        let mut places = HashMap::default();
+        places.reserve(solved.count());
+        let mut digester = Digester::default();
+        for window in solved.iter::<SolvedWindow>() {
+            let (key, solved) = window?;
+            let earning = Earning::of(context, &solved, credits, period, &mut digester)?;
+            places.insert(key, windows.len());
+            windows.push(Window { solved, earning });
         }
-        Ok(Shares { context, period, windows, taken: Taken::default() })
+        Ok(Shares { context, period, windows, places })
     }
 
     /// Writes a line's shares of the measured earnings that it adds to.
@@ -103,7 +110,8 @@ impl<'a> Shares<'a> {
         adds: i128,
     ) -> Result<()> {
         let Some((key, _)) = window_of(self.context, outcome, of) else { return Ok(()) };
-        let Some(Window { solved, earning }) = self.windows.get(&key) else { return Ok(()) };
+        let Some(&place) = self.places.get(&key) else { return Ok(()) };
+        let Window { solved, earning } = &mut self.windows[place];
         let Some(earning) = earning else {
             return sink.refused(line, &outcome.subject, &[Reason::NoRate], None);
         };
@@ -115,9 +123,8 @@ impl<'a> Shares<'a> {
             return Ok(());
         }
         let measured = rescale(adds, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?;
-        let given = self.taken.entry(key).or_default();
         for (given, (earning_id, earning_type)) in
-            given.iter_mut().zip(earning.ids.into_iter().flatten())
+            earning.given.iter_mut().zip(earning.ids.into_iter().flatten())
         {
             let amount = share(earning.amounts.part(earning_type).0, measured, solved.parts)?;
             *given += amount;
@@ -142,18 +149,16 @@ impl<'a> Shares<'a> {
     ///
     /// # Errors
     /// If the disk refuses, or on overflow.
-    pub fn finish(self, sink: &mut Sink) -> Result<()> {
-        let mut windows: Vec<_> = self.windows.iter().collect();
-        windows.sort_by(|(_, a), (_, b)| {
+    pub fn finish(mut self, sink: &mut Sink) -> Result<()> {
+        self.windows.sort_by(|a, b| {
             (&a.solved.subject, a.solved.window).cmp(&(&b.solved.subject, b.solved.window))
         });
-        for (key, Window { solved, earning }) in windows {
+        for Window { solved, earning } in &self.windows {
             let (Some(earning), Some(earned)) = (earning, &solved.earned) else { continue };
             earning.write(sink, self.context, (solved, earned), self.period)?;
             let Some(last) = &solved.last else { continue };
-            let given = self.taken.get(key).copied().unwrap_or_default();
             for (given, (earning_id, earning_type)) in
-                given.into_iter().zip(earning.ids.into_iter().flatten())
+                earning.given.into_iter().zip(earning.ids.into_iter().flatten())
             {
                 let amount = super::sink::widen(earning.amounts.part(earning_type).0) - given;
                 sink.source(
@@ -181,6 +186,7 @@ impl Earning {
         solved: &Solved,
         credits: &Credits,
         period: Period,
+        digester: &mut Digester,
     ) -> Result<Option<Earning>> {
         let Some(earned) = &solved.earned else { return Ok(None) };
         let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
@@ -188,8 +194,9 @@ impl Earning {
         let key = solved.key(context, period);
         let line = solved.line(context, earned, period);
         let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
-        let ids = super::sink::aggregate_ids(context, &earned.terms, &outcome.subject, &key);
-        Ok(Some(Earning { amounts, ids }))
+        let of = (&earned.terms, &outcome.subject);
+        let ids = super::sink::aggregate_ids(context, digester, of, &key);
+        Ok(Some(Earning { amounts, ids, given: [0; 3] }))
     }
 
     fn write(

@@ -312,12 +312,16 @@ impl<'a> Sink<'a> {
 }
 
 /// The ids that an aggregate's earnings will have.
-pub fn aggregate_ids(context: &Context, terms: &Terms, subject: &Subject, key: &str) -> Ids {
+pub fn aggregate_ids(
+    context: &Context,
+    digester: &mut Digester,
+    (terms, subject): (&Terms, &Subject),
+    key: &str,
+) -> Ids {
     let parts = [key, ""];
-    let mut digester = Digester::default();
     let mut ids = Ids::default();
     for (place, earning_type) in terms.shares.types().enumerate() {
-        let id = digest(&mut digester, &context.names, subject, "", parts, earning_type);
+        let id = digest(digester, &context.names, subject, "", parts, earning_type);
         ids[place] = Some((id, earning_type));
     }
     ids

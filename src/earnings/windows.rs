@@ -76,12 +76,12 @@ impl Measures {
         self.solved.parts()
     }
 
-    /// What is earned in a period, by window.
+    /// What is earned in a period: each a [`SolvedWindow`].
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn of(&self, period: Period) -> Result<Vec<(WindowKey, Solved)>> {
-        self.solved.read(period)?.iter().collect()
+    pub fn of(&self, period: Period) -> Result<Records> {
+        self.solved.read(period)
     }
 }
 
@@ -90,6 +90,9 @@ struct Window {
     key: WindowKey,
     months: Vec<(Period, Added)>,
 }
+
+/// A window and what it earns in a period.
+pub type SolvedWindow = (WindowKey, Solved);
 
 /// What a window earns in a month.
 type SolvedMonth = (Period, WindowKey, Solved);

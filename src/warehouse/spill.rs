@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,9 +39,15 @@ struct Scratch {
 
 /// Whole records of a part.
 #[derive(Clone)]
-enum Extent {
+struct Extent {
+    records: usize,
+    bytes: Bytes,
+}
+
+#[derive(Clone)]
+enum Bytes {
     Memory(Arc<[u8]>),
-    Disk { at: u64, bytes: usize },
+    Disk { at: u64, count: usize },
 }
 
 impl<K: Copy + Ord> Spill<K> {
@@ -71,29 +78,29 @@ impl<K: Copy + Ord> Spill<K> {
             let kept = self.kept();
             (kept.parts.get(&part).cloned().unwrap_or_default(), kept.file.clone())
         };
-        let size = extents.iter().map(Extent::bytes).sum();
-        let mut all = vec![0; size];
-        let mut rest = all.as_mut_slice();
+        let size = extents.iter().map(|extent| extent.bytes.count()).sum();
+        let mut bytes = Vec::with_capacity(size);
         for extent in &extents {
-            let (bytes, after) = rest.split_at_mut(extent.bytes());
-            match (extent, &file) {
-                (Extent::Memory(kept), _) => bytes.copy_from_slice(kept),
-                (Extent::Disk { at, .. }, Some(scratch)) => {
-                    let read = scratch.file.read_exact_at(bytes, *at);
+            match (&extent.bytes, &file) {
+                (Bytes::Memory(kept), _) => bytes.extend_from_slice(kept),
+                (&Bytes::Disk { at, count }, Some(scratch)) => {
+                    let mut reader = ReadAt { file: &scratch.file, at }.take(count as u64);
+                    let read = reader.read_to_end(&mut bytes);
                     read.map_err(|error| Error::io(&scratch.path, &error))?;
                 }
-                (Extent::Disk { .. }, None) => return Err(Error::broken("no scratch file")),
+                (Bytes::Disk { .. }, None) => return Err(Error::broken("no scratch file")),
             }
-            rest = after;
         }
-        Ok(Records(all))
+        Ok(Records { bytes, count: extents.iter().map(|extent| extent.records).sum() })
     }
 
-    fn keep(&self, part: K, bytes: &[u8]) -> Result<()> {
+    fn keep(&self, part: K, Gathered { bytes, records }: &Gathered) -> Result<()> {
+        let (records, count) = (*records, bytes.len());
         let mut kept = self.kept();
-        if kept.in_memory + bytes.len() <= IN_MEMORY {
-            kept.in_memory += bytes.len();
-            kept.parts.entry(part).or_default().push(Extent::Memory(bytes.into()));
+        if kept.in_memory + count <= IN_MEMORY {
+            kept.in_memory += count;
+            let bytes = Bytes::Memory(bytes.as_slice().into());
+            kept.parts.entry(part).or_default().push(Extent { records, bytes });
             return Ok(());
         }
         let scratch = match &kept.file {
@@ -101,11 +108,11 @@ impl<K: Copy + Ord> Spill<K> {
             None => Arc::clone(kept.file.insert(Arc::new(self.scratch()?))),
         };
         let at = kept.on_disk;
-        kept.on_disk += bytes.len() as u64;
+        kept.on_disk += count as u64;
         drop(kept);
         self.store.operation(&scratch.path, || scratch.file.write_all_at(bytes, at))?;
-        let extent = Extent::Disk { at, bytes: bytes.len() };
-        self.kept().parts.entry(part).or_default().push(extent);
+        let bytes = Bytes::Disk { at, count };
+        self.kept().parts.entry(part).or_default().push(Extent { records, bytes });
         Ok(())
     }
 
@@ -124,19 +131,39 @@ impl<K: Copy + Ord> Spill<K> {
     }
 }
 
-impl Extent {
-    fn bytes(&self) -> usize {
+impl Bytes {
+    fn count(&self) -> usize {
         match self {
-            Extent::Memory(bytes) => bytes.len(),
-            Extent::Disk { bytes, .. } => *bytes,
+            Bytes::Memory(bytes) => bytes.len(),
+            Bytes::Disk { count, .. } => *count,
         }
+    }
+}
+
+/// Reads a file from a place on, wherever others read it.
+struct ReadAt<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl Read for ReadAt<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(into, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
 /// Adds records.
 pub struct SpillWriter<'a, K> {
     spill: &'a Spill<K>,
-    gathered: BTreeMap<K, Vec<u8>>,
+    gathered: BTreeMap<K, Gathered>,
+}
+
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    records: usize,
 }
 
 impl<K: Copy + Ord> SpillWriter<'_, K> {
@@ -145,11 +172,13 @@ impl<K: Copy + Ord> SpillWriter<'_, K> {
     /// # Errors
     /// If the disk refuses.
     pub fn add(&mut self, part: K, record: &impl Serialize) -> Result<()> {
-        let gathered = self.gathered.entry(part).or_insert_with(|| Vec::with_capacity(EXTENT));
-        postcard::to_io(record, &mut *gathered).map_err(|error| broken(&error))?;
-        if gathered.len() >= EXTENT {
+        let gathered = self.gathered.entry(part).or_default();
+        postcard::to_io(record, &mut gathered.bytes).map_err(|error| broken(&error))?;
+        gathered.records += 1;
+        if gathered.bytes.len() >= EXTENT {
             self.spill.keep(part, gathered)?;
-            gathered.clear();
+            gathered.bytes.clear();
+            gathered.records = 0;
         }
         Ok(())
     }
@@ -159,18 +188,26 @@ impl<K: Copy + Ord> SpillWriter<'_, K> {
     /// # Errors
     /// If the disk refuses.
     pub fn finish(self) -> Result<()> {
-        let left = self.gathered.into_iter().filter(|(_, bytes)| !bytes.is_empty());
-        left.into_iter().try_for_each(|(part, bytes)| self.spill.keep(part, &bytes))
+        let left = self.gathered.iter().filter(|(_, gathered)| gathered.records > 0);
+        left.into_iter().try_for_each(|(part, gathered)| self.spill.keep(*part, gathered))
     }
 }
 
 /// The records of a part.
-pub struct Records(Vec<u8>);
+pub struct Records {
+    bytes: Vec<u8>,
+    count: usize,
+}
 
 impl Records {
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     /// Decodes them one by one; texts may be borrowed.
     pub fn iter<'a, T: Deserialize<'a>>(&'a self) -> impl Iterator<Item = Result<T>> {
-        let mut rest = self.0.as_slice();
+        let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;

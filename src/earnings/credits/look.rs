@@ -6,15 +6,14 @@ use crate::earnings::aggregate::Aggregates;
 use crate::earnings::context::Context;
 use crate::earnings::evaluate::{Evaluated, Outcome, Verdict};
 use crate::earnings::facts::day;
-use crate::earnings::measures::WindowKey;
 use crate::earnings::originals::Originals;
 use crate::earnings::rows::Line;
 use crate::earnings::segments::Segments;
 use crate::earnings::settled_first::Settled;
 use crate::earnings::unit::RefundLine;
-use crate::earnings::windows::Solved;
+use crate::earnings::windows::SolvedWindow;
 use crate::error::Result;
-use crate::warehouse::{Spill, SpillWriter};
+use crate::warehouse::{Records, Spill, SpillWriter};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale};
@@ -169,9 +168,10 @@ impl<'a> Look<'a> {
     ///
     /// # Errors
     /// If the disk refuses, or on overflow.
-    pub fn measured(&mut self, measured: &[(WindowKey, Solved)]) -> Result<()> {
+    pub fn measured(&mut self, measured: &Records) -> Result<()> {
         let (context, period) = (self.context, self.period);
-        for (_, solved) in measured {
+        for solved in measured.iter::<SolvedWindow>() {
+            let (_, solved) = solved?;
             let program = &context.programs[solved.subject.program];
             if !program.is_capped(solved.subject.lever) {
                 continue;
