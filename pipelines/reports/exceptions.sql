@@ -37,14 +37,7 @@ exceptions AS (
     GROUP BY ALL
     UNION ALL
     SELECT 7, 'not ordered', program, reason, program_currency, count(*), sum(closing)
-    FROM balances
-    JOIN (
-        SELECT program, earning_type, max(cycle) AS cycle,
-            max(max(cycle)) OVER (PARTITION BY program) AS newest
-        FROM balances
-        GROUP BY program, earning_type
-    ) USING (program, earning_type, cycle)
-    WHERE reason IS NOT NULL AND (cycle = newest OR closing <> 0)
+    FROM not_ordered
     GROUP BY ALL
     UNION ALL
     SELECT 8, 'claim ' || decision, program, reason, claim_currency, count(*),

@@ -176,5 +176,8 @@ const CLAIM_ITEMS: &str = "
     ) AS said USING (claim_id, participant_id)
     WHERE decision = 'paid' AND reason IS NULL
         AND (coalesce(sent, 0) = 0
+            OR undecided > 0 AND len(coalesce(sent_of, [])) + len(coalesce(approved, [])) = 0
+                AND (claim_id, participant_id) IN
+                    (SELECT (claim_id, participant_id) FROM claim_items WHERE reason = 'DECIDED')
             OR len(list_filter(sent_of, lambda amount: amount <> allowed_amount)) > 0
             OR undecided = 0 AND len(approved) > 0 AND NOT list_contains(approved, allowed_amount))";

@@ -202,7 +202,8 @@ pub const CHECKS: &[Check] = &[
     },
     Check {
         name: "conversions",
-        description: "co-op that left a fund came in as rebate; each half was decided by its own co-op",
+        description: "co-op that left a fund came in as rebate; each half was decided by its own co-op, and \
+                      stays co-op where claims have something of it",
         global: true,
         tables: &["balances"],
         how: How::Sql(
@@ -221,9 +222,22 @@ pub const CHECKS: &[Check] = &[
                 coalesce(earned, 0), ' measured and ', expected, ', found ', measured, ' and ', outcome)
             FROM (
                 SELECT determinations.*, earned,
-                    CASE WHEN coalesce(earned, 0) < threshold THEN 'converted' ELSE 'qualified' END
-                        AS expected
+                    CASE WHEN coalesce(earned, 0) >= threshold OR has_own THEN 'qualified'
+                        -- Claims have what rolled over, or more than there was: what came first?
+                        WHEN claimed.fund_half IS NOT NULL THEN outcome
+                        ELSE 'converted' END AS expected
                 FROM determinations LEFT JOIN (
+                    SELECT claim_items.program, claim_items.participant_id, fund_half,
+                        bool_or(reason IS DISTINCT FROM 'OVERCLAIMED' AND to_half IS NULL) AS has_own
+                    FROM claim_items LEFT JOIN program_fund_rollover AS rollover
+                        ON rollover.program = claim_items.program AND to_half = fund_half
+                        AND coalesce(rollover.participant_id, claim_items.participant_id)
+                            = claim_items.participant_id
+                    WHERE decision IN ('approved', 'paid')
+                    GROUP BY ALL
+                ) AS claimed ON claimed.program = determinations.program
+                    AND claimed.participant_id = subject AND claimed.fund_half = determinations.window
+                LEFT JOIN (
                     SELECT earnings.program, earnings.participant_id, earnings.fund_half,
                         sum(program_amount) AS earned
                     FROM earnings
@@ -231,7 +245,7 @@ pub const CHECKS: &[Check] = &[
                     WHERE earning_type = 'coop' AND (period || '-01')::DATE < half_until
                     GROUP BY ALL
                 ) AS earned ON earned.program = determinations.program
-                    AND participant_id = subject AND fund_half = determinations.window
+                    AND earned.participant_id = subject AND earned.fund_half = determinations.window
             ) AS determinations
             WHERE kind = 'coop_threshold' AND frozen_by IS NULL AND (measured <> coalesce(earned, 0) OR outcome <> expected)
             UNION ALL

@@ -90,14 +90,8 @@ pub const RESULTS: &[Block] = &[
         kinds: "llllmll",
         sql: "SELECT cycle, program, participant_id, earning_type, closing::VARCHAR,
                 program_currency, sentence
-            FROM balances
-            JOIN (
-                SELECT program, earning_type, max(cycle) AS cycle,
-                    max(max(cycle)) OVER (PARTITION BY program) AS newest
-                FROM balances GROUP BY program, earning_type
-            ) USING (program, earning_type, cycle)
+            FROM not_ordered
             LEFT JOIN reasons ON code = reason AND kind = 'carry'
-            WHERE reason IS NOT NULL AND (cycle = newest OR closing <> 0)
             ORDER BY program, participant_id, earning_type LIMIT 20",
         none: "nothing",
     },

@@ -8,6 +8,7 @@
 mod adjusted;
 mod attributes;
 mod by_month;
+mod calendars;
 mod capped;
 mod changes;
 mod claimed;
@@ -101,7 +102,8 @@ impl Closed {
     /// `programs` are those of the job.
     ///
     /// # Errors
-    /// If a file of a closed cycle is damaged, or names a program that the job lacks.
+    /// If a file of a closed cycle is damaged, names a program that the job lacks, or accrued co-op that is due in
+    /// another cycle now.
     pub fn read(
         store: &Store,
         kept: &Snapshot,
@@ -112,6 +114,7 @@ impl Closed {
         let mut closed = Closed::default();
         if let Some(last) = kept::in_force(&events).into_keys().next_back() {
             closed = Closed::through(last, store, kept, programs)?;
+            calendars::hold(store, kept, programs)?;
         }
         if let Some(previous) = previous {
             outcomes::decided_before(store, previous, programs, &mut closed)?;

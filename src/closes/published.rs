@@ -1,11 +1,11 @@
 //! Claims as the snapshot before published them: what was asked, allowed and refused of those that were
-//! allowed, and which claims there were.
+//! allowed, and which claims there were; and whose co-op had become rebate.
 
 use super::Closed;
 use crate::columns;
 use crate::error::Result;
 use crate::ingest::read_file;
-use crate::schema::CLAIM_ITEMS;
+use crate::schema::{CLAIM_ITEMS, DETERMINATIONS};
 use crate::warehouse::{Snapshot, Store};
 use arrow::array::Array as _;
 use chrono::NaiveDate;
@@ -25,6 +25,8 @@ pub struct Published {
     pub allowed: BTreeMap<ClaimKey, (Option<String>, Ordered)>,
     /// All but those that were refused because their claim was sent to somebody else.
     pub known: BTreeSet<ClaimKey>,
+    /// Halves that converted, by a program's position and participant.
+    pub converted: BTreeSet<(usize, String, FiscalHalf)>,
     /// The day of that snapshot.
     pub as_of: Option<NaiveDate>,
 }
@@ -100,6 +102,35 @@ pub fn read(
     for (key, (_, one)) in &mut published.allowed {
         one.refused = refused.remove(key).unwrap_or_default();
         one.asked += one.refused.iter().map(|(_, amount)| amount).sum::<i128>();
+    }
+    // Nothing asks about halves without claims.
+    if !published.allowed.is_empty() {
+        converted(store, previous, programs, &mut published.converted)?;
+    }
+    Ok(())
+}
+
+fn converted(
+    store: &Store,
+    previous: &Snapshot,
+    programs: &[Program],
+    halves: &mut BTreeSet<(usize, String, FiscalHalf)>,
+) -> Result<()> {
+    for path in previous.paths(store, DETERMINATIONS.name) {
+        for rows in read_file(&path, &DETERMINATIONS)? {
+            let text = |name| columns::text(&rows, name);
+            let (kind, outcome) = (text("kind")?, text("outcome")?);
+            let (program, subject, window) = (text("program")?, text("subject")?, text("window")?);
+            for row in 0..rows.num_rows() {
+                let named = |known: &Program| known.program == program.value(row);
+                let Some(position) = programs.iter().position(named) else { continue };
+                if (kind.value(row), outcome.value(row)) == ("coop_threshold", "converted") {
+                    let start = programs[position].fiscal_year_start;
+                    let half = FiscalHalf::named(window.value(row), start)?;
+                    halves.insert((position, subject.value(row).to_owned(), half));
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -6,11 +6,12 @@ use crate::eligibility::Called;
 use crate::error::Result;
 use arrow::array::{Array, RecordBatch};
 use chrono::NaiveDate;
+use earnest_core::calendar::FiscalHalf;
 use earnest_core::fund::claims::{Claim, ClaimRow};
 use earnest_core::fund::status::Status;
 use earnest_core::program::Program;
 use earnest_core::reason::ClaimReason;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All claims, sorted by id within each account.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub struct Claims {
     /// By position of the program and participant.
     pub by_account: BTreeMap<(usize, String), Vec<Claim>>,
     pub stray: Vec<Stray>,
+    /// Halves of which something was allowed before, by account: they stay co-op.
+    pub stay: BTreeSet<(usize, String, FiscalHalf)>,
 }
 
 /// A claim that is refused whole.

@@ -1,6 +1,7 @@
 //! Claims that were allowed before. In: claims as staged, and what the snapshot before published of them. Out:
 //! those that were sent as they were then, whatever the export, the fund or an exchange rate says since, where
-//! the export says something else `SENT_DIFFERS`; and those that were allowed, which aren't tested again.
+//! the export says something else `SENT_DIFFERS`; those that were allowed, which aren't tested again; and the
+//! halves of both, whose co-op stays.
 
 use super::claims::{Claims, Stray};
 use super::statuses::Statuses;
@@ -48,8 +49,15 @@ impl Claims {
                 Err(_) if is_sent => &mut gone,
                 Err(_) => continue,
             };
-            claim.keep(&programs[*position], (known, is_sent), as_of)?;
+            let program = &programs[*position];
+            let (half, overclaimed) = (known.half, known.overclaimed);
+            claim.keep(program, (known, is_sent), as_of)?;
             differing.extend(claim.differs.then_some(claim_id.as_str()));
+            let of_half = (*position, participant.clone(), half);
+            let still = claim.sent.is_some() || !overclaimed && claim.is_allowed(half, program);
+            if still && !closed.published.converted.contains(&of_half) {
+                self.stay.insert(of_half);
+            }
             if let Err(place) = place {
                 self.by_account.entry(account).or_default().insert(place, gone);
             }

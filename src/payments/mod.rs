@@ -101,10 +101,10 @@ pub fn pay(
     let mut payees = Payees::read(programs, staged.enrollments, staged.memberships)?;
     let rates = ExchangeRates::read(staged.exchange_rates, "payment")?;
     let mut postings = added_up(programs, postings)?;
-    let decisions = rollover::decide(programs, &postings, closed, as_of);
     let statuses = Statuses::read(programs, staged.payment_statuses, closed, as_of)?;
     let claims = Claims::read(programs, staged.claims, as_of)?;
     let claims = claims.keep(programs, closed, &statuses, as_of)?;
+    let decisions = rollover::decide(programs, &postings, (closed, &claims.stay), as_of);
     let earned = postings.clone();
     let mut funds = fund::funds(programs, &earned, &decisions, &claims, &rates, as_of)?;
     for account in &funds {

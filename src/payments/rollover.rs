@@ -1,5 +1,5 @@
-//! Co-op of a half below the threshold becomes rebate. In: co-op postings of all accounts, and what was
-//! decided for good. Out: one decision per participant × program × half that is due, and the rebate
+//! Co-op of a half below the threshold becomes rebate. In: co-op postings of all accounts, what was
+//! decided for good, and halves of which claims were allowed. Out: one decision per participant × program × half that is due, and the rebate
 //! postings that follow.
 
 use super::Posting;
@@ -9,7 +9,7 @@ use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::conversion::{Conversion, carry_on, convert, qualifies};
 use earnest_core::earning::{EarningType, EntryKind};
 use earnest_core::program::Program;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The lever under which converted co-op is paid.
@@ -36,11 +36,12 @@ pub struct Decision {
 
 /// Decides every half that is due by `as_of`, of programs with a threshold. `postings` are those of all
 /// accounts, each account's together, co-op with its half. What a close froze stays, with the threshold of then,
-/// whatever the program says since.
+/// whatever the program says since. The halves that `stay` qualify whatever they measure: what claims have of them
+/// can't be paid as rebate too.
 pub fn decide(
     programs: &[Program],
     postings: &[Posting],
-    closed: &Closed,
+    (closed, stay): (&Closed, &BTreeSet<(usize, String, FiscalHalf)>),
     as_of: NaiveDate,
 ) -> Vec<Decision> {
     let mut halves: BTreeMap<(usize, &str, FiscalHalf), Vec<&Posting>> = BTreeMap::new();
@@ -71,6 +72,8 @@ pub fn decide(
         };
         let due: Vec<&Posting> = postings.into_iter().filter(due).collect();
         let entered = due.iter().map(|posting| (posting.cycle(program), posting.amount));
+        let key = || (position, participant.to_owned(), half);
+        let stays = !stay.is_empty() && stay.contains(&key());
         let mut earnings: BTreeMap<Period, i64> = BTreeMap::new();
         for posting in &due {
             *earnings.entry(posting.cycle(program).max(cycle)).or_default() += posting.earnings;
@@ -92,9 +95,10 @@ pub fn decide(
                 None if cycle > own => {
                     let of_half = due.iter().filter(|posting| posting.period <= half.last());
                     let measured = of_half.map(|posting| posting.amount).sum();
-                    let conversion = carry_on(entered, cycle, qualifies(measured, threshold));
-                    Conversion { measured, ..conversion }
+                    let qualified = stays || qualifies(measured, threshold);
+                    Conversion { measured, ..carry_on(entered, cycle, qualified) }
                 }
+                None if stays => carry_on(entered, cycle, true),
                 None => convert(entered, cycle, threshold),
             },
             earnings,

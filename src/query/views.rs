@@ -9,6 +9,19 @@ use earnest_core::reason::{
     AdjustmentReason, CarryReason, ClaimReason, PostingReason, Reason, RejectReason, StatusReason,
 };
 
+/// Balances that the newest cycle of their program and earning type doesn't order.
+const NOT_ORDERED: &str = "
+    CREATE VIEW not_ordered AS
+    SELECT balances.*
+    FROM balances
+    JOIN (
+        SELECT program, earning_type, max(cycle) AS cycle,
+            max(max(cycle)) OVER (PARTITION BY program) AS newest
+        FROM balances
+        GROUP BY program, earning_type
+    ) AS newest_cycles USING (program, earning_type, cycle)
+    WHERE reason IS NOT NULL AND (cycle = newest OR closing <> 0)";
+
 /// Makes every view: first the tables, then what is in force.
 ///
 /// # Errors
@@ -30,6 +43,7 @@ pub fn create(connection: &Connection, store: &Store, snapshot: &Snapshot) -> Re
         statements.push(format!("CREATE VIEW {name} AS {rows}"));
     }
     statements.extend(settlements::views(store, snapshot));
+    statements.push(NOT_ORDERED.to_owned());
     connection.execute_batch(&statements.join(";\n"))?;
     let replaced = replaced(connection, snapshot)?;
     let in_force = TABLES.iter().filter(|table| is_replaceable(table));
@@ -49,6 +63,9 @@ pub fn describe(connection: &Connection) -> Result<()> {
             .to_owned(),
         "COMMENT ON VIEW reasons IS 'Every reason code: one sentence and what to do; one row per \
          kind (`outcome`, `reject`, `carry`, `claim`, `status`, `posting`, `adjustment`) × code'"
+            .to_owned(),
+        "COMMENT ON VIEW not_ordered IS 'Balances that stand: those of the newest cycle of their \
+         program and earning type that it doesn''t order, with the reason'"
             .to_owned(),
     ];
     for table in TABLES {

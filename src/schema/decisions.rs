@@ -80,7 +80,7 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "outcome",
             Text,
-            "`qualified`; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `left` or `exhausted`: what cycles up to this one leave of the cap; `forfeited`; `reversed`: it was forfeited before, and came back",
+            "`qualified`, also below the threshold if a claim of the half was allowed before; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `left` or `exhausted`: what cycles up to this one leave of the cap; `forfeited`; `reversed`: it was forfeited before, and came back",
         ),
         content("program_currency", Text, "Currency of the amounts"),
         content(

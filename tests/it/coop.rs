@@ -262,7 +262,7 @@ fn a_half_that_was_decided_needs_its_threshold_no_longer() {
     }
 }
 
-/// Co-op has no balance; another calendar of it after a close stops the run all the same.
+/// Co-op has no balance; another calendar of it after a close is named all the same, before anything is calculated.
 #[test]
 fn another_calendar_of_co_op_is_refused_once_cycles_are_closed() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -273,13 +273,20 @@ fn another_calendar_of_co_op_is_refused_once_cycles_are_closed() {
     close.map(|_| ()).expect("closed");
     let path = folder.path().join("program.toml");
     let program = fs::read_to_string(&path).expect("the program");
-    for months in ["1", "3"] {
-        let other = format!("{program}\n[payment.coop]\nmonths_after = {months}\n");
-        fs::write(&path, other).expect("written");
+    for (other, found) in [
+        ("months_after = 1", "2021-05"),
+        ("months_after = 3", "2021-07"),
+        ("every = \"quarter\"", "2021-08"),
+    ] {
+        fs::write(&path, format!("{program}\n[payment.coop]\n{other}\n")).expect("written");
         let run = earnest::run::run(&options(&pipeline, &warehouse, "2021-06-20"));
-        let error = run.map(|_| ()).expect_err("another calendar").to_string();
-        let expected =
-            "check `coop_journal`: csp-direct-bill/0100001: expected 1760.000 of co-op payable";
-        assert!(error.starts_with(expected), "{months}: {error}");
+        let error = run.map(|_| ()).expect_err("another calendar");
+        assert_eq!(error.kind.exit_code(), 3);
+        let expected = format!(
+            "closed cycle 2021-06, csp-direct-bill/coop: expected co-op of 2021-04 due in it as it was closed, \
+             found due in {found}\nhint: a closed cycle stays; see whether `months_after` or `every` in \
+             `[payment.coop]` or `[payment]` of the program was changed"
+        );
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -64,6 +64,17 @@ impl ClaimRow {
     }
 }
 
+impl Claim {
+    /// True if its rows say that it was allowed, of this half.
+    #[must_use]
+    pub fn is_allowed(&self, half: FiscalHalf, program: &Program) -> bool {
+        self.rows.iter().any(|row| {
+            let allowed = matches!(row.status, Status::Approved | Status::Sent);
+            allowed && !row.names_another(half, program)
+        })
+    }
+}
+
 /// What became of a part of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -156,7 +167,7 @@ where
 {
     let mut states: Vec<State> = claims.iter().map(State::new).collect();
     let mut used = BTreeMap::new();
-    let mut pledged = Pledged::of(rules.program, claims)?;
+    let mut pledged = Pledged::new(rules.program, claims)?;
     for event in events(claims).into_iter().filter(|event| event.day <= rules.as_of) {
         ledger.advance(event.day);
         let (state, row) = (&mut states[event.claim], &claims[event.claim].rows[event.row]);
@@ -174,48 +185,54 @@ where
     states.into_iter().filter_map(|state| state.outcome(rules).transpose()).collect()
 }
 
-/// What claims that were allowed before will yet take of each fund: others that become known later, with an
-/// earlier day, can't have it. In program currency.
-struct Pledged {
-    /// Of each claim: the half, all of it, and what it hasn't taken yet.
-    claims: Vec<Option<(FiscalHalf, i128, i128)>>,
-    open: BTreeMap<FiscalHalf, i128>,
+/// What claims that were allowed before will yet take of each fund and its activities: others that become known
+/// later, with an earlier day, can't have it. In program currency.
+struct Pledged<'a> {
+    /// Of each claim: what of, all of it, and what it hasn't taken yet.
+    claims: Vec<Option<((FiscalHalf, &'a str), i128, i128)>>,
+    open: BTreeMap<(FiscalHalf, &'a str), i128>,
 }
 
-impl Pledged {
-    fn of(program: &Program, claims: &[Claim]) -> Result<Pledged, Error> {
-        let pledge = |claim: &Claim| {
+impl<'a> Pledged<'a> {
+    fn new(program: &Program, claims: &'a [Claim]) -> Result<Pledged<'a>, Error> {
+        let pledge = |claim: &'a Claim| {
             let Some(known) = claim.sent.as_ref().or(claim.allowed.as_ref()) else {
                 return Ok(None);
             };
             let amount = desk::in_program(program, known.allowed, known.rate)?;
-            Ok((!known.overclaimed).then_some((known.half, amount, amount)))
+            let of = (known.half, known.activity.as_str());
+            Ok((!known.overclaimed).then_some((of, amount, amount)))
         };
         let claims = claims.iter().map(pledge).collect::<Result<Vec<_>, Error>>()?;
         let mut open = BTreeMap::new();
-        for (half, amount, _) in claims.iter().flatten() {
-            *open.entry(*half).or_default() += amount;
+        for (of, amount, _) in claims.iter().flatten() {
+            *open.entry(*of).or_default() += amount;
         }
         Ok(Pledged { claims, open })
     }
 
     /// A claim's own pledge doesn't stand in its way.
     fn leave(&mut self, claim: usize) {
-        if let Some((half, _, left)) = &mut self.claims[claim] {
-            *self.open.entry(*half).or_default() -= std::mem::take(left);
+        if let Some((of, _, left)) = &mut self.claims[claim] {
+            *self.open.entry(*of).or_default() -= std::mem::take(left);
         }
     }
 
     /// What a claim has taken is pledged no more.
     fn enter(&mut self, claim: usize, taken: i128) {
-        if let Some((half, amount, left)) = &mut self.claims[claim] {
+        if let Some((of, amount, left)) = &mut self.claims[claim] {
             *left = (*amount - taken).max(0);
-            *self.open.entry(*half).or_default() += *left;
+            *self.open.entry(*of).or_default() += *left;
         }
     }
 
     fn of_half(&self, half: FiscalHalf) -> i128 {
-        self.open.get(&half).copied().unwrap_or_default()
+        let of_half = self.open.iter().filter(|((of, _), _)| *of == half);
+        of_half.map(|(_, amount)| amount).sum()
+    }
+
+    fn of_activity(&self, half: FiscalHalf, activity: &str) -> i128 {
+        self.open.get(&(half, activity)).copied().unwrap_or_default()
     }
 }
 

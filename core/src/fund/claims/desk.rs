@@ -48,7 +48,7 @@ pub(super) struct Desk<'a, 'b, R, T> {
     pub(super) ledger: &'a mut Ledger<T>,
     /// What activities have of each fund, in program currency.
     pub(super) used: &'a mut BTreeMap<(FiscalHalf, String), i128>,
-    pub(super) pledged: &'a Pledged,
+    pub(super) pledged: &'a Pledged<'b>,
     pub(super) day: NaiveDate,
 }
 
@@ -227,7 +227,8 @@ where
         (fund.terms.converted && fund.claimable() == 0).then_some(ClaimReason::Converted)
     }
 
-    /// What the activity may still have of the fund, in program currency; `None`: there is no limit.
+    /// What the activity may still have of the fund, beside what was allowed before, in program currency;
+    /// `None`: there is no limit.
     fn limit(&self, half: FiscalHalf, row: &ClaimRow) -> Result<Option<i128>, Error> {
         let activity = self.rules.program.coop_activity(&row.activity, row.month);
         let Some(limit) = activity.and_then(|activity| activity.limit) else { return Ok(None) };
@@ -238,7 +239,7 @@ where
         let most = rescale(exact, EXACT_SCALE, digits, Rounding::HalfAwayFromZero)?
             * power_of_ten(MONEY_SCALE - digits);
         let used = self.used.get(&(half, row.activity.clone())).copied().unwrap_or_default();
-        Ok(Some((most - used).max(0)))
+        Ok(Some((most - used - self.pledged.of_activity(half, &row.activity)).max(0)))
     }
 
     /// Brings a claim's reserve to an amount.
@@ -264,7 +265,11 @@ where
         if let Some((known, rate)) = known(state, row) {
             let amount = in_program(self.rules.program, known.allowed, rate)?;
             self.set_reserve(state, amount);
-            state.differs |= row.decided.is_some_and(|decided| decided != known.allowed);
+            state.differs |= match row.decided {
+                Some(decided) => decided != known.allowed,
+                // What the rules allow again, where less was.
+                None => known.refused.iter().any(|(reason, _)| *reason == ClaimReason::Decided),
+            };
             (state.allowed, state.refused, state.held) =
                 (known.allowed, known.refused.clone(), None);
         } else if let Some(decided) = row.decided {
