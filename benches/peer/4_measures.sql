@@ -137,5 +137,6 @@ with steps as (
 select *, slot(lever_no, month_no, participant_no) as slot,
        case when earning_type = 'coop' then earned - rebate else rebate end as amount,
        hash(aggregate_key, lever_no, participant_no, earning_type) as id_high,
-       hash(earning_type, participant_no, lever_no, aggregate_key) as id_low
+       -- Of one text: hashes of several values collide together, in whatever order they stand.
+       hash(concat_ws('/', aggregate_key, lever_no, participant_no, earning_type)) as id_low
 from typed;
