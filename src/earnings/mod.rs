@@ -217,7 +217,7 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
     let countries = Countries::read(request.programs, request.memberships, &names)?;
     let kept = (request.store, request.buckets);
     let known = (ineligible, countries, FirstKnown::read(request.files, &names)?);
-    Ok(Context::new(request.programs, kept, names, products, rates, decided, links, known))
+    Ok(Context::new(request.programs, kept, names, (products, rates), decided, links, known))
 }
 
 /// Sums of earnings by program, lever, type, participant, period, fund, term, currency and, of co-op that

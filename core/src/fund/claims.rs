@@ -185,12 +185,15 @@ where
     states.into_iter().filter_map(|state| state.outcome(rules).transpose()).collect()
 }
 
+/// A fund and an activity.
+type Of<'a> = (FiscalHalf, &'a str);
+
 /// What claims that were allowed before will yet take of each fund and its activities: others that become known
 /// later, with an earlier day, can't have it. In program currency.
 struct Pledged<'a> {
     /// Of each claim: what of, all of it, and what it hasn't taken yet.
-    claims: Vec<Option<((FiscalHalf, &'a str), i128, i128)>>,
-    open: BTreeMap<(FiscalHalf, &'a str), i128>,
+    claims: Vec<Option<(Of<'a>, i128, i128)>>,
+    open: BTreeMap<Of<'a>, i128>,
 }
 
 impl<'a> Pledged<'a> {
