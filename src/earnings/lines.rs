@@ -14,7 +14,6 @@ use super::shares::Shares;
 use super::sink::{Sink, Written};
 use super::unit::{self, RefundLine, SetAside, Taker};
 use crate::error::Result;
-use crate::warehouse::Store;
 use earnest_core::calendar::Period;
 
 /// What a period leaves behind.
@@ -29,14 +28,13 @@ pub struct UnitResult {
 /// If a file can't be read or written, or on overflow.
 pub fn calculate(
     context: &Context,
-    store: &Store,
     first_look: &FirstLook,
     (period, files): &PeriodFiles,
 ) -> Result<UnitResult> {
     let FirstLook { measures, capped, originals } = first_look;
     let credits = &capped.of(*period)?;
     let mut writer = Writer {
-        sink: Sink::new(context, store, *period, "rows")?,
+        sink: Sink::new(context, *period, "rows")?,
         aggregates: Aggregates::default(),
         segments: Segments::of(context.programs, *period),
         shares: Shares::of(context, (measures, credits), *period)?,
@@ -60,12 +58,11 @@ pub fn calculate(
 /// If a file can't be written, or on overflow.
 pub fn reversed(
     context: &Context,
-    store: &Store,
     FirstLook { measures, capped, .. }: &FirstLook,
     originals: &Originals,
     (period, refunds): (Period, Vec<RefundLine>),
 ) -> Result<Written> {
-    let mut sink = Sink::new(context, store, period, "refunds")?;
+    let mut sink = Sink::new(context, period, "refunds")?;
     let credits = &capped.of(period)?;
     let mut shares = Shares::of(context, (measures, credits), period)?;
     reverse(context, &mut sink, refunds, originals, (&mut shares, credits))?;

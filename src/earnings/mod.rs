@@ -160,7 +160,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
         .par_bridge()
-        .map(|unit| lines::calculate(&context, request.store, &first_look, unit))
+        .map(|unit| lines::calculate(&context, &first_look, unit))
         .collect::<Result<_>>()?;
     units.sort_by_key(|unit| unit.written.period);
     let mut written = Vec::new();
@@ -174,7 +174,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let reversals: Vec<Written> = waiting
         .into_par_iter()
         .filter(|(_, refunds)| !refunds.is_empty())
-        .map(|refunds| lines::reversed(&context, request.store, &first_look, &originals, refunds))
+        .map(|refunds| lines::reversed(&context, &first_look, &originals, refunds))
         .collect::<Result<_>>()?;
     written.extend(reversals);
     let added = context.additions.as_ref();

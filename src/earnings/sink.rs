@@ -11,7 +11,7 @@ use super::rows::{
 use super::tier_detail;
 use crate::error::Result;
 use crate::schema;
-use crate::warehouse::{DataFile, Store, TableWriter};
+use crate::warehouse::{DataFile, TableWriter};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, power_of_ten};
 use earnest_core::earning::{Amounts, EarningType, Terms};
@@ -105,14 +105,9 @@ pub struct Origin<'a> {
 impl<'a> Sink<'a> {
     /// # Errors
     /// If no scratch file can be made.
-    pub fn new(
-        context: &'a Context<'a>,
-        store: &Store,
-        period: Period,
-        unit: &str,
-    ) -> Result<Sink<'a>> {
+    pub fn new(context: &'a Context<'a>, period: Period, unit: &str) -> Result<Sink<'a>> {
         let partition = period.to_string();
-        let writer = |table| TableWriter::new(store, table, &partition, unit);
+        let writer = |table| TableWriter::new(context.store, table, &partition, unit);
         Ok(Sink {
             context,
             period,

@@ -72,8 +72,7 @@ pub fn decide(
         };
         let due: Vec<&Posting> = postings.into_iter().filter(due).collect();
         let entered = due.iter().map(|posting| (posting.cycle(program), posting.amount));
-        let key = || (position, participant.to_owned(), half);
-        let stays = !stay.is_empty() && stay.contains(&key());
+        let stays = stay.contains(&(position, participant.to_owned(), half));
         let mut earnings: BTreeMap<Period, i64> = BTreeMap::new();
         for posting in &due {
             *earnings.entry(posting.cycle(program).max(cycle)).or_default() += posting.earnings;
