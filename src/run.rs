@@ -330,6 +330,7 @@ pub(crate) fn calculate(
             open,
             settled_first: &settled_first,
             rooms: &closed.rooms,
+            baselines: &closed.baselines,
             buckets: options.buckets.unwrap_or(limits.buckets()),
         })
     })?;
@@ -355,7 +356,9 @@ pub(crate) fn calculate(
         let determinations = std::iter::once(decisions.determinations()?)
             .chain(earned.determinations)
             .chain([paid.determinations])
-            .map(|rows| known.since(&rows));
+            .map(Ok)
+            .chain(earned.baselines.batches(programs))
+            .map(|rows| known.since(&rows?));
         put(store, next, &schema::DETERMINATIONS, determinations)?;
         put(store, next, &schema::PAYMENTS, [Ok(paid.payments)])?;
         put(store, next, &schema::PAYMENT_ITEMS, [Ok(paid.payment_items)])?;

@@ -137,6 +137,7 @@ with steps as (
 select *, slot(lever_no, month_no, participant_no) as slot,
        case when earning_type = 'coop' then earned - rebate else rebate end as amount,
        hash(aggregate_key, lever_no, participant_no, earning_type) as id_high,
-       -- Of one text: hashes of several values collide together, in whatever order they stand.
-       hash(concat_ws('/', aggregate_key, lever_no, participant_no, earning_type)) as id_low
+       -- By MD5: of four million, two pairs had both the same `hash` of the values and of one text.
+       md5_number_lower(concat_ws('/', aggregate_key, lever_no, participant_no, earning_type))
+           as id_low
 from typed;

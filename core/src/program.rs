@@ -409,12 +409,26 @@ impl Program {
                 _ => None,
             })
         };
+        let baseline = |name: &str| {
+            let lever = self.levers.iter().find(|lever| lever.lever == name)?;
+            lever.measured.as_ref().map(|measured| measured.redecide)
+        };
+        let added = |name: &str| {
+            let lever = self.levers.iter().find(|lever| lever.lever == name)?;
+            lever.customer_add.as_ref().map(|asked| asked.redecide)
+        };
         match kind {
             "coop_threshold" => self.coop.redecide,
             // The window is the requirement's name and the days that were measured.
             "trailing_revenue" => {
                 window.rsplit_once(' ').and_then(|(name, _)| trailing(name)).unwrap_or_default()
             }
+            // The lever's name and the days on which the customer is new.
+            "customer_add" => {
+                window.rsplit_once(' ').and_then(|(name, _)| added(name)).unwrap_or_default()
+            }
+            // The lever's name, the months of the window and the days that were measured.
+            "baseline" => window.rsplitn(3, ' ').nth(2).and_then(baseline).unwrap_or_default(),
             _ => Redecide::UntilClose,
         }
     }

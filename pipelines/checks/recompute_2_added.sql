@@ -2,14 +2,18 @@
 
 -- What closes froze: the newest row of every customer under a lever. It stays, whatever is known now, unless
 -- lines of the customer were corrected since, and the one that decided is gone or less than the minimum was
--- sold by it.
+-- sold by it; never, if the rule says so.
 CREATE OR REPLACE TEMP TABLE frozen_rows AS
-SELECT program, regexp_extract("window", '^(.*) [^ ]*$', 1) AS lever, subject AS customer_id, "window",
+SELECT determinations.program, asked.lever, subject AS customer_id, "window",
     regexp_extract("window", ' ([^ ]*)[.][.]', 1)::DATE AS first_on,
     regexp_extract("window", '[.][.](.*)$', 1)::DATE + 1 AS end_on, awarded_to, source, transaction_id,
-    role, measured AS settled_measured, threshold, decided_on, cycle, frozen_by AS closed_by
+    role, measured AS settled_measured, threshold, decided_on, cycle,
+    CASE WHEN redecide <> 'never' THEN frozen_by END AS closed_by
 FROM determinations
-WHERE kind = 'customer_add' AND frozen_by IS NOT NULL;
+JOIN program_customer_add AS asked
+    ON asked.program = determinations.program
+    AND asked.lever = regexp_extract("window", '^(.*) [^ ]*$', 1)
+WHERE kind = 'customer_add' AND frozen_by IS NOT NULL AND redecide <> 'always';
 
 CREATE OR REPLACE TEMP TABLE settled_additions AS
 WITH newest AS (

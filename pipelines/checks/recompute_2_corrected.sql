@@ -1,5 +1,5 @@
--- Lines that counted when a close froze who added a customer or who reached trailing revenue, and no longer
--- do, or not as they were: only they undo it. Run only where some program asks.
+-- Lines that counted when a close froze who added a customer, who reached trailing revenue or what a window is
+-- compared with, and no longer do, or not as they were: only they undo it. Run only where some program asks.
 
 -- The days that frozen determinations looked at.
 CREATE OR REPLACE TEMP TABLE frozen_days AS
@@ -10,7 +10,7 @@ FROM determinations
 ANTI JOIN (FROM program_trailing WHERE for_good) AS never
     ON never.program = determinations.program AND kind = 'trailing_revenue'
     AND never.name = regexp_extract("window", '^(.*) [^ ]*$', 1)
-WHERE kind IN ('trailing_revenue', 'customer_add') AND frozen_by IS NOT NULL;
+WHERE kind IN ('trailing_revenue', 'customer_add', 'baseline') AND frozen_by NOT NULL AND frozen_by <> 'never';
 
 -- The deliveries that were staged when their cycle was closed.
 CREATE OR REPLACE TEMP TABLE closed_deliveries AS
@@ -64,3 +64,14 @@ ANTI JOIN transactions_in_force AS same
     AND same.customer_id IS NOT DISTINCT FROM line.customer_id
     AND same.product_id IS NOT DISTINCT FROM line.product_id
     AND same.sku_id IS NOT DISTINCT FROM line.sku_id;
+
+-- Lines that counted at the closes of some rows, wherever they stand now.
+CREATE OR REPLACE TEMP MACRO lines_of_then(closes) AS TABLE
+SELECT closed_by, source, transaction_id
+FROM transactions_in_force
+JOIN closed_deliveries USING (delivery_id)
+SEMI JOIN query_table(closes) AS closes USING (closed_by)
+UNION
+SELECT closed_by, source, transaction_id
+FROM replaced_transactions
+SEMI JOIN query_table(closes) AS closes USING (closed_by);

@@ -119,26 +119,26 @@ WHERE mappings.participant_id IS NOT NULL
     AND (len(partner_countries) = 0 OR list_has_any(partner_countries, places[covered.program]));
 
 -- By first day of the window; by day where days before pick the tier.
+CREATE OR REPLACE TEMP MACRO sold_by(lines, taken, refunded) AS TABLE
+SELECT source, transaction_id, program, lever, whose,
+    CASE WHEN trailing_days IS NULL THEN window_on ELSE transaction_on END AS counts_on,
+    added(quantity_of, base, exchange_rate, quantity) AS adds
+FROM revenue_of(lines)
+UNION ALL
+SELECT pieces.source, refund, program, lever, whose,
+    CASE WHEN trailing_days IS NULL THEN window_on ELSE pieces.transaction_on END,
+    CASE quantity_of
+        WHEN 'amount' THEN added('amount', pieces.base, exchange_rate, NULL)
+        ELSE units_back(quantity, before, cumulated, original_base) * 1000000000
+    END
+FROM query_table(taken) AS pieces
+JOIN revenue_of(refunded) AS originals
+    ON originals.source = pieces.source AND originals.transaction_id = pieces.original
+WHERE NOT excess;
+
 CREATE OR REPLACE TEMP TABLE revenue AS
-WITH parts AS (
-    SELECT program, lever, whose,
-        CASE WHEN trailing_days IS NULL THEN window_on ELSE transaction_on END AS counts_on,
-        added(quantity_of, base, exchange_rate, quantity) AS adds
-    FROM revenue_of('plain_lines')
-    UNION ALL
-    SELECT program, lever, whose,
-        CASE WHEN trailing_days IS NULL THEN window_on ELSE pieces.transaction_on END,
-        CASE quantity_of
-            WHEN 'amount' THEN added('amount', pieces.base, exchange_rate, NULL)
-            ELSE units_back(quantity, before, cumulated, original_base) * 1000000000
-        END
-    FROM pieces
-    JOIN revenue_of('original_lines') AS originals
-        ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-    WHERE NOT excess
-)
 SELECT program, lever, whose, counts_on, sum(adds) AS adds, bool_or(adds IS NULL) AS missing
-FROM parts
+FROM sold_by('plain_lines', 'pieces', 'original_lines')
 GROUP BY ALL;
 
 -- A measure with 12 decimals: an amount rounded to minor units, or units as they are.
@@ -222,84 +222,3 @@ FROM (
     FROM measured_ends
 )
 GROUP BY ALL;
-
--- The highest measure of all windows before.
-CREATE OR REPLACE TEMP TABLE high_water AS
-SELECT windows.program, windows.lever, windows.whose, windows.window_on,
-    greatest(max(measure_of(quantity_of, adds, minor_of(currency))), 0) AS mark,
-    bool_or(missing) AS missing
-FROM (SELECT DISTINCT program, lever, whose, window_on FROM own_months) AS windows
-JOIN program_measure USING (program, lever)
-JOIN program USING (program)
-JOIN revenue
-    ON revenue.program = windows.program AND revenue.lever = windows.lever
-    AND revenue.whose = windows.whose AND revenue.counts_on < windows.window_on
-WHERE baseline = 'high_water'
-GROUP BY ALL;
-
--- What was measured over the days up to the window's last.
-CREATE OR REPLACE TEMP TABLE days_before AS
-SELECT windows.program, windows.lever, windows.whose, windows.window_on,
-    sum(adds) AS adds, bool_or(missing) AS missing
-FROM (SELECT DISTINCT program, lever, whose, window_on FROM own_months) AS windows
-JOIN program_measure USING (program, lever)
-JOIN revenue
-    ON revenue.program = windows.program AND revenue.lever = windows.lever
-    AND revenue.whose = windows.whose
-    AND revenue.counts_on < windows.window_on + INTERVAL 1 MONTH
-    AND revenue.counts_on >= windows.window_on + INTERVAL 1 MONTH - to_days(trailing_days)
-WHERE trailing_days IS NOT NULL
-GROUP BY ALL;
-
-CREATE OR REPLACE TEMP TABLE measured_months AS
-WITH months AS (
-    SELECT program, lever, whose, window_on, period, sum(adds) AS adds
-    FROM own_months
-    GROUP BY ALL
-),
-running AS (
-    SELECT *, sum(adds) OVER (
-        PARTITION BY program, lever, whose, window_on ORDER BY period
-    ) AS cumulated
-    FROM months
-)
-SELECT running.* EXCLUDE (adds, cumulated), program.currency, minor_of(program.currency) AS minor,
-    measure_of(quantity_of, cumulated, minor_of(program.currency)) AS measure, minimum, baseline,
-    CASE baseline
-        WHEN 'fixed' THEN baseline_amount
-        WHEN 'high_water' THEN coalesce(mark, 0)
-        ELSE measure_of(quantity_of, coalesce(revenue.adds, 0), minor_of(program.currency))
-    END AS compared,
-    CASE WHEN trailing_days IS NOT NULL
-        THEN measure_of(quantity_of, coalesce(days_before.adds, 0), minor_of(program.currency))
-    END AS days_measure,
-    flat_on_zero, at_least, at_most, guarantee, recover_from, recover_share,
-    coalesce(revenue.missing, false) OR coalesce(high_water.missing, false)
-        OR coalesce(days_before.missing, false) AS held,
-    (running.window_on + to_months(program_measure.months))::DATE AS window_end, side
-FROM running
-JOIN program_measure USING (program, lever)
-JOIN program USING (program)
-LEFT JOIN revenue
-    ON revenue.program = running.program AND revenue.lever = running.lever
-    AND revenue.whose = running.whose
-    AND revenue.counts_on = CASE baseline
-        WHEN 'last_year' THEN (running.window_on - INTERVAL 1 YEAR)::DATE
-        WHEN 'previous' THEN (running.window_on - to_months(program_measure.months))::DATE
-    END
-LEFT JOIN high_water
-    ON high_water.program = running.program AND high_water.lever = running.lever
-    AND high_water.whose = running.whose AND high_water.window_on = running.window_on
-LEFT JOIN days_before
-    ON days_before.program = running.program AND days_before.lever = running.lever
-    AND days_before.whose = running.whose AND days_before.window_on = running.window_on;
-
-CREATE OR REPLACE TEMP TABLE held_months AS
-SELECT program, lever, whose, window_on, period FROM measured_months WHERE held;
-
-CREATE OR REPLACE TEMP VIEW held_parts AS
-FROM measured_parts SEMI JOIN held_months USING (program, lever, whose, window_on, period);
-
-CREATE OR REPLACE TEMP VIEW held_lines AS
-FROM with_whose('measured_lines')
-SEMI JOIN held_months USING (program, lever, whose, window_on, period);

@@ -53,14 +53,7 @@ WHERE outcome = 'qualified';
 
 -- The lines of then, as they are now.
 CREATE OR REPLACE TEMP TABLE deciding AS
-SELECT closed_by, source, transaction_id
-FROM transactions_in_force
-JOIN closed_deliveries USING (delivery_id)
-SEMI JOIN corrected_revenue USING (closed_by)
-UNION
-SELECT closed_by, source, transaction_id
-FROM replaced_transactions
-SEMI JOIN corrected_revenue USING (closed_by);
+FROM lines_of_then('corrected_revenue');
 
 CREATE OR REPLACE TEMP TABLE deciding_transactions AS
 FROM transactions_in_force

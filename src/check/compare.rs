@@ -9,8 +9,8 @@ use earnest_core::program::{Lever, Program};
 pub const RECOMPUTE: Check = Check {
     name: "recompute",
     description: "DuckDB's own recomputation of every earning and refusal = ours, per program, lever, \
-                  participant, type, period and currency; of trailing revenue; of who added which customer; of what is \
-                  taken of shared caps, by cycle",
+                  participant, type, period and currency; of trailing revenue; of who added which customer; of what \
+                  windows are compared with; of what is taken of shared caps, by cycle",
     global: true,
     tables: &["transactions"],
     how: How::Recompute,
@@ -35,12 +35,12 @@ const fn always(sql: &'static str) -> Step {
     Step { sql, asked: |_| true, otherwise: "" }
 }
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 15] = [
     always(sql!("recompute_1_dimensions")),
     always(sql!("recompute_2_outcomes")),
     Step {
         sql: sql!("recompute_2_corrected"),
-        asked: |programs| adds_customers(programs) || asks_revenue(programs),
+        asked: |programs| adds_customers(programs) || asks_revenue(programs) || compares(programs),
         otherwise: "",
     },
     Step { sql: sql!("recompute_2_added"), asked: adds_customers, otherwise: "" },
@@ -56,9 +56,15 @@ const STEPS: [Step; 13] = [
     },
     always(sql!("recompute_3_refunds")),
     always(sql!("recompute_4_windows")),
+    Step { sql: sql!("recompute_4_measures"), asked: measures, otherwise: "" },
     Step {
-        sql: concat!(sql!("recompute_4_measures"), sql!("recompute_4_tiers")),
-        asked: |programs| any(programs, |lever| lever.measured.is_some()),
+        sql: sql!("recompute_4_baselines"),
+        asked: compares,
+        otherwise: sql!("without_baselines"),
+    },
+    Step {
+        sql: concat!(sql!("recompute_4_measured"), sql!("recompute_4_tiers")),
+        asked: measures,
         otherwise: sql!("without_measures"),
     },
     always(sql!("recompute_5_tallies")),
@@ -79,6 +85,15 @@ fn any(programs: &[Program], asks: fn(&Lever) -> bool) -> bool {
     programs.iter().flat_map(|program| &program.levers).any(asks)
 }
 
+fn measures(programs: &[Program]) -> bool {
+    any(programs, |lever| lever.measured.is_some())
+}
+
+/// True if some measure is compared with another one.
+fn compares(programs: &[Program]) -> bool {
+    any(programs, |lever| lever.measured.as_ref().is_some_and(|measured| measured.compares()))
+}
+
 fn adds_customers(programs: &[Program]) -> bool {
     any(programs, |lever| lever.customer_add.is_some())
 }
@@ -93,6 +108,7 @@ fn caps_anything(programs: &[Program]) -> bool {
 
 const COMPARE_TOTALS: &str = sql!("compare_totals");
 const COMPARE_ADDITIONS: &str = sql!("compare_additions");
+const COMPARE_BASELINES: &str = sql!("compare_baselines");
 const COMPARE_ROOMS: &str = sql!("compare_rooms");
 const COMPARE_REVENUE: &str = sql!("compare_revenue");
 const COMPARE_LINES: &str = sql!("compare_lines");
@@ -109,6 +125,9 @@ pub fn recompute(connection: &Connection, programs: &[Program], deep: bool) -> R
     found.extend(faults(connection, COMPARE_REVENUE)?);
     if adds_customers(programs) {
         found.extend(faults(connection, COMPARE_ADDITIONS)?);
+    }
+    if compares(programs) {
+        found.extend(faults(connection, COMPARE_BASELINES)?);
     }
     if caps_anything(programs) {
         found.extend(faults(connection, COMPARE_ROOMS)?);

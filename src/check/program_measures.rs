@@ -1,6 +1,6 @@
 //! Levers over a measure as rows of `program_measure`, `program_company_payee` and `program_tier`.
 
-use super::program_tables::{Tables, days, integer};
+use super::program_tables::{Tables, days, integer, redecide};
 use crate::query::literal;
 use earnest_core::currency::minor_units;
 use earnest_core::decimal::{MONEY_SCALE, Rounding, power_of_ten};
@@ -31,8 +31,10 @@ pub fn add(tables: &mut Tables, program: &Program, key: &str, measured: &Measure
         Some(Baseline::HighWater) => ("'high_water'", 0),
         Some(Baseline::Fixed(amount)) => ("'fixed'", amount),
     };
+    let redecide = redecide(measured.redecide);
     tables.row("program_measure", format!(
-        "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {}, {}, {}, {})",
+        "({key}, '{of}', '{per}', {}, {}, '{side}', {}, {baseline}, {amount}, {}, {}, {}, {}, {}, \
+         '{redecide}')",
         measured.window.months(),
         program.fiscal_year_start,
         integer(measured.minimum),

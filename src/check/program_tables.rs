@@ -12,7 +12,7 @@ use earnest_core::decimal::{RATE_SCALE, Rounding, format};
 use earnest_core::earning::EarningType;
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::{
-    Days, First, Grain, Lever, LeverRate, PaysAs, Program, Split, Unmapped,
+    Days, First, Grain, Lever, LeverRate, PaysAs, Program, Redecide, Split, Unmapped,
 };
 use std::collections::BTreeMap;
 
@@ -256,7 +256,9 @@ impl Tables {
         if let Some(asked) = &lever.customer_add {
             let by_product = asked.first == First::Products;
             let (months, minimum) = (asked.months, asked.minimum);
-            self.row("program_customer_add", format!("({key}, {months}, {by_product}, {minimum})"));
+            let redecide = redecide(asked.redecide);
+            let row = format!("({key}, {months}, {by_product}, {minimum}, '{redecide}')");
+            self.row("program_customer_add", row);
         }
         let chain = std::iter::successors(lever.after, |&before| program.levers[before].after);
         let chain = chain.map(|before| literal(&program.levers[before].lever));
@@ -324,7 +326,7 @@ const TABLES: [(&str, &str); 22] = [
     ),
     (
         "program_customer_add",
-        "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT",
+        "program TEXT, lever TEXT, months INTEGER, by_product BOOLEAN, minimum HUGEINT, redecide TEXT",
     ),
     ("program_after", "program TEXT, lever TEXT, before TEXT, on_earned BOOLEAN"),
     (
@@ -348,7 +350,8 @@ const TABLES: [(&str, &str); 22] = [
         "program TEXT, lever TEXT, quantity_of TEXT, per TEXT, months INTEGER, \
                  fiscal_start INTEGER, side TEXT, minimum HUGEINT, baseline TEXT, \
                  baseline_amount HUGEINT, trailing_days INTEGER, flat_on_zero BOOLEAN, at_least HUGEINT, \
-                 at_most HUGEINT, guarantee TEXT, recover_from INTEGER, recover_share HUGEINT",
+                 at_most HUGEINT, guarantee TEXT, recover_from INTEGER, recover_share HUGEINT, \
+                 redecide TEXT",
     ),
     ("program_company_payee", "program TEXT, lever TEXT, company TEXT, payee TEXT"),
     (
@@ -379,6 +382,15 @@ const TABLES: [(&str, &str); 22] = [
 fn texts(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
     format!("[{}]::TEXT[]", texts.join(", "))
+}
+
+/// Until when something may be decided otherwise.
+pub(super) fn redecide(redecide: Redecide) -> &'static str {
+    match redecide {
+        Redecide::Always => "always",
+        Redecide::UntilClose => "until_close",
+        Redecide::Never => "never",
+    }
 }
 
 pub(super) fn integer(number: Option<i128>) -> String {

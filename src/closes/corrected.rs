@@ -7,7 +7,7 @@
 
 use super::{Closed, events};
 use crate::columns;
-use crate::earnings::facts;
+use crate::earnings::{CorrectedLines, Gone, facts};
 use crate::eligibility::{Corrected, Sold};
 use crate::error::Result;
 use crate::ingest::{History, InForceFile, read_columns};
@@ -51,8 +51,8 @@ struct Look {
 }
 
 impl Closed {
-    /// Finds what was corrected since the closes that froze who reached trailing revenue and who added a
-    /// customer. `files` are those in force now; `asked` says whether some program asks for revenue, and if
+    /// Finds what was corrected since the closes that froze who reached trailing revenue, who added a
+    /// customer, and what windows are compared with. `files` are those in force now; `asked` says whether some program asks for revenue, and if
     /// so, whether by product.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Closed {
         let revenue = self.revenue.iter().filter_map(|one| Some((one.closed_by?, one.days()?)));
         let added = self.added.iter().filter_map(|one| Some((one.closed_by?, one.days()?)));
         let mut windows: BTreeMap<Period, Vec<(NaiveDate, NaiveDate)>> = BTreeMap::new();
-        for (cycle, days) in revenue.chain(added) {
+        for (cycle, days) in revenue.chain(added).chain(self.baselines.days()) {
             windows.entry(cycle).or_default().push(days);
         }
         if windows.is_empty() {
@@ -86,12 +86,18 @@ impl Closed {
         }
         again(files, &mut looks)?;
         for Look { cycle, known, mut gone, came } in looks {
+            let measured = self.baselines.has(cycle);
+            let lost = measured.then(|| gone.keys().cloned().collect());
             for (id, line) in &came {
                 if gone.get(id) == Some(line) {
                     gone.remove(id);
                 }
             }
             self.mark(cycle, &gone, &came);
+            if let (Some(lost), false) = (lost, gone.is_empty()) {
+                let (known, gone) = (known.clone(), gone.values().map(Line::gone).collect());
+                self.baselines.corrected.push(CorrectedLines { cycle, known, lost, gone });
+            }
             if gone.is_empty() || asked.is_none() {
                 continue;
             }
@@ -201,6 +207,17 @@ fn again(files: &[InForceFile], looks: &mut [Look]) -> Result<()> {
 struct Line {
     customer: Option<String>,
     sold: Sold,
+}
+
+impl Line {
+    fn gone(&self) -> Gone {
+        Gone {
+            billed: self.sold.billed.clone(),
+            reseller: self.sold.reseller.clone(),
+            customer: self.customer.clone(),
+            on: self.sold.on,
+        }
+    }
 }
 
 /// What decides whether a line counts.

@@ -2,11 +2,12 @@
 
 use crate::columns;
 use crate::error::Result;
-use crate::ingest::read_file;
+use crate::ingest::read_columns;
 use crate::schema::DETERMINATIONS;
 use crate::warehouse::{Snapshot, Store};
 use arrow::array::{ArrayRef, RecordBatch};
 use chrono::NaiveDate;
+use earnest_core::id::Digester;
 use std::collections::HashMap;
 
 /// What tells a determination's outcome apart.
@@ -14,7 +15,8 @@ const KEY: [&str; 7] = ["program", "kind", "subject", "window", "cycle", "outcom
 
 /// What the snapshot before had decided.
 pub struct Known {
-    days: HashMap<[String; KEY.len()], NaiveDate>,
+    /// By digest of the key.
+    days: HashMap<u128, NaiveDate>,
     as_of: NaiveDate,
 }
 
@@ -25,14 +27,16 @@ impl Known {
         let mut known = Known { days: HashMap::new(), as_of };
         let files = previous.map(|previous| previous.files(DETERMINATIONS.name));
         for file in files.into_iter().flatten() {
-            for rows in read_file(&store.path(&file.path), &DETERMINATIONS)? {
-                let known_on = columns::date(&rows, "known_on")?;
-                for row in 0..rows.num_rows() {
-                    if let Some(day) = columns::day(known_on, row) {
-                        known.days.insert(key(&rows, row)?, day);
+            let read: Vec<&str> = KEY.into_iter().chain(["known_on"]).collect();
+            read_columns(&store.path(&file.path), &DETERMINATIONS, &read, |rows| {
+                let days = columns::date(rows, "known_on")?;
+                for (row, key) in keys(rows)?.into_iter().enumerate() {
+                    if let Some(day) = columns::day(days, row) {
+                        known.days.insert(key, day);
                     }
                 }
-            }
+                Ok(())
+            })?;
         }
         Ok(known)
     }
@@ -42,22 +46,23 @@ impl Known {
     /// # Errors
     /// If a column is missing.
     pub fn since(&self, rows: &RecordBatch) -> Result<RecordBatch> {
-        let mut days = Vec::with_capacity(rows.num_rows());
-        for row in 0..rows.num_rows() {
-            let day = self.days.get(&key(rows, row)?).copied();
-            days.push(Some(day.map_or(self.as_of, |day| day.min(self.as_of))));
-        }
+        let since = |key| self.days.get(&key).map_or(self.as_of, |day| *day.min(&self.as_of));
+        let days = keys(rows)?.into_iter().map(|key| Some(since(key)));
         let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
         columns[DETERMINATIONS.position("known_on")] = columns::days(days);
         Ok(RecordBatch::try_new(rows.schema(), columns)?)
     }
 }
 
-fn key(rows: &RecordBatch, row: usize) -> Result<[String; KEY.len()]> {
-    let mut key: [String; KEY.len()] = Default::default();
-    for (text, name) in key.iter_mut().zip(KEY) {
-        let column = columns::text(rows, name)?;
-        *text = columns::filled(column, row).unwrap_or_default().to_owned();
-    }
-    Ok(key)
+/// The key of every row.
+fn keys(rows: &RecordBatch) -> Result<Vec<u128>> {
+    let texts = KEY.map(|name| columns::text(rows, name));
+    let texts = texts.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut digester = Digester::default();
+    let key = |row| {
+        let key: Vec<&str> =
+            texts.iter().map(|text| columns::filled(text, row).unwrap_or_default()).collect();
+        digester.digest(&key)
+    };
+    Ok((0..rows.num_rows()).map(key).collect())
 }

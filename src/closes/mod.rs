@@ -38,7 +38,7 @@ pub use outcomes::{Forfeited, Outcome};
 pub use paid::Paid;
 pub use returned::Returned;
 
-use crate::earnings::{FrozenAddition, FrozenRoom, SettledFirst};
+use crate::earnings::{FrozenAddition, FrozenBaselines, FrozenRoom, SettledFirst};
 use crate::eligibility::{Corrected, Frozen, ParticipantMap};
 use crate::error::Result;
 use crate::ingest::read_table_at;
@@ -83,6 +83,8 @@ pub struct Closed {
     pub added: Vec<FrozenAddition>,
     /// The room of shared caps, as closes froze it.
     pub rooms: Vec<FrozenRoom>,
+    /// What windows are compared with, as closes froze it.
+    pub baselines: FrozenBaselines,
 }
 
 /// What was decided for good of a half's co-op.

@@ -2,10 +2,10 @@
 
 use super::{Account, Closed, Threshold, kept};
 use crate::columns;
-use crate::earnings::{FrozenAddition, FrozenRoom};
+use crate::earnings::{FrozenAddition, FrozenBaseline, FrozenRoom};
 use crate::eligibility::Frozen;
 use crate::error::{Error, Result};
-use crate::ingest::read_file;
+use crate::ingest::{read_columns, read_file};
 use crate::schema::{BALANCE_LOTS, BALANCES, DETERMINATIONS};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use arrow::array::Array;
@@ -171,17 +171,19 @@ fn determinations(
     programs: &[Program],
     closed: &mut Closed,
 ) -> Result<()> {
+    let all: Vec<&str> = DETERMINATIONS.columns.iter().map(|column| column.name).collect();
     for file in files {
-        for rows in read_file(&store.path(&file.path), &DETERMINATIONS)? {
-            let text = |name| columns::text(&rows, name);
+        read_columns(&store.path(&file.path), &DETERMINATIONS, &all, |rows| {
+            let text = |name| columns::text(rows, name);
             let (names, kind, subject) = (text("program")?, text("kind")?, text("subject")?);
             let (window, cycle, outcome) = (text("window")?, text("cycle")?, text("outcome")?);
-            let measured = columns::decimal(&rows, "measured")?;
-            let threshold = columns::decimal(&rows, "threshold")?;
-            let decided_on = columns::date(&rows, "decided_on")?;
+            let measured = columns::decimal(rows, "measured")?;
+            let threshold = columns::decimal(rows, "threshold")?;
+            let baseline = columns::decimal(rows, "baseline")?;
+            let decided_on = columns::date(rows, "decided_on")?;
             let awarded_to = text("awarded_to")?;
             let (source, transaction_id) = (text("source")?, text("transaction_id")?);
-            let (role, transactions) = (text("role")?, columns::integer(&rows, "transactions")?);
+            let (role, transactions) = (text("role")?, columns::integer(rows, "transactions")?);
             for row in 0..rows.num_rows() {
                 let program = match position(programs, names.value(row)) {
                     Ok(program) => program,
@@ -201,6 +203,7 @@ fn determinations(
                     outcome: outcome.value(row),
                     measured: measured.value(row),
                     threshold: threshold.value(row),
+                    baseline: baseline.is_valid(row).then(|| baseline.value(row)),
                     awarded_to: columns::filled(awarded_to, row),
                     source: columns::filled(source, row).unwrap_or_default(),
                     transaction_id: columns::filled(transaction_id, row).unwrap_or_default(),
@@ -211,7 +214,8 @@ fn determinations(
                 };
                 decided.add(programs, closed)?;
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(())
 }
@@ -226,6 +230,8 @@ struct Decided<'a> {
     outcome: &'a str,
     measured: i128,
     threshold: i128,
+    /// At amount scale.
+    baseline: Option<i128>,
     awarded_to: Option<&'a str>,
     source: &'a str,
     transaction_id: &'a str,
@@ -241,6 +247,7 @@ impl Decided<'_> {
         let (cycle, kept) = (self.cycle, self.closed_by.is_some());
         let qualified = self.outcome == "qualified";
         let (measured, program) = (self.measured, self.program);
+        let never = programs[program].redecides(self.kind, self.window) == Redecide::Never;
         match self.kind {
             "coop_threshold" => {
                 let half = FiscalHalf::named(self.window, programs[program].fiscal_year_start)?;
@@ -266,10 +273,21 @@ impl Decided<'_> {
                 on: self.on,
                 measured,
                 threshold: self.threshold,
-                closed_by: self.closed_by,
+                closed_by: self.closed_by.filter(|_| !never),
+                kept,
                 corrected: false,
                 resold: false,
             }),
+            "baseline" => {
+                let row = FrozenBaseline {
+                    cycle,
+                    amount: self.baseline.unwrap_or_default(),
+                    closed_by: self.closed_by.filter(|_| !never),
+                    kept,
+                };
+                let program = &programs[program].program;
+                closed.baselines.add((program, &self.subject, self.window), row);
+            }
             "cap_room" => closed.rooms.push(FrozenRoom {
                 program,
                 subject: self.subject,
@@ -281,23 +299,19 @@ impl Decided<'_> {
                 source: Some(self.source).filter(|source| !source.is_empty()).map(str::to_owned),
                 transaction_id: self.transaction_id.to_owned(),
             }),
-            _ => {
-                let rules = &programs[program];
-                let never = rules.redecides(self.kind, self.window) == Redecide::Never;
-                closed.revenue.push(Frozen {
-                    program: rules.program.clone(),
-                    subject: self.subject,
-                    window: self.window.to_owned(),
-                    cycle,
-                    on: self.on,
-                    measured,
-                    threshold: self.threshold,
-                    transactions: self.transactions,
-                    qualified,
-                    kept,
-                    closed_by: self.closed_by.filter(|_| !never),
-                });
-            }
+            _ => closed.revenue.push(Frozen {
+                program: programs[program].program.clone(),
+                subject: self.subject,
+                window: self.window.to_owned(),
+                cycle,
+                on: self.on,
+                measured,
+                threshold: self.threshold,
+                transactions: self.transactions,
+                qualified,
+                kept,
+                closed_by: self.closed_by.filter(|_| !never),
+            }),
         }
         Ok(())
     }

@@ -38,7 +38,8 @@ pub struct Additions {
     changed: Vec<Changed>,
 }
 
-/// An award that a close froze, and that a correction of its rows undoes, or that moves with its line.
+/// An award that was decided for good, and that a correction of its rows undoes, or that moves with its line; or
+/// stays, and is no closed cycle's.
 struct Changed {
     place: Place,
     award: FrozenAddition,
@@ -46,6 +47,8 @@ struct Changed {
     awarded_to: Option<i32>,
     /// What was sold by the line that decided, as rows are now if they were corrected, at money scale.
     measured: i128,
+    /// It is published as it was.
+    stays: bool,
 }
 
 /// A customer under a lever.
@@ -219,9 +222,10 @@ fn of_bucket(
             customers.insert(customer.to_owned(), award.customer(owner));
         }
         let awarded_to = stands.then_some(owner);
-        if awarded_to != Some(before) {
+        if awarded_to != Some(before) || !award.row.kept {
+            let stays = awarded_to == Some(before);
             let (award, measured) = (award.row.clone(), sold.unwrap_or_default());
-            additions.changed.push(Changed { place: *place, award, awarded_to, measured });
+            additions.changed.push(Changed { place: *place, award, awarded_to, measured, stays });
         }
     }
     for &(place, asked) in asking {

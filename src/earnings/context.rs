@@ -1,6 +1,7 @@
 //! What every unit of a run shares, read-only: programs, look-ups, decisions, links.
 
 use super::additions::Additions;
+use super::baselines::Baselines;
 use super::countries::Countries;
 use super::first_known::FirstKnown;
 use super::ineligible::Ineligible;
@@ -30,6 +31,8 @@ pub struct Context<'a> {
     pub first_known: FirstKnown,
     /// `None` until it is known who added which customer: until then, no lever meets another.
     pub additions: Option<Additions>,
+    /// `None` until names are known.
+    pub baselines: Option<Baselines<'a>>,
     /// Program → partner key → participant by date.
     mappings: Vec<Vec<PartnerMapping>>,
     pub facts: Vec<ProgramFacts>,
@@ -105,6 +108,7 @@ impl<'a> Context<'a> {
             countries,
             first_known,
             additions: None,
+            baselines: None,
             mappings,
             facts,
             minor_units,

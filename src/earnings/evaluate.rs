@@ -90,6 +90,8 @@ pub struct Evaluated {
     pub omitted: Vec<Omitted>,
     /// Program, lever and participant key whose baselines it adds to, whatever its outcome.
     pub baselines: Vec<(usize, usize, i32)>,
+    /// The closes at which the line counted, of those since which lines of baselines were corrected.
+    pub counted: Vec<Period>,
     /// Program and lever that ask which line of their products is a customer's first, and hold this one's.
     pub firsts: Vec<(usize, usize)>,
 }
@@ -193,6 +195,7 @@ impl<'a> Evaluator<'a> {
         evaluated.outcomes.clear();
         evaluated.omitted.clear();
         evaluated.baselines.clear();
+        evaluated.counted.clear();
         evaluated.firsts.clear();
         if self.seeking {
             let set = self.cover_set(facts, Role::Direct);

@@ -71,9 +71,17 @@ pub struct Added {
 /// What a unit's lines add, by window.
 type AddedByWindow = HashMap<WindowKey, Added, foldhash::fast::RandomState>;
 
-/// What was sold to, or by, whom a measure is of, by first day of the window, or by day if days before
-/// pick its tier: at exact scale; `None` if a line of it has no exchange rate.
-pub type Revenue = HashMap<u128, BTreeMap<i32, Option<i128>>, foldhash::fast::RandomState>;
+/// What was sold to, or by, somebody, by first day of the window, or by day if days before pick its tier: at
+/// exact scale; `None` if a line of it has no exchange rate.
+pub type ByDay = BTreeMap<i32, Option<i128>>;
+
+/// By key of whose it is.
+#[derive(Default)]
+pub struct Revenue {
+    pub now: HashMap<u128, ByDay, foldhash::fast::RandomState>,
+    /// Of the lines that counted when a cycle was closed, as they are now, if some of them were corrected.
+    pub then: HashMap<(u128, Period), ByDay, foldhash::fast::RandomState>,
+}
 
 /// What lines add, as it waits until all lines have been looked at: what all subjects of a window have is
 /// in one bucket, with the revenue that it is compared with.
@@ -82,6 +90,8 @@ pub enum Record {
     Added(WindowKey, Period, Added),
     /// By key and day of [`Revenue`].
     Revenue(u128, i32, Option<i128>),
+    /// The same, of lines that counted when a cycle was closed.
+    Then(Period, u128, i32, Option<i128>),
 }
 
 /// Adds up what the lines of a period add to measures.
@@ -91,11 +101,18 @@ pub struct Collector<'a> {
     added: AddedByWindow,
     /// By key and day of [`Revenue`].
     revenue: HashMap<(u128, i32), Option<i128>, foldhash::fast::RandomState>,
+    then: HashMap<(Period, u128, i32), Option<i128>, foldhash::fast::RandomState>,
 }
 
 impl<'a> Collector<'a> {
     pub fn new(context: &'a Context<'a>, period: Period) -> Collector<'a> {
-        Collector { context, period, added: HashMap::default(), revenue: HashMap::default() }
+        Collector {
+            context,
+            period,
+            added: HashMap::default(),
+            revenue: HashMap::default(),
+            then: HashMap::default(),
+        }
     }
 
     /// Hands over what was added up.
@@ -110,6 +127,9 @@ impl<'a> Collector<'a> {
         }
         for ((key, day), amount) in self.revenue {
             writer.add(self.context.bucket(key), &Record::Revenue(key, day, amount))?;
+        }
+        for ((cycle, key, day), amount) in self.then {
+            writer.add(self.context.bucket(key), &Record::Then(cycle, key, day, amount))?;
         }
         writer.finish()
     }
@@ -146,9 +166,22 @@ impl<'a> Collector<'a> {
             let customer = customer_of(measured, line.customer_id);
             let whose = series_key(program, lever, participant, company, customer);
             let day = counted_on(measured, line.transaction_on, self.period, rules);
-            add_to(self.revenue.entry((whose, day)).or_insert(Some(0)), adds)?;
+            self.sold((whose, day), adds, &evaluated.counted)?;
         }
         Ok(())
+    }
+
+    /// Takes what somebody sold, and the closes at which that counted.
+    fn sold(
+        &mut self,
+        (whose, day): (u128, i32),
+        adds: Option<i128>,
+        counted: &[Period],
+    ) -> Result<()> {
+        for cycle in counted {
+            add_to(self.then.entry((*cycle, whose, day)).or_insert(Some(0)), adds)?;
+        }
+        add_to(self.revenue.entry((whose, day)).or_insert(Some(0)), adds)
     }
 
     /// Takes what a linked refund takes back: it counts in the window of what it refunds, in its own period.
@@ -191,7 +224,7 @@ impl<'a> Collector<'a> {
                 let customer = customer_of(measured, original.customer_id.as_deref());
                 let whose = series_key(program, lever, participant, company, customer);
                 let day = counted_on(measured, refund.transaction_on, original.period, rules);
-                add_to(self.revenue.entry((whose, day)).or_insert(Some(0)), adds)?;
+                self.sold((whose, day), adds, &refund.counted)?;
             }
         }
         Ok(())
@@ -350,7 +383,7 @@ pub fn window_of(
 }
 
 /// The company whose measure a participant's lines of a period add to.
-fn company_of<'a>(
+pub fn company_of<'a>(
     context: &'a Context,
     measured: &Measured,
     (program, participant): (usize, i32),

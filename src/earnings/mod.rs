@@ -4,6 +4,7 @@
 
 mod additions;
 mod aggregate;
+mod baselines;
 mod cap_balances;
 mod cap_rooms;
 mod context;
@@ -43,6 +44,8 @@ use crate::schema;
 use crate::warehouse::{DataFile, Store};
 pub use additions::FrozenAddition;
 use arrow::array::RecordBatch;
+use baselines::Baselines;
+pub use baselines::{CorrectedLines, FrozenBaseline, FrozenBaselines, Gone};
 pub use cap_rooms::FrozenRoom;
 use chrono::NaiveDate;
 use context::Context;
@@ -84,6 +87,8 @@ pub struct Request<'a> {
     pub settled_first: &'a SettledFirst,
     /// The room of shared caps, as closes froze it.
     pub rooms: &'a [FrozenRoom],
+    /// What windows are compared with, as closes froze it.
+    pub baselines: &'a FrozenBaselines,
     /// In how many portions ordered work is done; the result doesn't depend on it.
     pub buckets: usize,
 }
@@ -95,6 +100,8 @@ pub struct Earned {
     pub cap_balances: RecordBatch,
     /// Rows of `determinations`: who added which customer, what is taken of shared caps.
     pub determinations: Vec<RecordBatch>,
+    /// Rows of `determinations`: what windows are compared with.
+    pub baselines: baselines::Rows,
 }
 
 /// The first day of each partner in each role. Source: RULES, an indirect reseller's first
@@ -144,11 +151,14 @@ pub fn earn(request: &Request) -> Result<Earned> {
             postings: Vec::new(),
             cap_balances,
             determinations: Vec::new(),
+            baselines: baselines::Rows::new(request.store),
         });
     };
     let mut context = context(request, *first, *last)?;
     context.additions = Some(additions::find(&context, &periods, request.added)?);
     let (settled_first, open) = (request.settled_first, request.open);
+    let frozen = (request.baselines, open);
+    context.baselines = Some(Baselines::new(&context, frozen, request.map, request.files));
     let closed = CapsClosed { settled_first, open, rooms: request.rooms };
     let first_look = first_look::look(&context, &periods, closed)?;
     // Measures may earn in months without a line.
@@ -185,6 +195,7 @@ pub fn earn(request: &Request) -> Result<Earned> {
         cap_balances: cap_balances::table(&context, &first_look.capped.balances)?,
         postings: postings(&context, &written),
         files: files(written),
+        baselines: first_look.measures.baselines,
     })
 }
 

@@ -32,6 +32,8 @@ pub struct RefundLine {
     pub known_on: Option<i32>,
     /// Some lever that is asked for sums it like any other line.
     pub netted: bool,
+    /// As [`Evaluated::counted`].
+    pub counted: Vec<Period>,
 }
 
 /// What waits until all periods are done.
@@ -86,6 +88,7 @@ pub fn read_lines(
         linked: &[],
         next_row: 0,
         known_on: NaiveDate::MIN,
+        file: 0,
         aside: SetAside::default(),
         shared: SharedOutcomes::default(),
     };
@@ -96,7 +99,7 @@ pub fn read_lines(
         for batch in open(file, context.programs)? {
             let (batch, names, programs) = (batch?, &context.names, context.programs);
             let columns = Columns::new(&batch, names, programs, file, before.as_ref())?;
-            unit.known_on = file.known_on;
+            (unit.known_on, unit.file) = (file.known_on, *position);
             unit.batch(&columns, before.as_ref())?;
             before = Some(columns);
         }
@@ -123,6 +126,8 @@ struct Unit<'a, T> {
     next_row: usize,
     /// The day of the file's delivery.
     known_on: NaiveDate,
+    /// Its position.
+    file: usize,
     aside: SetAside,
     shared: SharedOutcomes,
 }
@@ -194,6 +199,12 @@ impl<T: Taker> Unit<'_, T> {
         };
         self.evaluator.evaluate(&facts, passes, &mut self.evaluated)?;
         let source = columns.source.key(row).unwrap_or_default();
+        // What a refund takes back lies in the baselines of what it refunds.
+        let counts =
+            !self.evaluated.baselines.is_empty() || matches!(linked, Some(Linked::Refund(_)));
+        if let (true, Some(baselines)) = (counts, &self.context.baselines) {
+            self.evaluated.counted.extend(baselines.counted(self.file, (source, id)));
+        }
         let known = &self.context.first_known;
         let line = Line {
             source,
@@ -259,6 +270,7 @@ impl<T: Taker> Unit<'_, T> {
             currency: line.currency,
             known_on: line.known_on,
             netted,
+            counted: std::mem::take(&mut self.evaluated.counted),
         });
         !netted
     }

@@ -1,10 +1,12 @@
 //! What the windows of measures earn, month by month; and of a company's, what each location does.
 
+mod location;
 mod nothing;
 
+use super::baselines::{self, Decided};
 use super::context::Context;
 use super::measures::{
-    Added, Part, Record, Revenue, Subject, WindowKey, add_to, series, window_key,
+    Added, ByDay, Part, Record, Revenue, Subject, WindowKey, add_to, series, window_key,
 };
 use crate::error::Result;
 use crate::warehouse::{Records, Spill};
@@ -13,6 +15,7 @@ use earnest_core::decimal::sum;
 use earnest_core::earning::Terms;
 use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::measured::{Baseline, Measured};
+use location::Location;
 use nothing::{add_roster, due_at_end, nothing};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -63,12 +66,15 @@ impl Earned {
 /// What measured levers earn, by period; `windows.rs` says how.
 pub struct Measures {
     solved: Spill<Period>,
+    /// Rows of `determinations`.
+    pub baselines: baselines::Rows,
 }
 
 impl Measures {
     /// Nothing, yet.
     pub fn new(context: &Context) -> Measures {
-        Measures { solved: Spill::new(context.store) }
+        let baselines = baselines::Rows::new(context.store);
+        Measures { solved: Spill::new(context.store), baselines }
     }
 
     /// The periods in which something is earned, in order.
@@ -106,13 +112,18 @@ pub fn solve(context: &Context, records: &Spill<usize>) -> Result<Measures> {
     let measures = Measures::new(context);
     records.parts().into_par_iter().try_for_each(|bucket| {
         let (windows, revenue) = bucket_of(context, &records.read(bucket)?)?;
-        let mut solved = measures.solved.writer();
+        let (mut solved, mut compared) = (measures.solved.writer(), measures.baselines.writer());
         for windows in windows {
-            for (period, key, month) in solve_whole(context, windows, &revenue)? {
+            let (months, baseline) = solve_whole(context, windows, &revenue)?;
+            for (period, key, month) in months {
                 solved.add(period, &(key, month))?;
             }
+            if let Some(row) = baseline {
+                compared.add(bucket, &row)?;
+            }
         }
-        solved.finish()
+        solved.finish()?;
+        compared.finish()
     })?;
     Ok(measures)
 }
@@ -129,7 +140,11 @@ fn bucket_of(context: &Context, records: &Records) -> Result<(Vec<Vec<Window>>, 
                 window.months.push((period, added));
             }
             Record::Revenue(key, day, amount) => {
-                let days = revenue.entry(key).or_default();
+                let days = revenue.now.entry(key).or_default();
+                add_to(days.entry(day).or_insert(Some(0)), amount)?;
+            }
+            Record::Then(cycle, key, day, amount) => {
+                let days = revenue.then.entry((key, cycle)).or_default();
                 add_to(days.entry(day).or_insert(Some(0)), amount)?;
             }
         }
@@ -174,19 +189,22 @@ impl Window {
     }
 }
 
-/// Earns a measure's window for all its subjects: one, or a company's locations.
+/// Earns a measure's window for all its subjects: one, or a company's locations. Gives what `determinations`
+/// say of its baseline too.
 fn solve_whole(
     context: &Context,
     mut windows: Vec<Window>,
     revenue: &Revenue,
-) -> Result<Vec<SolvedMonth>> {
+) -> Result<(Vec<SolvedMonth>, Option<baselines::Row>)> {
     windows.sort_by_key(|window| window.months.first().map(|(_, added)| added.subject.participant));
     let Some((_, any)) = windows.first().and_then(|window| window.months.first()) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), None));
     };
     let (subject, window) = (any.subject.clone(), any.window);
     let program = &context.programs[subject.program];
-    let Some(measured) = &program.levers[subject.lever].measured else { return Ok(Vec::new()) };
+    let Some(measured) = &program.levers[subject.lever].measured else {
+        return Ok((Vec::new(), None));
+    };
     let payee = payee(context, measured, &subject);
     if let Some(payee) = payee
         && !windows.iter().any(|window| window.is_of(payee))
@@ -201,16 +219,16 @@ fn solve_whole(
     }
     let months: Vec<(Period, i128)> = months.into_iter().collect();
     let whole = Whole { context, subject, window, measured, payee };
-    let compared = whole.compared(revenue)?;
-    let steps = match (compared, measured.table(window)) {
-        (Some((baseline, trailing)), Some(table)) => {
-            let (last, minor_units) = (measured.window.last(window), whole.minor_units());
-            let terms = WindowTerms { measured, table, last, baseline, trailing, minor_units };
-            steps(&terms, &months)?
-        }
-        _ => return Ok(whole.held(windows)),
+    let decided = whole.decided();
+    let Some((baseline, trailing)) = whole.compared(revenue, &decided)? else {
+        return Ok((whole.held(windows), None));
     };
-    whole.solved(windows, steps, compared.unwrap_or_default())
+    let row = whole.row(&months, (&decided, baseline));
+    let Some(table) = measured.table(window) else { return Ok((whole.held(windows), row)) };
+    let (last, minor_units) = (measured.window.last(window), whole.minor_units());
+    let terms = WindowTerms { measured, table, last, baseline, trailing, minor_units };
+    let steps = steps(&terms, &months)?;
+    Ok((whole.solved(windows, steps, (baseline, trailing))?, row))
 }
 
 impl Window {
@@ -240,43 +258,77 @@ impl Whole<'_> {
         self.context.facts[self.subject.program].minor_units
     }
 
+    /// What a close said of the baseline.
+    fn decided(&self) -> Decided {
+        match &self.context.baselines {
+            Some(baselines) if self.measured.compares() => {
+                baselines.decided(self.context, self.measured, (&self.subject, self.window))
+            }
+            _ => Decided::Open,
+        }
+    }
+
+    /// What `determinations` say of the baseline. `months` are those that add to the window, in order.
+    fn row(&self, months: &[(Period, i128)], decided: (&Decided, i128)) -> Option<baselines::Row> {
+        let (first, _) = months.first()?;
+        let baselines = self.context.baselines.as_ref()?;
+        let of = (&self.subject, self.window, *first);
+        baselines.row(self.context, self.measured, of, decided)
+    }
+
     /// Baseline (0 without one) and measure of the days before, at amount scale; `None` if they aren't
     /// known.
-    fn compared(&self, revenue: &Revenue) -> Result<Option<(i128, Option<i128>)>> {
+    fn compared(
+        &self,
+        revenue: &Revenue,
+        decided: &Decided,
+    ) -> Result<Option<(i128, Option<i128>)>> {
+        let series = series(&self.subject);
+        let sold = match decided {
+            Decided::Open => revenue.now.get(&series),
+            Decided::Frozen(frozen) => return Ok(Some((frozen.amount, None))),
+            Decided::Corrected(_, cycle) => revenue.then.get(&(series, *cycle)),
+        };
         let nothing = BTreeMap::new();
-        let sold = revenue.get(&series(&self.subject)).unwrap_or(&nothing);
-        let rounded = |exact| rounded(self.measured.of, exact, self.minor_units());
-        if let Some(days) = self.measured.trailing_days {
-            let end = self.window.end().to_epoch_days();
-            let mut exact = 0;
-            for (_, amount) in sold.range(end - days.cast_signed()..end) {
-                let Some(amount) = amount else { return Ok(None) };
-                exact = sum([exact, *amount])?;
-            }
-            return Ok(Some((0, Some(rounded(exact)?))));
+        let sold = sold.unwrap_or(&nothing);
+        let Some(days) = self.measured.trailing_days else {
+            return Ok(self.baseline(sold)?.map(|baseline| (baseline, None)));
+        };
+        let end = self.window.end().to_epoch_days();
+        let mut exact = 0;
+        for (_, amount) in sold.range(end - days.cast_signed()..end) {
+            let Some(amount) = amount else { return Ok(None) };
+            exact = sum([exact, *amount])?;
         }
+        Ok(Some((0, Some(self.rounded(exact)?))))
+    }
+
+    /// The baseline by what was sold, at amount scale; `None` if it lacks an exchange rate.
+    fn baseline(&self, sold: &ByDay) -> Result<Option<i128>> {
         let first = |window: Period| window.first_day().to_epoch_days();
-        let baseline = match self.measured.baseline {
-            None => 0,
-            Some(Baseline::Fixed(amount)) => amount,
+        Ok(match self.measured.baseline {
+            None => Some(0),
+            Some(Baseline::Fixed(amount)) => Some(amount),
             Some(Baseline::HighWater) => {
                 let mut mark = 0;
                 for (_, amount) in sold.range(..first(self.window)) {
                     let Some(amount) = amount else { return Ok(None) };
-                    mark = rounded(*amount)?.max(mark);
+                    mark = self.rounded(*amount)?.max(mark);
                 }
-                mark
+                Some(mark)
             }
             Some(one @ (Baseline::LastYear | Baseline::Previous)) => {
                 let compared = one.first(self.measured.window, self.window);
                 match compared.map_or(Some(&Some(0)), |window| sold.get(&first(window))) {
-                    None => 0,
-                    Some(None) => return Ok(None),
-                    Some(Some(exact)) => rounded(*exact)?,
+                    None => Some(0),
+                    Some(exact) => exact.map(|exact| self.rounded(exact)).transpose()?,
                 }
             }
-        };
-        Ok(Some((baseline, None)))
+        })
+    }
+
+    fn rounded(&self, exact: i128) -> Result<i128> {
+        Ok(rounded(self.measured.of, exact, self.minor_units())?)
     }
 
     /// What is known of windows that don't earn for want of an exchange rate.
@@ -368,68 +420,5 @@ impl Whole<'_> {
             after,
             measured,
         }
-    }
-}
-
-/// A subject's part of a measure, month by month.
-struct Location {
-    key: WindowKey,
-    months: std::iter::Peekable<std::vec::IntoIter<(Period, Added)>>,
-    /// What it adds in the month at hand.
-    now: Option<Added>,
-    /// Sums of what it added, at exact scale, and as they count, at amount scale.
-    exact: i128,
-    cumulated_before: i128,
-    cumulated: i128,
-    /// Money scale.
-    earned: i128,
-    /// Whose it is: subject, role, partner, source; `None`: the declared payee's, who adds nothing.
-    whose: Option<(Subject, i32, i32, i32)>,
-}
-
-impl Location {
-    fn new(window: Window) -> Location {
-        let first = window.months.first();
-        let whose = first
-            .map(|(_, added)| (added.subject.clone(), added.role, added.partner, added.source));
-        Location {
-            key: window.key,
-            months: window.months.into_iter().peekable(),
-            now: None,
-            exact: 0,
-            cumulated_before: 0,
-            cumulated: 0,
-            earned: 0,
-            whose,
-        }
-    }
-
-    fn add(&mut self, period: Period, whole: &Whole) -> Result<()> {
-        self.now = self.months.next_if(|(month, _)| *month == period).map(|(_, added)| added);
-        self.exact = sum([self.exact, self.now.as_ref().map_or(0, |added| added.exact)])?;
-        self.cumulated_before = self.cumulated;
-        self.cumulated = rounded(whole.measured.of, self.exact, whole.minor_units())?;
-        Ok(())
-    }
-
-    fn subject(&self, whole: &Whole) -> Subject {
-        match &self.whose {
-            Some((subject, ..)) => subject.clone(),
-            None => Subject { participant: whole.payee.unwrap_or(-1), ..whole.subject.clone() },
-        }
-    }
-
-    fn solved(&self, added: Option<Added>, whole: &Whole, earned: Earned) -> Solved {
-        let program = &whole.context.programs[whole.subject.program];
-        let subject = self.subject(whole);
-        let added = added.unwrap_or_else(|| {
-            let nothing = nothing(program, subject, whole.window);
-            match self.whose {
-                Some((_, role, partner, source)) => Added { role, partner, source, ..nothing },
-                None => nothing,
-            }
-        });
-        let Added { subject, window, role, partner, source, parts, last, .. } = added;
-        Solved { subject, window, earned: Some(earned), role, partner, source, parts, last }
     }
 }

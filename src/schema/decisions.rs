@@ -1,6 +1,6 @@
 //! Tables of what is decided before anything is paid: who is eligible, and what is decided once.
 
-use super::Kind::{Boolean, Date, Integer, Money, Text};
+use super::Kind::{Amount, Boolean, Date, Integer, Money, Text};
 use super::{Table, content, optional, provenance};
 
 pub const ELIGIBILITY: Table = Table {
@@ -50,8 +50,8 @@ pub const ELIGIBILITY: Table = Table {
 
 pub const DETERMINATIONS: Table = Table {
     name: "determinations",
-    version: 5,
-    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer, what is taken of a shared cap",
+    version: 6,
+    description: "What is decided once: whether a half's co-op reached the threshold, when trailing revenue did, what a year's end took, who added a customer, what is taken of a shared cap, what a measure is compared with",
     grain: "one row per program × kind × subject × window × cycle that decides it",
     key: &["program", "kind", "subject", "window", "cycle"],
     partition: "",
@@ -60,17 +60,17 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "kind",
             Text,
-            "`coop_threshold`, `trailing_revenue`, `customer_add`, `cap_room` or `forfeiture`",
+            "`coop_threshold`, `trailing_revenue`, `customer_add`, `cap_room`, `baseline` or `forfeiture`",
         ),
         content(
             "subject",
             Text,
-            "Whom it is about: the participant, `company` and the company's id, the customer, or the cap and the customer that it is per",
+            "Whom it is about: the participant, `company` and the company's id, the customer, or the cap and the customer that it is per; of a baseline the participant, its customer too or its company, as the measure is",
         ),
         content(
             "window",
             Text,
-            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new; the first and last month of the cap's window",
+            "What it is about: the fiscal half; the requirement and the first and last day that were measured; term, earning type and cycle of a forfeiture; the lever and the days on which the customer is new; the first and last month of the cap's window; of a baseline the lever, the first and last month that it is for, the first and last day that were measured (`0001-01-01`: all before)",
         ),
         content(
             "cycle",
@@ -80,19 +80,23 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "outcome",
             Text,
-            "`qualified`, also below the threshold if a claim of the half was allowed before; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `left` or `exhausted`: what cycles up to this one leave of the cap; `forfeited`; `reversed`: it was forfeited before, and came back",
+            "`qualified`, also below the threshold if a claim of the half was allowed before; `added`: the customer was; `undone`: it was, but a correction of the rows that decided it took it away after their close; `converted`: the co-op became rebate; `left` or `exhausted`: what cycles up to this one leave of the cap; `set`: a baseline is; `forfeited`; `reversed`: it was forfeited before, and came back",
         ),
         content("program_currency", Text, "Currency of the amounts"),
         content(
             "measured",
             Money,
-            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by the transaction that decided; what cycles up to this one take of the cap",
+            "What was measured: co-op of the half, of months up to its last; revenue of the window; the amount that is forfeited, negative if it came back; what was sold to the customer by the transaction that decided; what cycles up to this one take of the cap; the baseline, of units rounded",
         ),
-        content("threshold", Money, "What it had to reach; the cap's limit"),
+        content(
+            "threshold",
+            Money,
+            "What it had to reach; the cap's limit; the baseline, above which something is earned",
+        ),
         content(
             "decided_on",
             Date,
-            "The cycle's due day; the day of the assessment, of the transaction (that decided first, if it is undone)",
+            "The cycle's due day; the day of the assessment, of the transaction (that decided first, if it is undone); the last day that a baseline measures",
         ),
         provenance("known_on", Date, "The as-of date of the run that first decided it so"),
         optional(
@@ -121,5 +125,6 @@ pub const DETERMINATIONS: Table = Table {
             Integer,
             "How many transactions of the subject were measured within the window, of trailing revenue: all that were in force then. If it is undone, how many of them are now",
         ),
+        optional("baseline", Amount, "The baseline, exactly: in program currency, or units"),
     ],
 };

@@ -4,7 +4,7 @@
 use super::load::Place;
 use super::measured;
 use super::pay::money;
-use super::{Days, Grain, Lever, Program, raw};
+use super::{Days, Grain, Lever, Program, Redecide, raw};
 use crate::Error;
 use chrono::{Months, NaiveDate};
 use serde::Deserialize;
@@ -18,6 +18,8 @@ pub struct CustomerAdd {
     /// What a partner sells to the customer in the window before it has added it, in program currency
     /// at money scale.
     pub minimum: i128,
+    /// Until when somebody else may have added it.
+    pub redecide: Redecide,
 }
 
 /// Which line is a customer's first, whoever sold it.
@@ -57,6 +59,8 @@ pub struct RawCustomerAdd {
     #[serde(default)]
     first: First,
     minimum: Option<raw::Text>,
+    #[serde(default)]
+    redecide: Redecide,
 }
 
 /// # Errors
@@ -89,5 +93,6 @@ pub(super) fn customer_add(
         }
     };
     let months = *written.months.get_ref();
-    Ok(Some(CustomerAdd { months, first: written.first, minimum }))
+    let (first, redecide) = (written.first, written.redecide);
+    Ok(Some(CustomerAdd { months, first, minimum, redecide }))
 }

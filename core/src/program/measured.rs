@@ -6,7 +6,7 @@ mod read;
 pub use read::{RawMeasure, RawTable};
 pub(super) use read::{check, measured};
 
-use super::Days;
+use super::{Days, Redecide};
 use crate::calendar::Period;
 use crate::guarantee::Due;
 use crate::tiers::TierTable;
@@ -38,6 +38,8 @@ pub struct Measured {
     pub due: Due,
     /// What is left above it is what the tables are applied to.
     pub baseline: Option<Baseline>,
+    /// Until when it may be measured anew, if it is measured.
+    pub redecide: Redecide,
     /// By date, apart from each other.
     pub tables: Vec<DatedTable>,
 }
@@ -124,6 +126,27 @@ pub enum Baseline {
 }
 
 impl Baseline {
+    /// A day before every transaction.
+    pub const EVER: NaiveDate = match NaiveDate::from_ymd_opt(1, 1, 1) {
+        Some(day) => day,
+        None => NaiveDate::MIN,
+    };
+
+    /// The days whose measure a window that begins with a month is compared with, both inclusive; of all
+    /// windows before from [`Baseline::EVER`] on. `None`: nothing is measured.
+    #[must_use]
+    pub fn days(self, window: Window, first: Period) -> Option<(NaiveDate, NaiveDate)> {
+        let before = |month: Period| month.plus(-1).last_day();
+        match self {
+            Baseline::LastYear | Baseline::Previous => {
+                let compared = self.first(window, first)?;
+                Some((compared.first_day(), window.last(compared).last_day()))
+            }
+            Baseline::HighWater => Some((Baseline::EVER, before(first))),
+            Baseline::Fixed(_) => None,
+        }
+    }
+
     /// The first month of the one window compared with, if it is one.
     #[must_use]
     pub fn first(self, window: Window, first: Period) -> Option<Period> {
@@ -146,8 +169,13 @@ impl Measured {
     /// True if it is compared with, or its tier picked by, what was sold on other days.
     #[must_use]
     pub fn looks_back(&self) -> bool {
-        let compared = self.baseline.is_some_and(|on| !matches!(on, Baseline::Fixed(_)));
-        compared || self.trailing_days.is_some()
+        self.compares() || self.trailing_days.is_some()
+    }
+
+    /// True if what it is compared with is measured too.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        self.baseline.is_some_and(|on| !matches!(on, Baseline::Fixed(_)))
     }
 
     /// The table of the window that begins with a month.

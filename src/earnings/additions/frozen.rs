@@ -9,7 +9,7 @@ use crate::error::Result;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::customer_add::{Sale, measured};
-use earnest_core::program::Days;
+use earnest_core::program::{Days, Redecide};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
 
@@ -35,8 +35,10 @@ pub struct FrozenAddition {
     /// What was sold by it and what had to be, in program currency at money scale.
     pub measured: i128,
     pub threshold: i128,
-    /// The cycle whose close froze it.
+    /// The cycle whose close froze it; `None`: its rule never decides again, whatever is corrected.
     pub closed_by: Option<Period>,
+    /// A closed cycle's row, which stays; else it is published again.
+    pub kept: bool,
     /// Some line of the customer by its day counted at that close, and was replaced or withdrawn since.
     pub corrected: bool,
     /// The line that decided names other partners since.
@@ -132,7 +134,11 @@ pub fn awards<'a>(
 ) -> Frozen<'a> {
     let mut awards = Frozen::default();
     for place in places {
-        let (program, lever) = (place.0, &context.programs[place.0].levers[place.1].lever);
+        let (program, rules) = (place.0, &context.programs[place.0].levers[place.1]);
+        let lever = &rules.lever;
+        if rules.customer_add.as_ref().is_some_and(|asked| asked.redecide == Redecide::Always) {
+            continue;
+        }
         let ours = rows.iter().filter(|row| {
             row.program == program
                 && row.window.rsplit_once(' ').is_some_and(|(named, _)| named == lever)

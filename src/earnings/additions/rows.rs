@@ -25,6 +25,8 @@ struct Row<'a> {
     source: &'a str,
     transaction_id: &'a str,
     role: Option<&'a str>,
+    /// The cycle that decided it for good, without a close.
+    stays_in: Option<Period>,
 }
 
 impl Row<'_> {
@@ -34,6 +36,9 @@ impl Row<'_> {
 
     /// The cycle in which something of its month is due under the lever, or the oldest open one.
     fn cycle(&self, context: &Context, open: Option<Period>) -> String {
+        if let Some(cycle) = self.stays_in {
+            return cycle.to_string();
+        }
         let program = &context.programs[self.place.0];
         let shares = program.shares_on(program.levers[self.place.1].pays_as, self.on);
         let due = program.first_due_cycle_of(Period::of(self.on), shares);
@@ -63,6 +68,10 @@ impl Additions {
                 "measured" => columns::decimals(kind, rows.iter().map(|row| row.measured))?,
                 "threshold" => columns::decimals(kind, rows.iter().map(|row| row.threshold))?,
                 "decided_on" => columns::days(rows.iter().map(|row| Some(row.on))),
+                "frozen_by" => {
+                    let never = rows.iter().map(|row| row.stays_in.map(|_| "never"));
+                    Arc::new(never.collect::<StringArray>())
+                }
                 "awarded_to" => {
                     Arc::new(rows.iter().map(|row| row.awarded_to).collect::<StringArray>())
                 }
@@ -95,6 +104,7 @@ impl Additions {
                     source: names.sources.text(decided.source),
                     transaction_id: &decided.transaction_id,
                     role: Some(names.roles.text(decided.role)),
+                    stays_in: None,
                 });
             }
         }
@@ -121,6 +131,7 @@ impl Additions {
                 source: &changed.award.source,
                 transaction_id: &changed.award.transaction_id,
                 role: changed.award.role.as_deref(),
+                stays_in: changed.stays.then_some(changed.award.cycle),
             })
             .collect();
         rows.extend(changed);

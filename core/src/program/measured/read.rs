@@ -7,7 +7,7 @@ use crate::decimal::{AMOUNT_SCALE, RATE_SCALE, Rounding};
 use crate::guarantee::{Due, Recovery};
 use crate::program::load::Place;
 use crate::program::pay::money;
-use crate::program::{Days, Program, raw};
+use crate::program::{Days, Program, Redecide, raw};
 use crate::tiers::{Conventions, Edge, Shape, Terms, Tier, TierTable, UnitScale};
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -29,6 +29,7 @@ pub struct RawMeasure {
     guarantee: Option<Spanned<RawGuarantee>>,
     recover: Option<Spanned<RawRecovery>>,
     baseline: Option<raw::Text>,
+    redecide: Option<Spanned<Redecide>>,
     #[serde(default)]
     zero: Zero,
     #[serde(default)]
@@ -182,8 +183,14 @@ pub(in crate::program) fn measured(
         at_most: bound(&measure.at_most)?,
         due: due(place, measure)?,
         baseline: measure.baseline.as_ref().map(|at| baseline(place, at)).transpose()?,
+        redecide: measure.redecide.as_ref().map(|one| *one.get_ref()).unwrap_or_default(),
         tables,
     };
+    if let (Some(written), false) = (&measure.redecide, measured.compares()) {
+        let message = "expected `redecide` beside a `baseline` that is measured only: \
+                       `last_year`, `previous` or `high_water`";
+        return Err(place.error_at(written.span().start, message));
+    }
     fits(place, lever, &measured)?;
     bounds_fit(place, measure, &measured)?;
     Ok(Some(measured))
