@@ -1,4 +1,4 @@
-//! What closes froze of trailing revenue and customer-adds, in random programs over random lines of which
+//! What closes froze of trailing revenue, customer-adds and baselines, in random programs over random lines of which
 //! later deliveries repeat, correct and add some, while partners earn for others. Every run is computed
 //! again by DuckDB, which the runs check themselves; here only what mustn't happen, and what must occur.
 
@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-const SEED: u64 = 20_261_201;
+const SEED: u64 = 20_261_202;
 const RUNS: u64 = 2;
 const PROGRAMS: usize = 16;
 const PARTNERS: [&str; 4] = ["0100001", "0100002", "0100003", "0100009"];
@@ -24,6 +24,8 @@ struct Line {
     product: &'static str,
     amount: i32,
     euro: bool,
+    /// What it refunds, if it takes away.
+    original: Option<usize>,
 }
 
 fn line(random: &mut Rng, id: usize) -> Line {
@@ -35,6 +37,7 @@ fn line(random: &mut Rng, id: usize) -> Line {
         product: if random.u8(0..4) == 0 { "MW" } else { "AZ" },
         amount: random.i32(-2..12) * 25,
         euro: random.u8(0..4) == 0,
+        original: (id > 0 && random.bool()).then(|| random.usize(0..id)),
     }
 }
 
@@ -54,9 +57,14 @@ fn export(lines: &[&Line]) -> String {
         "LineId,OriginalLineId,TransactionDate,BilledPartnerId,ResellerPartnerId,CustomerId,ProductId,Amount,Currency\n".to_owned();
     for line in lines {
         let currency = if line.euro { "EUR" } else { "USD" };
-        let Line { id, day, partner, customer, product, amount, .. } = line;
-        writeln!(text, "L{id},,{day},{partner},,C{customer},{product},{amount}.50,{currency}")
-            .expect("memory");
+        let Line { id, day, partner, customer, product, amount, original, .. } = line;
+        let original = original.filter(|_| *amount < 0).map(|id| format!("L{id}"));
+        let original = original.unwrap_or_default();
+        writeln!(
+            text,
+            "L{id},{original},{day},{partner},,C{customer},{product},{amount}.50,{currency}"
+        )
+        .expect("memory");
     }
     text
 }
@@ -68,9 +76,9 @@ fn deliveries(random: &mut Rng, corrected: bool) -> [String; 3] {
     let next = |lines: &mut Vec<Line>, random: &mut Rng| {
         let from = lines.len();
         lines.extend((from..from + 10).map(|id| line(random, id)));
-        let mut sent: Vec<usize> = (0..from).filter(|_| random.u8(0..3) == 0).collect();
+        let mut sent: Vec<usize> = (0..from).filter(|_| random.bool()).collect();
         for &place in sent.iter().filter(|_| corrected) {
-            if random.u8(0..3) == 0 {
+            if random.bool() {
                 correct(random, &mut lines[place]);
             }
         }
@@ -87,6 +95,15 @@ fn program(random: &mut Rng, name: &str) -> String {
     let groups = ["", "product_groups = [\"azure\"]\n"][random.usize(0..2)];
     let (months, minimum) = (random.u8(1..7), random.u16(0..8) * 50);
     let first = ["any", "products"][random.usize(0..2)];
+    let redecide = |random: &mut Rng| match random.u8(0..8) {
+        0 => "never",
+        1 => "always",
+        _ => "until_close",
+    };
+    let (added, set) = (redecide(random), redecide(random));
+    let baseline = ["previous", "previous", "high_water"][random.usize(0..3)];
+    let window = ["month", "month", "quarter"][random.usize(0..3)];
+    let per = ["participant", "customer", "company"][random.usize(0..3)];
     format!(
         "program = \"{name}\"\nname = \"{name}\"\ncurrency = \"USD\"\npays = [\"direct\"]\n\
          [[term]]\nterm = \"T1\"\n\
@@ -94,7 +111,13 @@ fn program(random: &mut Rng, name: &str) -> String {
          {company}{groups}\
          [[lever]]\nlever = \"add\"\nname = \"Add\"\ndraws = \"billing\"\nproduct_groups = [\"azure\"]\n\
          [lever.customer_add]\nmonths = {months}\nminimum = \"{minimum}\"\nfirst = \"{first}\"\n\
-         [[lever.rate]]\nrate = \"0.1\"\n[payment]\nminimum = \"0\"\n"
+         redecide = \"{added}\"\n\
+         [[lever.rate]]\nrate = \"0.1\"\n\
+         [[lever]]\nlever = \"growth\"\nname = \"Growth\"\ndraws = \"billing\"\nproduct_groups = [\"azure\"]\n\
+         [lever.measure]\nper = \"{per}\"\nwindow = \"{window}\"\nbaseline = \"{baseline}\"\n\
+         redecide = \"{set}\"\n\
+         [[lever.tiers]]\nshape = \"marginal\"\ntier = [{{ rate = \"0.05\" }}]\n\
+         [payment]\nminimum = \"0\"\n"
     )
 }
 
@@ -156,7 +179,11 @@ const SEEN: &str = "SELECT kind, outcome, count(*)::VARCHAR FROM determinations 
     SELECT 'moved', '', count(*)::VARCHAR FROM (
         SELECT 1 FROM determinations WHERE kind = 'customer_add' AND outcome = 'added'
         GROUP BY program, subject, \"window\", transaction_id
-        HAVING count(DISTINCT awarded_to) > 1)";
+        HAVING count(DISTINCT awarded_to) > 1)
+    UNION ALL
+    SELECT 'set anew', '', count(*)::VARCHAR FROM (
+        SELECT 1 FROM determinations WHERE kind = 'baseline' GROUP BY program, subject, \"window\"
+        HAVING count(DISTINCT baseline) > 1)";
 
 /// How often each kind of determination had each outcome in the end.
 fn seen(seed: u64) -> Vec<Vec<String>> {
@@ -204,5 +231,7 @@ fn only_corrections_undo_what_closes_froze() {
             "{kind}: expected corrections that undo, {all:?}"
         );
     }
+    assert_eq!(count(false, "set anew", ""), 0, "late lines and maps set no baseline anew");
+    assert!(count(true, "set anew", "") >= 5, "expected corrections of baselines, {all:?}");
     assert!(count(false, "moved", "") >= 5, "expected awards that move, {all:?}");
 }

@@ -324,8 +324,8 @@ pub fn text_of(lever: &Lever, name: &str) -> String {
     }
     match lever.baseline {
         Baseline::None => {}
-        Baseline::LastYear => add("baseline = \"last_year\"".to_owned()),
-        Baseline::Previous => add("baseline = \"previous\"".to_owned()),
+        Baseline::LastYear => add("baseline = \"last_year\"\nredecide = \"always\"".to_owned()),
+        Baseline::Previous => add("baseline = \"previous\"\nredecide = \"always\"".to_owned()),
         Baseline::Fixed(fixed) => add(format!("baseline = \"{}\"", edge(fixed))),
     }
     for table in &lever.tables {

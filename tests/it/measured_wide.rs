@@ -101,7 +101,7 @@ fn text_of(lever: &Lever, number: usize) -> String {
         add("zero = \"flat\"".to_owned());
     }
     if lever.high_water {
-        add("baseline = \"high_water\"".to_owned());
+        add("baseline = \"high_water\"\nredecide = \"always\"".to_owned());
     }
     if lever.payee {
         add("payees = { G1 = \"0100002\" }".to_owned());
