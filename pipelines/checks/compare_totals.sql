@@ -44,17 +44,17 @@ FULL JOIN refused
     AND refused.transaction_currency = expected.transaction_currency
 WHERE expected.rows IS DISTINCT FROM refused.rows OR expected.base IS DISTINCT FROM refused.base
 UNION ALL
-SELECT concat('cap ', cap, ' of ', program, ', ', participant_id, ', ', customer_id, ', ', window_from,
+SELECT concat('cap ', cap, ' of ', program, ', ', participant_id, ', ', global_id, ', ', customer_id, ', ', window_from,
     ': expected ', expected.used, ' used of gross ', expected.gross, ', found ', found.used, ' of ',
     found.gross)
 FROM (
-    SELECT program, cap, coalesce(participant_id, '') AS participant_id,
+    SELECT program, cap, coalesce(participant_id, '') AS participant_id, coalesce(global_id, '') AS global_id,
         coalesce(customer_id, '') AS customer_id, window_from, used, gross
     FROM recomputed_caps
 ) AS expected
 FULL JOIN (
-    SELECT program, cap, coalesce(participant_id, '') AS participant_id,
+    SELECT program, cap, coalesce(participant_id, '') AS participant_id, coalesce(global_id, '') AS global_id,
         coalesce(customer_id, '') AS customer_id, window_from, used, gross
     FROM cap_balances
-) AS found USING (program, cap, participant_id, customer_id, window_from)
+) AS found USING (program, cap, participant_id, global_id, customer_id, window_from)
 WHERE expected.used IS DISTINCT FROM found.used OR expected.gross IS DISTINCT FROM found.gross

@@ -83,7 +83,7 @@ WITH items AS (
     SELECT '' AS source,
         concat_ws('/', coalesce(customer_id, company, ''), strftime(window_on, '%Y-%m'),
             strftime(window_end - INTERVAL 1 MONTH, '%Y-%m'), period) AS transaction_id,
-        program, lever, cap, participant_id, customer_id, last_day((period || '-01')::DATE)
+        program, lever, cap, participant_id, company, customer_id, last_day((period || '-01')::DATE)
             AS transaction_on,
         period, strftime(month_on, '%Y-%m') AS window_period, currency AS transaction_currency, pays_as,
         share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, half_even, minor,
@@ -92,15 +92,28 @@ WITH items AS (
     FROM measured_earnings
     WHERE cap IS NOT NULL
 ),
--- A customer that isn't known is nobody whom participants share.
+-- Who has a company shares what follows it with all its locations; a measure per company is its company's. A
+-- customer that isn't known is nobody whom participants share.
 whose AS (
-    SELECT items.*, lever_place, cap_on, months, fiscal_start, cap_limit,
-        CASE WHEN per_participant OR (per_customer AND customer_id IS NULL) THEN participant_id END
-            AS scope_participant,
+    SELECT items.* EXCLUDE (company), lever_place, cap_on, program_cap.months, program_cap.fiscal_start,
+        cap_limit,
+        CASE WHEN of_company THEN
+            CASE WHEN program_measure.per = 'company' THEN company ELSE month_company END
+        END AS scope_company,
+        CASE
+            WHEN scope_company IS NULL AND (per_participant OR (per_customer AND customer_id IS NULL))
+            THEN participant_id
+        END AS scope_participant,
         CASE WHEN per_customer THEN customer_id END AS scope_customer
     FROM items
     JOIN program_cap USING (program, lever, cap)
     JOIN program_lever USING (program, lever)
+    LEFT JOIN program_measure USING (program, lever)
+    LEFT JOIN (
+        SELECT program, participant_id, period AS window_period, global_id AS month_company
+        FROM eligibility
+        WHERE requirement = 'all' AND program IN (SELECT program FROM program_cap WHERE of_company)
+    ) AS month_companies USING (program, participant_id, window_period)
 ),
 scoped AS (
     SELECT items.* EXCLUDE (fiscal_start, cap_limit), settled_in,
@@ -123,7 +136,7 @@ scoped AS (
 ),
 running AS (
     SELECT *, sum(gross) OVER (
-        PARTITION BY program, cap, scope_participant, scope_customer, window_on
+        PARTITION BY program, cap, scope_participant, scope_company, scope_customer, window_on
         ORDER BY settled_in NULLS LAST, transaction_on, transaction_id, source,
             original_transaction_id NULLS FIRST,
             lever_place, role, participant_id
@@ -134,7 +147,7 @@ running AS (
 SELECT source, transaction_id, original_transaction_id, program, lever, cap, role, participant_id,
     transaction_on, period, transaction_currency, refunded, share, fee_share, share_part, share_whole,
     half_even, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
-    cap_on, cap_limit, months, scope_participant, scope_customer, window_on,
+    cap_on, cap_limit, months, scope_participant, scope_company, scope_customer, window_on,
     settled_in, gross,
     least(greatest(reached, 0), cap_limit) - least(greatest(reached - gross, 0), cap_limit)
         AS credited
@@ -220,11 +233,12 @@ CREATE OR REPLACE TEMP MACRO cap_money(cap_on, amount, minor) AS money_of(
 );
 
 CREATE OR REPLACE TEMP VIEW recomputed_caps AS
-SELECT program, cap, participant_id, customer_id, strftime(window_on, '%Y-%m') AS window_from,
+SELECT program, cap, participant_id, global_id, customer_id, strftime(window_on, '%Y-%m') AS window_from,
     cap_money(cap_on, gross, minor) AS gross, cap_money(cap_on, used, minor) AS used
 FROM (
-    SELECT program, cap, scope_participant AS participant_id, scope_customer AS customer_id, window_on,
-        cap_on, program_minor AS minor, sum(gross) AS gross, sum(credited) AS used
+    SELECT program, cap, scope_participant AS participant_id, scope_company AS global_id,
+        scope_customer AS customer_id, window_on, cap_on, program_minor AS minor, sum(gross) AS gross,
+        sum(credited) AS used
     FROM capped_items
     GROUP BY ALL
 );

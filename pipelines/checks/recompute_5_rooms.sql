@@ -26,7 +26,8 @@ GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE room_levels AS
 WITH entries AS (
-    SELECT capped_items.program, concat(cap, ', customer ' || scope_customer) AS subject,
+    SELECT capped_items.program,
+        concat(cap, ', company ' || scope_company, ', customer ' || scope_customer) AS subject,
         strftime(window_on, '%Y-%m') || '..'
             || strftime(window_on + to_months(months - 1), '%Y-%m') AS "window",
         coalesce(settled_in, greatest(due_cycle, open_cycle())) AS cycle,

@@ -7,6 +7,6 @@ CREATE OR REPLACE TEMP TABLE credited_amounts (
 );
 
 CREATE OR REPLACE TEMP TABLE recomputed_caps (
-    program VARCHAR, cap VARCHAR, participant_id VARCHAR, customer_id VARCHAR, window_from VARCHAR,
-    gross DECIMAL(18, 3), used DECIMAL(18, 3)
+    program VARCHAR, cap VARCHAR, participant_id VARCHAR, global_id VARCHAR, customer_id VARCHAR,
+    window_from VARCHAR, gross DECIMAL(18, 3), used DECIMAL(18, 3)
 );

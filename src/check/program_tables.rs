@@ -12,7 +12,7 @@ use earnest_core::decimal::{RATE_SCALE, Rounding, format};
 use earnest_core::earning::EarningType;
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::{
-    Days, First, Grain, Lever, LeverRate, PaysAs, Program, Redecide, Split, Unmapped,
+    Days, First, Follow, Grain, Lever, LeverRate, PaysAs, Program, Redecide, Split, Unmapped,
 };
 use std::collections::BTreeMap;
 
@@ -206,13 +206,14 @@ impl Tables {
             self.row(
                 "program_cap",
                 format!(
-                    "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {})",
+                    "({}, {}, {}, {}, '{}', {}, {}, {}, {}, {}, {})",
                     literal(&program.program),
                     literal(&program.levers[lever].lever),
                     literal(&cap.cap),
                     cap.limit,
                     if cap.on == CapOn::Payout { "payout" } else { "base" },
                     cap.per.has_participant(),
+                    cap.follow == Follow::Company,
                     cap.per.has_customer(),
                     cap.window.months(),
                     program.fiscal_year_start,
@@ -342,8 +343,8 @@ const TABLES: [(&str, &str); 22] = [
     (
         "program_cap",
         "program TEXT, lever TEXT, cap TEXT, cap_limit HUGEINT, cap_on TEXT, \
-                 per_participant BOOLEAN, per_customer BOOLEAN, months INTEGER, fiscal_start INTEGER, \
-                 from_on DATE, until_on DATE",
+                 per_participant BOOLEAN, of_company BOOLEAN, per_customer BOOLEAN, months INTEGER, \
+                 fiscal_start INTEGER, from_on DATE, until_on DATE",
     ),
     (
         "program_measure",

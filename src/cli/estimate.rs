@@ -139,8 +139,8 @@ const RULES: &[Block] = &[
             "",
         ],
         kinds: "llllllmlmlmlml",
-        sql: "SELECT cap, limits, participant_id, customer_id, window_from, window_until,
-                cap_limit::VARCHAR, program_currency, gross::VARCHAR, program_currency,
+        sql: "SELECT cap, limits, coalesce(participant_id, 'company ' || global_id), customer_id,
+                window_from, window_until, cap_limit::VARCHAR, program_currency, gross::VARCHAR, program_currency,
                 used::VARCHAR, program_currency, \"left\"::VARCHAR, program_currency
             FROM cap_balances ORDER BY ALL",
         none: "nothing is capped",

@@ -39,6 +39,7 @@ pub fn table(context: &Context, balances: &[Balance]) -> Result<RecordBatch> {
         money(&|balance| balance.gross)?,
         money(&|balance| balance.used)?,
         money(&|balance| balance.left)?,
+        texts(&|balance| balance.scope.company.clone()),
     ];
     columns::batch(&schema::CAP_BALANCES, columns)
 }

@@ -48,13 +48,12 @@ pub fn is_in(keys: &Keys, context: &Context, scope: &Scope) -> bool {
         ))
 }
 
-/// The cap, and the customer that it is per.
+/// The cap, and the company and the customer that it is per.
 fn subject(context: &Context, scope: &Scope) -> String {
     let cap = &context.programs[scope.program].caps[scope.cap].cap;
-    match &scope.customer {
-        Some(customer) => format!("{cap}, customer {customer}"),
-        None => cap.clone(),
-    }
+    let company = scope.company.iter().map(|company| format!(", company {company}"));
+    let customer = scope.customer.iter().map(|customer| format!(", customer {customer}"));
+    std::iter::once(cap.clone()).chain(company).chain(customer).collect()
 }
 
 /// Its first and last month.

@@ -65,7 +65,7 @@ pub const DETERMINATIONS: Table = Table {
         content(
             "subject",
             Text,
-            "Whom it is about: the participant, `company` and the company's id, the customer, or the cap and the customer that it is per; of a baseline the participant, its customer too or its company, as the measure is",
+            "Whom it is about: the participant, `company` and the company's id, the customer, or the cap and the company and customer that it is per; of a baseline the participant, its customer too or its company, as the measure is",
         ),
         content(
             "window",

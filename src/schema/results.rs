@@ -106,10 +106,10 @@ pub const EARNING_SOURCES: Table = Table {
 
 pub const CAP_BALANCES: Table = Table {
     name: "cap_balances",
-    version: 1,
+    version: 2,
     description: "What is used and left of every cap",
     grain: "one row per cap × whom it is per × window",
-    key: &["program", "cap", "participant_id", "customer_id", "window_from"],
+    key: &["program", "cap", "participant_id", "global_id", "customer_id", "window_from"],
     partition: "",
     columns: &[
         content("program", Text, "The program"),
@@ -128,6 +128,11 @@ pub const CAP_BALANCES: Table = Table {
         content("gross", Money, "What the lines would have used without it; refunds give back"),
         content("used", Money, "What is credited"),
         content("left", Money, "cap_limit − used"),
+        optional(
+            "global_id",
+            Text,
+            "The company whose locations share the room; null: none has it",
+        ),
     ],
 };
 

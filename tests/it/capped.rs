@@ -3,7 +3,8 @@
 
 use crate::measured::{Sums, program, window_name};
 use crate::random::{
-    Cents, Job, Line, Random, Terms, agree, by_date, divided, lines, money, sold, window,
+    Cents, FIRST_MONTH, Job, Line, Random, Terms, agree, by_date, divided, lines, money, sold,
+    window,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,6 +26,8 @@ pub struct Cap {
     pub limit: i128,
     pub base: bool,
     pub participant: bool,
+    /// Of a participant's cap: it is its company's.
+    pub company: bool,
     pub customer: bool,
     pub months: i32,
 }
@@ -34,6 +37,7 @@ pub fn cap(random: &mut Random) -> Cap {
         limit: random.below(400_000),
         base: random.yes(4),
         participant: random.yes(5),
+        company: random.yes(5),
         customer: random.yes(5),
         months: random.of(&[1, 3, 6, 12]),
     }
@@ -72,15 +76,40 @@ pub fn cap_text(cap: &Cap, number: usize, sharing: impl Iterator<Item = usize>) 
     let window = window_name(cap.months);
     format!(
         "[[cap]]\ncap = \"cap-{number:02}\"\nlimit = \"{}\"\non = \"{}\"\nper = \"{per}\"\n\
-         window = \"{window}\"\nlevers = [{}]\n",
+         {}window = \"{window}\"\nlevers = [{}]\n",
         money(cap.limit),
         if cap.base { "base" } else { "payout" },
+        if cap.of_company() { "follow = \"company\"\n" } else { "" },
         sharing.join(", ")
     )
 }
 
-/// A scope of a cap in one window: cap, participant, customer, first month.
-pub type Room = (usize, Option<usize>, Option<usize>, i32);
+/// Rows of the membership export by which caps follow companies: the second participant leaves that of the
+/// first, has none in December 2020, and is in another with the third, which had none before.
+pub const MEMBERSHIPS: &str = "G1,0100001,P1,US,Active,2019-01-01,
+G1,0100002,P2,US,Active,2019-01-01,2020-11-30
+G2,0100002,P2,US,Active,2021-01-15,
+G2,0100003,P3,US,Active,2021-03-10,
+";
+
+/// The company of a participant in a month, by the same.
+fn company(participant: usize, month: i32) -> Option<usize> {
+    match (participant, month - FIRST_MONTH) {
+        (0, _) | (1, ..=10) => Some(1),
+        (1, 12..) | (2, 14..) => Some(2),
+        _ => None,
+    }
+}
+
+/// Who has a room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    Participant(usize),
+    Company(usize),
+}
+
+/// A scope of a cap in one window: cap, who has it, customer, first month.
+pub type Room = (usize, Option<Whose>, Option<usize>, i32);
 
 /// Running gross of every scope.
 pub type Rooms = BTreeMap<Room, i128>;
@@ -105,9 +134,14 @@ impl Cap {
         customer: Option<usize>,
         counts: i32,
     ) -> Room {
-        let participant = self.participant.then_some(participant);
+        let company = company(participant, counts).filter(|_| self.company);
+        let whose = company.map_or(Whose::Participant(participant), Whose::Company);
         let customer = customer.filter(|_| self.customer);
-        (number, participant, customer, window(counts, self.months))
+        (number, self.participant.then_some(whose), customer, window(counts, self.months))
+    }
+
+    pub fn of_company(&self) -> bool {
+        self.participant && self.company
     }
 
     /// What it credits of an earning in its place, base in ten-thousandths of program currency; of a
@@ -161,9 +195,9 @@ pub fn line_earnings<'a>(
     by_date(lines).into_iter().map(one).collect()
 }
 
-/// What is earned, and how many credits a cap changed, of sales and of refunds.
-fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (Sums, [usize; 2]) {
-    let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::new(), [0; 2]);
+/// What is earned, and how many credits a cap changed: of sales, of refunds, of either by a company's cap.
+fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (Sums, [usize; 3]) {
+    let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::new(), [0; 3]);
     let mut taken_back = TakenBack::new();
     let earnings: Vec<_> =
         levers.iter().map(|lever| line_earnings(terms, lever.rate, lines)).collect();
@@ -181,6 +215,7 @@ fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (
             let gross = rooms.entry(room).or_default();
             let credited = cap.credit(gross, terms, (base, earns), taken);
             changed[usize::from(line.refunds.is_some())] += usize::from(credited != earns);
+            changed[2] += usize::from(credited != earns && cap.of_company());
             *sums.entry((number, line.participant, line.month)).or_default() += credited;
         }
     }
@@ -191,8 +226,9 @@ fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (
 struct Seen {
     /// Credits that a cap changed, of sales and of refunds.
     changed: [usize; 2],
-    /// Programs in which it changed any: all, those that split, those whose levers share a cap.
-    programs: [usize; 3],
+    /// Programs in which it changed any: all, those that split, those whose levers share a cap, those in which
+    /// it is a company's.
+    programs: [usize; 4],
 }
 
 #[test]
@@ -218,10 +254,11 @@ fn random_caps_credit_what_a_second_evaluator_says() {
             seen.programs[0] += usize::from(any);
             seen.programs[1] += usize::from(any && terms.rebate % 100 != 0);
             seen.programs[2] += usize::from(any && shares && count > 1);
+            seen.programs[3] += usize::from(changed[2] > 0);
             program(terms, text_of(&levers, &caps), &sums)
         });
         let programs = programs.collect();
-        Job::of_lines(&lines, false, programs, seen)
+        Job { memberships: MEMBERSHIPS.to_owned(), ..Job::of_lines(&lines, false, programs, seen) }
     });
     for Seen { changed, programs } in seen {
         assert!(changed[0] > PROGRAMS * 3 && changed[1] > PROGRAMS, "{changed:?} credits changed");

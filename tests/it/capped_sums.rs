@@ -1,7 +1,7 @@
 //! Caps that lines, sums of lines and measures share, in random programs, over random lines and refunds;
 //! see `random.rs`.
 
-use crate::capped::{Cap, Rooms, Taken, TakenBack, cap, cap_text, line_earnings};
+use crate::capped::{Cap, MEMBERSHIPS, Rooms, Taken, TakenBack, cap, cap_text, line_earnings};
 use crate::measured::{self, Sums, program, text_of};
 use crate::random::{Cents, Job, Line, Random, Terms, agree, date, divided, lines, month, sold};
 use std::collections::BTreeMap;
@@ -194,7 +194,7 @@ fn job(random: &mut Random, summed: bool) -> Job<[usize; 3]> {
         program(terms, rules.text(), &sums)
     });
     let programs = programs.collect();
-    Job::of_lines(&lines, false, programs, seen)
+    Job { memberships: MEMBERSHIPS.to_owned(), ..Job::of_lines(&lines, false, programs, seen) }
 }
 
 #[test]

@@ -305,6 +305,25 @@ fn the_room_of_shared_caps_is_computed_again() {
             ("determinations", "FROM published LIMIT 0", &found("nothing")),
         ],
     );
+    let of_company = "50.000 by M5 of 2021-02-02, found nothing";
+    altered(
+        "cap-of-company",
+        "recompute",
+        &[
+            (
+                "determinations",
+                "SELECT * REPLACE (replace(subject, ', company 0100000', '') AS subject) FROM published",
+                &format!(
+                    "each, company 0100000, 2020-07..2021-06, cycle 2021-04: expected 50.000 of {of_company}"
+                ),
+            ),
+            (
+                "cap_balances",
+                "SELECT * REPLACE (NULL::VARCHAR AS global_id) FROM published",
+                "cap each of plain, , 0100000, , 2020-07: expected 50.000 used of gross 60.000, found  of ",
+            ),
+        ],
+    );
 }
 
 /// A golden case on 20 June 2021, each time with one table changed and what a check finds then.

@@ -3,10 +3,11 @@
 
 use super::load::Place;
 use super::measured::{Per, Window};
-use super::{Days, Lever, Program, raw};
+use super::{Days, Follow, Lever, Program, raw};
 use crate::Error;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 /// A limit that the earnings of some levers share: of lines, of sums of lines, of measures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct ProgramCap {
     pub limit: i128,
     pub on: CapOn,
     pub per: CapPer,
+    /// Of a cap per participant: whether all locations of a company share its room.
+    pub follow: Follow,
     pub window: Window,
     /// In force by the date of a transaction, or the day that rules a measured earning.
     pub days: Days,
@@ -34,7 +37,7 @@ pub enum CapOn {
     Base,
 }
 
-/// Who shares a cap.
+/// Who shares a cap. A participant's may be its company's instead ([`Follow`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CapPer {
@@ -57,14 +60,33 @@ impl CapPer {
     pub fn has_customer(self) -> bool {
         matches!(self, CapPer::Customer | CapPer::ParticipantCustomer)
     }
+}
 
-    /// The participant and the customer whose room a line takes; `None`: that of all of them. A customer that
-    /// isn't known is nobody whom participants share: under a cap per customer each has room of its own for
-    /// what it sells without naming one.
-    pub fn whose<P, C>(self, participant: P, customer: Option<C>) -> (Option<P>, Option<C>) {
-        let customer = customer.filter(|_| self.has_customer());
-        let alone = self.has_participant() || (self.has_customer() && customer.is_none());
-        (alone.then_some(participant), customer)
+/// Whose room of a cap a line takes; `None`: that of all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whose<P, C> {
+    /// It has the room alone.
+    pub participant: Option<P>,
+    /// All its locations share the room.
+    pub company: Option<C>,
+    pub customer: Option<C>,
+}
+
+impl ProgramCap {
+    /// Whose room a line takes. A customer that isn't known is nobody whom participants share: under a cap per
+    /// customer each has room of its own for what it sells without naming one. Who has no company shares with
+    /// nobody either.
+    pub fn whose<P, C>(
+        &self,
+        participant: P,
+        company: impl FnOnce() -> Option<C>,
+        customer: Option<C>,
+    ) -> Whose<P, C> {
+        let customer = customer.filter(|_| self.per.has_customer());
+        let company = if self.follow == Follow::Company { company() } else { None };
+        let alone = self.per.has_participant() || (self.per.has_customer() && customer.is_none());
+        let participant = (alone && company.is_none()).then_some(participant);
+        Whose { participant, company, customer }
     }
 }
 
@@ -91,6 +113,7 @@ pub struct RawCap {
     #[serde(default)]
     on: CapOn,
     per: CapPer,
+    follow: Option<Spanned<Follow>>,
     window: Window,
     levers: Option<Vec<raw::Text>>,
     engagement: Option<raw::Text>,
@@ -163,9 +186,21 @@ fn cap(
         limit,
         on: written.on,
         per: written.per,
+        follow: follow(place, written)?,
         window: written.window,
         days: place.days(written.from.as_ref(), written.until.as_ref())?,
     })
+}
+
+/// Only what a participant has alone can be its company's instead.
+fn follow(place: &Place, written: &RawCap) -> Result<Follow, Error> {
+    let Some(follow) = &written.follow else { return Ok(Follow::default()) };
+    if !written.per.has_participant() {
+        let message = "expected `per = \"participant\"` or `\"participant_customer\"` beside `follow`, found a \
+                       cap whose room all locations share";
+        return Err(place.error_at(follow.span().start, message));
+    }
+    Ok(*follow.get_ref())
 }
 
 /// What is measured is capped as a whole: on what it earns, and only for those it is measured for.

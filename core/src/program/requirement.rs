@@ -94,13 +94,13 @@ pub enum Redecide {
     Never,
 }
 
-/// Whose revenue is added up.
+/// Whose revenue is added up, whose room a cap's is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Follow {
     #[default]
     Location,
-    /// That of all locations which belonged to the company on the day of the line.
+    /// All locations that belong to the company: on the day of the line, of a cap in its month.
     Company,
 }
 

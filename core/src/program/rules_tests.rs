@@ -1,6 +1,7 @@
 //! Faults of measured levers and caps, each with its place and what is expected.
 
 use super::Program;
+use super::cap::Whose;
 
 const GOOD: &str = r#"
 program = "p"
@@ -43,6 +44,28 @@ fn the_good_file_is_good() {
     let program = Program::parse("p.toml", GOOD).expect("it is good");
     assert!(program.is_capped(0) && !program.is_capped(1));
     assert_eq!(program.caps[0].limit, 500_000);
+}
+
+/// A cap per participant follows the location, unless it says otherwise.
+#[test]
+fn a_participants_cap_may_be_its_companys() {
+    let whose = |rule: &str| {
+        let text = GOOD.replacen("per = \"customer\"", rule, 1);
+        let program = Program::parse("p.toml", &text).expect("it is good");
+        let cap = &program.caps[0];
+        [Some("G1"), None].map(|company| cap.whose("1", || company, Some("C1")))
+    };
+    let of = |participant, company, customer| Whose { participant, company, customer };
+    let alone = of(Some("1"), None, None);
+    assert_eq!(whose("per = \"participant\""), [alone; 2]);
+    assert_eq!(whose("per = \"participant\"\nfollow = \"location\""), [alone; 2]);
+    let company = of(None, Some("G1"), None);
+    assert_eq!(whose("per = \"participant\"\nfollow = \"company\""), [company, alone]);
+    assert_eq!(
+        whose("per = \"participant_customer\"\nfollow = \"company\""),
+        [of(None, Some("G1"), Some("C1")), of(Some("1"), None, Some("C1"))]
+    );
+    assert_eq!(whose("per = \"customer\""), [of(None, None, Some("C1")); 2]);
 }
 
 #[test]
@@ -148,6 +171,11 @@ fn faults_of_measures_and_caps_name_file_line_and_remedy() {
             "p.toml:34: expected one cap per lever and day, found `other` beside `core-cap`",
         ),
         ("[payment]", &second.replace("other", "core-cap"), "p.toml:34: expected cap keys once"),
+        (
+            "window = \"year\"",
+            "follow = \"company\"\nwindow = \"year\"",
+            "p.toml:31: expected `per = \"participant\"` or `\"participant_customer\"` beside `follow`",
+        ),
         ("window = \"year\"", "window = \"year\"\ncolor = \"red\"", "unknown field `color`"),
     ];
     for (find, replace, expected) in cases {

@@ -6,6 +6,7 @@ use crate::earnings::aggregate::Aggregates;
 use crate::earnings::context::Context;
 use crate::earnings::evaluate::{Evaluated, Outcome, Verdict};
 use crate::earnings::facts::day;
+use crate::earnings::measures::Subject;
 use crate::earnings::originals::Originals;
 use crate::earnings::rows::Line;
 use crate::earnings::segments::Segments;
@@ -19,7 +20,8 @@ use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale};
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::id;
-use earnest_core::program::cap::CapOn;
+use earnest_core::program::cap::{CapOn, Whose};
+use earnest_core::program::measured::Per;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -91,6 +93,16 @@ struct Gross<'a> {
     taken_back: Option<(ItemKey, i128)>,
 }
 
+/// What decides which cap an earning lies under, and whose room of it it takes: by the cap on a day, in the
+/// window of a month. Of a refund's piece it is what decided its original, whose room it gives back.
+struct Ruled<'a> {
+    on: NaiveDate,
+    period: Period,
+    customer: Option<&'a str>,
+    /// Of a measure: whose it is.
+    measured: Option<&'a Subject>,
+}
+
 impl<'a> Look<'a> {
     pub fn new(
         context: &'a Context<'a>,
@@ -117,10 +129,11 @@ impl<'a> Look<'a> {
         for outcome in &evaluated.outcomes {
             match &outcome.verdict {
                 Verdict::Earned(terms, amounts) => {
-                    let ruled = (day(line.transaction_on), self.period, line.customer_id);
+                    let (on, period) = (day(line.transaction_on), self.period);
+                    let ruled = Ruled { on, period, customer: line.customer_id, measured: None };
                     let (aggregate, taken_back) = (None, None);
                     let item = Gross { line, aggregate, outcome, terms, amounts, taken_back };
-                    self.take(&item, ruled, false)?;
+                    self.take(&item, &ruled, false)?;
                 }
                 Verdict::Aggregated(..)
                     if self.context.programs[outcome.program].is_capped(outcome.lever) =>
@@ -151,7 +164,8 @@ impl<'a> Look<'a> {
         let (context, period) = (self.context, self.period);
         let aggregates = std::mem::take(&mut self.aggregates);
         aggregates.earned(&context.names, period, |summed| {
-            let ruled = (day(summed.line.transaction_on), period, summed.line.customer_id);
+            let (on, customer) = (day(summed.line.transaction_on), summed.line.customer_id);
+            let ruled = Ruled { on, period, customer, measured: None };
             let item = Gross {
                 line: &summed.line,
                 aggregate: Some(&summed.key),
@@ -160,7 +174,7 @@ impl<'a> Look<'a> {
                 amounts: &summed.amounts,
                 taken_back: None,
             };
-            self.take(&item, ruled, false)
+            self.take(&item, &ruled, false)
         })
     }
 
@@ -179,7 +193,12 @@ impl<'a> Look<'a> {
             let measured = &program.levers[solved.subject.lever].measured;
             let (Some(earned), Some(measured)) = (&solved.earned, measured) else { continue };
             let on = measured.rules_day(solved.window, period);
-            let ruled = (on, Period::of(on), solved.subject.customer.as_deref());
+            let ruled = Ruled {
+                on,
+                period: Period::of(on),
+                customer: solved.subject.customer.as_deref(),
+                measured: Some(&solved.subject),
+            };
             let item = Gross {
                 line: &solved.line(context, earned, period),
                 aggregate: Some(&solved.key(context, period)),
@@ -188,30 +207,26 @@ impl<'a> Look<'a> {
                 amounts: &Amounts::of_earned(earned.amount(), &earned.terms)?,
                 taken_back: None,
             };
-            self.take(&item, ruled, false)?;
+            self.take(&item, &ruled, false)?;
         }
         Ok(())
     }
 
-    /// Takes what is earned, by the cap on `on` in the window of `period`; of a refund's piece they
-    /// are those of its original, whose room it gives back. `follows`: it takes back what came before
-    /// it in order.
-    fn take(
-        &mut self,
-        item: &Gross,
-        (on, period, customer): (NaiveDate, Period, Option<&str>),
-        follows: bool,
-    ) -> Result<()> {
+    /// Takes what is earned. `follows`: it takes back what came before it in order.
+    fn take(&mut self, item: &Gross, ruled: &Ruled, follows: bool) -> Result<()> {
         let Gross { line, aggregate, outcome, terms, amounts, taken_back } = item;
         let program = &self.context.programs[outcome.program];
-        let Some((position, cap)) = program.cap_on(outcome.lever, on) else { return Ok(()) };
-        let (participant, customer) = cap.per.whose(outcome.subject.participant, customer);
+        let Some((position, cap)) = program.cap_on(outcome.lever, ruled.on) else { return Ok(()) };
+        let company = || company_of(self.context, outcome, ruled);
+        let Whose { participant, company, customer } =
+            cap.whose(outcome.subject.participant, company, ruled.customer);
         let scope = ScopeOf {
             program: outcome.program,
             cap: position,
             participant,
+            company,
             customer,
-            window: cap.window.first(period, program.fiscal_year_start),
+            window: cap.window.first(ruled.period, program.fiscal_year_start),
         };
         let key = scope.key();
         let gross = match cap.on {
@@ -292,8 +307,12 @@ impl<'a> Look<'a> {
                     terms.minor_units,
                     terms.program_minor_units,
                 )?;
-                let customer = original.customer_id.as_deref();
-                let ruled = (day(original.transaction_on), original.period, customer);
+                let ruled = Ruled {
+                    on: day(original.transaction_on),
+                    period: original.period,
+                    customer: original.customer_id.as_deref(),
+                    measured: None,
+                };
                 let follows = (original.transaction_on, id)
                     <= (refund.transaction_on, refund.transaction_id.as_str());
                 let of_original =
@@ -306,10 +325,24 @@ impl<'a> Look<'a> {
                     amounts: &reversed,
                     taken_back: Some((item_key((&of_original, None), outcome), reversal.before)),
                 };
-                self.take(&item, ruled, follows)?;
+                self.take(&item, &ruled, follows)?;
             }
         }
         Ok(())
+    }
+}
+
+/// The company that an earning is of: that of a measure per company, else that of who earns, in the month.
+fn company_of<'a>(context: &'a Context, outcome: &Outcome, ruled: &Ruled<'a>) -> Option<&'a str> {
+    let measured = &context.programs[outcome.program].levers[outcome.lever].measured;
+    match ruled.measured {
+        Some(subject) if measured.as_ref().is_some_and(|of| of.per == Per::Company) => {
+            subject.company.as_deref()
+        }
+        _ => {
+            let participant = context.names.participants.text(outcome.subject.participant);
+            context.decisions.company(outcome.program, participant, ruled.period)
+        }
     }
 }
 

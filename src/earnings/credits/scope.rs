@@ -6,12 +6,14 @@ use earnest_core::decimal::sum;
 use earnest_core::id;
 use serde::{Deserialize, Serialize};
 
-/// Whose room a cap's is: program, cap, whom it is per, first month of the window.
+/// Whose room a cap's is: program, cap, whom it is per, first month of the window. Without participant
+/// several may share it: a company's locations, if there is one, else all participants.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     pub program: usize,
     pub cap: usize,
     pub participant: Option<i32>,
+    pub company: Option<String>,
     pub customer: Option<String>,
     pub window: Period,
 }
@@ -21,6 +23,7 @@ pub struct ScopeOf<'a> {
     pub program: usize,
     pub cap: usize,
     pub participant: Option<i32>,
+    pub company: Option<&'a str>,
     pub customer: Option<&'a str>,
     pub window: Period,
 }
@@ -33,6 +36,8 @@ impl ScopeOf<'_> {
             &(self.cap as u64).to_le_bytes(),
             &self.participant.unwrap_or(-1).to_le_bytes(),
             &month.to_le_bytes(),
+            &[u8::from(self.company.is_some())],
+            self.company.unwrap_or_default().as_bytes(),
             &[u8::from(self.customer.is_some())],
             self.customer.unwrap_or_default().as_bytes(),
         ])
@@ -40,7 +45,9 @@ impl ScopeOf<'_> {
 
     pub fn to_owned(&self) -> Scope {
         let Self { program, cap, participant, window, .. } = *self;
-        Scope { program, cap, participant, customer: self.customer.map(str::to_owned), window }
+        let (company, customer) =
+            (self.company.map(str::to_owned), self.customer.map(str::to_owned));
+        Scope { program, cap, participant, company, customer, window }
     }
 }
 
