@@ -370,6 +370,14 @@ impl Program {
         self.terms.iter().find(|term| term.days.contain(day))
     }
 
+    /// The term on a day, or the last one that ended before it.
+    #[must_use]
+    pub fn term_by(&self, day: NaiveDate) -> Option<&Term> {
+        let ended =
+            self.terms.iter().filter(|term| term.days.until.is_some_and(|until| until <= day));
+        self.term_on(day).or_else(|| ended.max_by_key(|term| term.days.until))
+    }
+
     /// How what a lever earns is split on a day; all of it rebate where no split is declared.
     #[must_use]
     pub fn shares_on(&self, pays_as: PaysAs, day: NaiveDate) -> Shares {

@@ -112,11 +112,11 @@ impl Decision {
         self.conversion.converted.iter().map(|(_, amount)| amount).sum()
     }
 
-    /// What comes in as rebate, of the half's last month: what converts after the half was decided for
-    /// good is late.
+    /// What comes in as rebate, of the half's last month and its term (of the last one, if that ended within the
+    /// half): what converts after the half was decided for good is late.
     pub fn postings<'a>(&'a self, program: &Program) -> impl Iterator<Item = Posting> + use<'a> {
         let last = self.half.last().last_day();
-        let term: Arc<str> = program.term_on(last).map_or("", |term| term.term.as_str()).into();
+        let term: Arc<str> = program.term_by(last).map_or("", |term| term.term.as_str()).into();
         let currency: Arc<str> = Arc::from(program.currency.as_str());
         self.conversion.converted.iter().map(move |&(cycle, amount)| Posting {
             program: self.program,
