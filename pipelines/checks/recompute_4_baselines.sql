@@ -4,9 +4,7 @@
 -- The windows, named as `determinations` name them, and the days that are measured.
 CREATE OR REPLACE TEMP TABLE compared_windows AS
 WITH windows AS (
-    SELECT program, lever, whose, window_on, min(period) AS first_period
-    FROM own_months
-    GROUP BY ALL
+    SELECT DISTINCT program, lever, whose, window_on FROM own_months
 ),
 days AS (
     SELECT windows.*, quantity_of, baseline, months, redecide, minor_of(currency) AS minor, CASE baseline
