@@ -1,9 +1,10 @@
 -- Lines that counted when a close froze who added a customer, who reached trailing revenue or what a window is
 -- compared with, and no longer do, or not as they were: only they undo it. Run only where some program asks.
 
--- The days that frozen determinations looked at.
+-- The days that frozen determinations looked at; of baselines, whatever takes back from then on, too: a refund
+-- counts where what it refunds does.
 CREATE OR REPLACE TEMP TABLE frozen_days AS
-SELECT DISTINCT frozen_by AS closed_by,
+SELECT DISTINCT frozen_by AS closed_by, kind = 'baseline' AS with_refunds,
     regexp_extract("window", ' ([^ ]*)[.][.][^ ]*$', 1)::DATE AS first_on,
     regexp_extract("window", '[.][.]([^ ]*)$', 1)::DATE AS last_on
 FROM determinations
@@ -50,7 +51,7 @@ lines AS (
 FROM lines
 SEMI JOIN frozen_days
     ON frozen_days.closed_by = lines.closed_by AND first_on <= transaction_on
-    AND transaction_on <= last_on;
+    AND (transaction_on <= last_on OR with_refunds AND base < 0);
 
 -- Those that didn't come again as they were.
 CREATE OR REPLACE TEMP TABLE gone_transactions AS

@@ -59,7 +59,7 @@ JOIN settled_baselines AS settled
     ON settled.program = gone.program AND settled.lever = gone.lever
     AND settled.closed_by = gone.closed_by
     AND settled.whose = whose_of(per, gone.participant_id, company, customer_id)
-    AND first_on <= transaction_on AND transaction_on <= last_on
+    AND first_on <= transaction_on AND (transaction_on <= last_on OR base < 0)
 WHERE gone.participant_id IS NOT NULL;
 
 -- What the lines of then are now.

@@ -52,8 +52,8 @@ struct Look {
 
 impl Closed {
     /// Finds what was corrected since the closes that froze who reached trailing revenue, who added a
-    /// customer, and what windows are compared with. `files` are those in force now; `asked` says whether some program asks for revenue, and if
-    /// so, whether by product.
+    /// customer, and what windows are compared with. `files` are those in force now; `asked` says whether
+    /// some program asks for revenue, and if so, whether by product.
     ///
     /// # Errors
     /// If the warehouse can't be read.
@@ -65,20 +65,23 @@ impl Closed {
     ) -> Result<()> {
         let revenue = self.revenue.iter().filter_map(|one| Some((one.closed_by?, one.days()?)));
         let added = self.added.iter().filter_map(|one| Some((one.closed_by?, one.days()?)));
-        let mut windows: BTreeMap<Period, Vec<(NaiveDate, NaiveDate)>> = BTreeMap::new();
-        for (cycle, days) in revenue.chain(added).chain(self.baselines.days()) {
-            windows.entry(cycle).or_default().push(days);
+        let mut looked: BTreeMap<Period, Days> = BTreeMap::new();
+        for (cycle, days) in revenue.chain(added) {
+            looked.entry(cycle).or_default().ranges.push(days);
         }
-        if windows.is_empty() {
+        for (cycle, days) in self.baselines.days() {
+            looked.entry(cycle).or_default().baseline(days);
+        }
+        if looked.is_empty() {
             return Ok(());
         }
         let events = events::read(store, snapshot)?;
         let history = History::read(store, snapshot, TRANSACTIONS.name)?;
         let mut looks = Vec::new();
-        for (cycle, days) in windows {
+        for (cycle, days) in looked {
             let Some(close) = events::closed(&events, cycle) else { continue };
             let then = history.at(close);
-            let gone = lost(&then, files, &united(days))?;
+            let gone = lost(&then, files, &days.united())?;
             if !gone.is_empty() {
                 let known = then.into_iter().map(|file| file.path).collect();
                 looks.push(Look { cycle, known, gone, came: Vec::new() });
@@ -141,26 +144,43 @@ impl Closed {
     }
 }
 
-/// Ranges of days, both inclusive, as few as hold the same days.
-fn united(mut days: Vec<(NaiveDate, NaiveDate)>) -> Vec<(NaiveDate, NaiveDate)> {
-    days.sort_unstable();
-    let mut united: Vec<(NaiveDate, NaiveDate)> = Vec::new();
-    for (first, last) in days {
-        match united.last_mut().filter(|before| first <= before.1) {
-            Some(before) => before.1 = before.1.max(last),
-            None => united.push((first, last)),
-        }
+/// The days whose lines decided what a close froze.
+#[derive(Default)]
+struct Days {
+    /// Both inclusive.
+    ranges: Vec<(NaiveDate, NaiveDate)>,
+    /// From then on, whatever takes back: a refund counts in a baseline where what it refunds does.
+    refunds_from: Option<NaiveDate>,
+}
+
+impl Days {
+    /// Adds those of a baseline.
+    fn baseline(&mut self, days: (NaiveDate, NaiveDate)) {
+        self.ranges.push(days);
+        self.refunds_from = self.refunds_from.into_iter().chain([days.0]).min();
     }
-    united
+
+    /// As few ranges as hold the same days.
+    fn united(mut self) -> Days {
+        self.ranges.sort_unstable();
+        let mut united: Vec<(NaiveDate, NaiveDate)> = Vec::new();
+        for (first, last) in self.ranges {
+            match united.last_mut().filter(|before| first <= before.1) {
+                Some(before) => before.1 = before.1.max(last),
+                None => united.push((first, last)),
+            }
+        }
+        Days { ranges: united, ..self }
+    }
+
+    fn decide(&self, line: &Place) -> bool {
+        let refund = line.takes_back && self.refunds_from.is_some_and(|from| from <= line.on);
+        refund || self.ranges.iter().any(|(first, last)| *first <= line.on && line.on <= *last)
+    }
 }
 
 /// Lines on some days of files that counted then and no longer do.
-fn lost(
-    then: &[InForceFile],
-    files: &[InForceFile],
-    days: &[(NaiveDate, NaiveDate)],
-) -> Result<HashMap<Id, Line>> {
-    let within = |on: NaiveDate| days.iter().any(|(first, last)| *first <= on && on <= *last);
+fn lost(then: &[InForceFile], files: &[InForceFile], days: &Days) -> Result<HashMap<Id, Line>> {
     let now: HashMap<&Path, &InForceFile> =
         files.iter().map(|file| (file.path.as_path(), file)).collect();
     let gone = then.par_iter().map(|file| {
@@ -169,7 +189,7 @@ fn lost(
             now.slices.len() != file.slices.len() || now.keys.len() != file.keys.len()
         });
         if let Some(now) = changed {
-            let lost = |line: &Place| line.counts(file) && !line.counts(now) && within(line.on);
+            let lost = |line: &Place| line.counts(file) && !line.counts(now) && days.decide(line);
             lines(file, lost, |id, line| gone.push((id, line)))?;
         }
         Ok(gone)
@@ -216,6 +236,7 @@ impl Line {
             reseller: self.sold.reseller.clone(),
             customer: self.customer.clone(),
             on: self.sold.on,
+            takes_back: self.sold.base < 0,
         }
     }
 }
@@ -225,6 +246,7 @@ struct Place<'a> {
     slice: Option<&'a str>,
     key: Option<&'a str>,
     on: NaiveDate,
+    takes_back: bool,
 }
 
 impl Place<'_> {
@@ -254,7 +276,8 @@ fn lines(
         for row in 0..rows.num_rows() {
             let on = columns::day(days, row).unwrap_or_default();
             let (slice, key) = (columns::filled(slices, row), columns::filled(keys, row));
-            if !wanted(&Place { slice, key, on }) {
+            let takes_back = bases.value(row) < 0;
+            if !wanted(&Place { slice, key, on, takes_back }) {
                 continue;
             }
             let cell = |column| columns::filled(column, row).map(str::to_owned);

@@ -24,8 +24,9 @@ pub struct Baselines<'a> {
     /// The oldest open cycle; `None`: none is closed.
     open: Option<Period>,
     looks: Vec<Look<'a>>,
-    /// Days of lines that are gone, by whom they were sold by or to and the cycle that knew them.
-    gone: HashMap<(u128, Period), Vec<i32>, RandomState>,
+    /// Days of lines that are gone and whether they take back, by whom they were sold by or to and the cycle
+    /// that knew them.
+    gone: HashMap<(u128, Period), Vec<(i32, bool)>, RandomState>,
 }
 
 /// Lines that counted when a cycle was closed.
@@ -90,7 +91,8 @@ impl<'a> Baselines<'a> {
                     let company = company_of(context, measured, place, Period::of(gone.on));
                     let customer = customer_of(measured, gone.customer.as_deref());
                     let whose = series_key(position, *lever, participant, company, customer);
-                    self.gone.entry((whose, cycle)).or_default().push(gone.on.to_epoch_days());
+                    let line = (gone.on.to_epoch_days(), gone.takes_back);
+                    self.gone.entry((whose, cycle)).or_default().push(line);
                 }
             }
         }
@@ -121,7 +123,7 @@ impl<'a> Baselines<'a> {
             && let Some(gone) = self.gone.get(&(series(subject), cycle))
         {
             let (first, last) = (first.to_epoch_days(), last.to_epoch_days());
-            if gone.iter().any(|on| first <= *on && *on <= last) {
+            if gone.iter().any(|(on, takes_back)| first <= *on && (*on <= last || *takes_back)) {
                 return Decided::Corrected(frozen, cycle);
             }
         }

@@ -49,6 +49,8 @@ pub struct Gone {
     pub reseller: Option<String>,
     pub customer: Option<String>,
     pub on: NaiveDate,
+    /// It has a negative base, and may have counted on an earlier day: that of what it refunds.
+    pub takes_back: bool,
 }
 
 impl Gone {
@@ -85,7 +87,7 @@ impl FrozenBaselines {
         self.by_window.get(&key(of)).copied()
     }
 
-    /// The days that were measured, by the cycle whose close froze it.
+    /// The days that were measured, both inclusive, by the cycle whose close froze it.
     pub fn days(&self) -> impl Iterator<Item = (Period, (NaiveDate, NaiveDate))> {
         self.days.iter().flat_map(|(cycle, days)| days.iter().map(|days| (*cycle, *days)))
     }
