@@ -9,6 +9,7 @@ pub mod currency;
 pub mod customer_add;
 pub mod decimal;
 pub mod delta;
+pub mod determination;
 pub mod earning;
 pub mod eligibility;
 mod error;

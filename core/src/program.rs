@@ -29,6 +29,7 @@ pub use requirement::{
 };
 
 use crate::calendar::{FiscalHalf, Period};
+use crate::determination::before;
 use crate::earning::{EarningType, Shares};
 use crate::waterfall::BelowMinimum;
 use chrono::{NaiveDate, Weekday};
@@ -417,28 +418,20 @@ impl Program {
                 _ => None,
             })
         };
-        let baseline = |name: &str| {
-            let lever = self.levers.iter().find(|lever| lever.lever == name)?;
-            lever.measured.as_ref().map(|measured| measured.redecide)
+        let lever = |name: &str| self.levers.iter().find(|lever| lever.lever == name);
+        let asked = match kind {
+            "coop_threshold" => Some(self.coop.redecide),
+            "trailing_revenue" => before(window).and_then(trailing),
+            "customer_add" => before(window)
+                .and_then(lever)
+                .and_then(|lever| Some(lever.customer_add.as_ref()?.redecide)),
+            "baseline" => before(window)
+                .and_then(before)
+                .and_then(lever)
+                .and_then(|lever| Some(lever.measured.as_ref()?.redecide)),
+            _ => None,
         };
-        let added = |name: &str| {
-            let lever = self.levers.iter().find(|lever| lever.lever == name)?;
-            lever.customer_add.as_ref().map(|asked| asked.redecide)
-        };
-        match kind {
-            "coop_threshold" => self.coop.redecide,
-            // The window is the requirement's name and the days that were measured.
-            "trailing_revenue" => {
-                window.rsplit_once(' ').and_then(|(name, _)| trailing(name)).unwrap_or_default()
-            }
-            // The lever's name and the days on which the customer is new.
-            "customer_add" => {
-                window.rsplit_once(' ').and_then(|(name, _)| added(name)).unwrap_or_default()
-            }
-            // The lever's name, the months of the window and the days that were measured.
-            "baseline" => window.rsplitn(3, ' ').nth(2).and_then(baseline).unwrap_or_default(),
-            _ => Redecide::UntilClose,
-        }
+        asked.unwrap_or_default()
     }
 
     /// The fiscal half in whose fund a period's co-op lies.

@@ -144,8 +144,7 @@ impl<'a> Baselines<'a> {
         let due = || {
             let day = measured.rules_day(window, first);
             let shares = program.shares_on(program.levers[subject.lever].pays_as, day);
-            let due = program.first_due_cycle_of(first, shares);
-            self.open.map_or(due, |open| due.max(open))
+            program.first_cycle_of(first, shares, self.open)
         };
         let (cycle, frozen) = match decided {
             Decided::Open => (due(), false),

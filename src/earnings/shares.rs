@@ -34,6 +34,8 @@ struct Window {
 }
 
 struct Earning {
+    /// What tells it apart.
+    key: String,
     /// What caps credit of it.
     amounts: Amounts,
     ids: Ids,
@@ -149,11 +151,11 @@ impl<'a> Shares<'a> {
     ///
     /// # Errors
     /// If the disk refuses, or on overflow.
-    pub fn finish(mut self, sink: &mut Sink) -> Result<()> {
-        self.windows.sort_by(|a, b| {
-            (&a.solved.subject, a.solved.window).cmp(&(&b.solved.subject, b.solved.window))
-        });
-        for Window { solved, earning } in &self.windows {
+    pub fn finish(self, sink: &mut Sink) -> Result<()> {
+        // Windows are large: they stay where they are.
+        let mut ordered: Vec<&Window> = self.windows.iter().collect();
+        ordered.sort_unstable_by_key(|window| (&window.solved.subject, window.solved.window));
+        for Window { solved, earning } in ordered {
             let (Some(earning), Some(earned)) = (earning, &solved.earned) else { continue };
             earning.write(sink, self.context, (solved, earned), self.period)?;
             let Some(last) = &solved.last else { continue };
@@ -196,7 +198,7 @@ impl Earning {
         let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
         let of = (&earned.terms, &outcome.subject);
         let ids = super::sink::aggregate_ids(context, digester, of, &key);
-        Ok(Some(Earning { amounts, ids, given: [0; 3] }))
+        Ok(Some(Earning { key, amounts, ids, given: [0; 3] }))
     }
 
     fn write(
@@ -209,7 +211,7 @@ impl Earning {
         let last = solved.last_month(context);
         let origin = Origin {
             fund_period: last.min(period),
-            aggregate_key: Some(&solved.key(context, period)),
+            aggregate_key: Some(&self.key),
             tier_detail: Some(super::tier_detail::json(solved, earned, last)),
         };
         let line = solved.line(context, earned, period);

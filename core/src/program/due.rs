@@ -127,11 +127,12 @@ impl Program {
     }
 
     /// The first cycle that settles a part of what is split so: of what is paid; co-op is never, so it counts
-    /// only if there is nothing else.
+    /// only if there is nothing else. Not before `open`, the oldest open cycle; `None`: none is closed.
     #[must_use]
-    pub fn first_due_cycle_of(&self, period: Period, shares: Shares) -> Period {
+    pub fn first_cycle_of(&self, period: Period, shares: Shares, open: Option<Period>) -> Period {
         let paid = shares.types().filter(|of| *of != EarningType::Coop);
         let due = paid.map(|of| self.due_cycle(period, of)).min();
-        due.unwrap_or_else(|| self.due_cycle(period, EarningType::Coop))
+        let due = due.unwrap_or_else(|| self.due_cycle(period, EarningType::Coop));
+        open.map_or(due, |open| due.max(open))
     }
 }

@@ -9,6 +9,7 @@ use crate::error::Result;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::customer_add::{Sale, measured};
+use earnest_core::determination;
 use earnest_core::program::{Days, Redecide};
 use foldhash::fast::RandomState;
 use std::collections::HashMap;
@@ -49,8 +50,7 @@ impl FrozenAddition {
     /// The first and last day on which the customer is new.
     #[must_use]
     pub fn days(&self) -> Option<(NaiveDate, NaiveDate)> {
-        let (first, last) = self.window.rsplit_once(' ')?.1.split_once("..")?;
-        Some((first.parse().ok()?, last.parse().ok()?))
+        determination::days(&self.window)
     }
 }
 

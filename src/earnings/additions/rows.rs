@@ -41,8 +41,7 @@ impl Row<'_> {
         }
         let program = &context.programs[self.place.0];
         let shares = program.shares_on(program.levers[self.place.1].pays_as, self.on);
-        let due = program.first_due_cycle_of(Period::of(self.on), shares);
-        open.map_or(due, |open| due.max(open)).to_string()
+        program.first_cycle_of(Period::of(self.on), shares, open).to_string()
     }
 }
 

@@ -3,8 +3,8 @@
 
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::id;
 use earnest_core::program::Role;
+use earnest_core::{determination, id};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl FrozenBaselines {
 
     /// Takes a row of a program about a subject's window; of several the newest counts.
     pub fn add(&mut self, of: (&str, &str, &str), row: FrozenBaseline) {
-        if let (Some(cycle), Some(days)) = (row.closed_by, days_of(of.2)) {
+        if let (Some(cycle), Some(days)) = (row.closed_by, determination::days(of.2)) {
             self.days.entry(cycle).or_default().insert(days);
         }
         let known = self.by_window.entry(key(of)).or_insert(row);
@@ -101,10 +101,4 @@ impl FrozenBaselines {
 
 fn key((program, subject, window): (&str, &str, &str)) -> u128 {
     id::digest([program, subject, window].map(str::as_bytes))
-}
-
-/// The days that a window's text ends with.
-fn days_of(window: &str) -> Option<(NaiveDate, NaiveDate)> {
-    let (first, last) = window.rsplit_once(' ')?.1.split_once("..")?;
-    Some((first.parse().ok()?, last.parse().ok()?))
 }

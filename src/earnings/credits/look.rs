@@ -252,10 +252,8 @@ impl<'a> Look<'a> {
             id,
             original: line.original_transaction_id.unwrap_or_default(),
         });
-        let enters = settled.unwrap_or_else(|| {
-            let due = program.first_due_cycle_of(self.period, terms.shares);
-            self.closed.open.map_or(due, |open| due.max(open))
-        });
+        let enters = settled
+            .unwrap_or_else(|| program.first_cycle_of(self.period, terms.shares, self.closed.open));
         let item = Item {
             scope: key,
             order: Order {

@@ -7,6 +7,7 @@ use super::{Asked, BySubject, Measured, Sold, SoldByDay, Subject};
 use crate::error::Result;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
+use earnest_core::determination;
 use earnest_core::trailing::measured;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -74,14 +75,7 @@ impl Frozen {
     /// The first and the last day that were measured.
     #[must_use]
     pub fn days(&self) -> Option<(NaiveDate, NaiveDate)> {
-        self.window().map(|(_, days)| days)
-    }
-
-    /// The requirement's name, the first and the last day that were measured.
-    fn window(&self) -> Option<(&str, (NaiveDate, NaiveDate))> {
-        let (name, days) = self.window.rsplit_once(' ')?;
-        let (first, last) = days.split_once("..")?;
-        Some((name, (first.parse().ok()?, last.parse().ok()?)))
+        determination::days(&self.window)
     }
 
     pub(super) fn subject(&self) -> Subject<'_> {
@@ -100,7 +94,7 @@ pub fn rows<'a>(
     let program = &asked.program.program;
     all.iter().filter(move |row| {
         row.program == *program
-            && row.window().is_some_and(|(name, _)| name == asked.name)
+            && determination::before(&row.window).is_some_and(|name| name == asked.name)
             && asked.days.contain(row.on)
     })
 }
