@@ -109,12 +109,12 @@ impl From<polars::error::PolarsError> for Error {
 
 impl From<duckdb::Error> for Error {
     fn from(error: duckdb::Error) -> Error {
-        let broken = Error::broken(format!("duckdb: {error}"));
-        if !broken.is_out_of_memory() {
-            return broken;
+        let message = format!("duckdb: {error}");
+        if !message.contains("Out of Memory") {
+            return Error::broken(message);
         }
         // What DuckDB says to do after it are settings that nobody can reach.
-        Error::broken(broken.message.lines().next().unwrap_or_default())
+        Error::broken(message.lines().next().unwrap_or_default())
             .hint("raise `memory` of `[limits]` in the job file: DuckDB gets half of it")
     }
 }

@@ -253,11 +253,7 @@ impl<'a> Collector<'a> {
                 known.source = known.source.min(part.source);
                 let place = (part.source, id, part.original.as_deref());
                 if known.last.as_ref().is_none_or(|last| last.key() < place) {
-                    let before = known.last.take().map(|last| last.transaction_id);
-                    let mut transaction_id = before.unwrap_or_default();
-                    transaction_id.clear();
-                    transaction_id.push_str(id);
-                    known.last = Some(Part { transaction_id, ..part });
+                    known.last = Some(Part { transaction_id: id.to_owned(), ..part });
                 }
             }
             None => {
@@ -361,13 +357,9 @@ fn key(
     let named = u64::from(company.is_some()) << 1 | u64::from(customer.is_some());
     let whose = u64::from(participant.cast_unsigned()) << 32 | u64::from(month.cast_unsigned());
     // Few and long: a part costs more than its bytes.
-    let mut place = [0; 32];
-    for (bytes, part) in place.chunks_exact_mut(8).zip([program as u64, lever as u64, named, whose])
-    {
-        bytes.copy_from_slice(&part.to_le_bytes());
-    }
+    let place = [program as u64, lever as u64, named, whose].map(u64::to_le_bytes);
     id::digest([
-        &place[..],
+        place.as_flattened(),
         company.unwrap_or_default().as_bytes(),
         customer.unwrap_or_default().as_bytes(),
     ])
