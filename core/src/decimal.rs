@@ -81,15 +81,20 @@ pub fn parse(text: &str, scale: u32) -> Result<i128, Error> {
 #[must_use]
 pub fn format(value: i128, scale: u32, decimals: u32) -> String {
     let (scale, decimals) = (scale as usize, decimals as usize);
-    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let kept = fraction.trim_end_matches('0').len().max(decimals.min(scale));
-    let mut text = String::with_capacity(digits.len() + 2);
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(value.unsigned_abs());
+    let (whole, fraction) = digits.split_at(digits.len().saturating_sub(scale));
+    let zeros = scale - fraction.len();
+    let fraction_kept = fraction.trim_end_matches('0').len();
+    let needed = if fraction_kept == 0 { 0 } else { zeros + fraction_kept };
+    let kept = needed.max(decimals.min(scale));
+    let mut text = String::with_capacity(digits.len() + zeros + 3);
     text.push_str(if value < 0 { "-" } else { "" });
-    text.push_str(whole);
+    text.push_str(if whole.is_empty() { "0" } else { whole });
     if kept > 0 {
         text.push('.');
-        text.push_str(&fraction[..kept]);
+        text.extend(std::iter::repeat_n('0', zeros.min(kept)));
+        text.push_str(&fraction[..kept.saturating_sub(zeros)]);
     }
     text
 }
@@ -280,6 +285,11 @@ mod tests {
         assert_eq!(format(7_000, 3, 0), "7");
         assert_eq!(format(-7, 3, 2), "-0.007");
         assert_eq!(format(0, 3, 2), "0.00");
+        assert_eq!(format(0, 3, 3), "0.000");
+        assert_eq!(format(0, 3, 0), "0");
+        assert_eq!(format(5, 3, 1), "0.005");
+        assert_eq!(format(50, 3, 0), "0.05");
+        assert_eq!(format(1_000, 3, 1), "1.0");
         assert_eq!(format(-70, 0, 2), "-70");
         assert_eq!(format(i128::MIN, 38, 0), "-1.70141183460469231731687303715884105728");
     }

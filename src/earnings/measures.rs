@@ -348,8 +348,9 @@ pub fn window_key(subject: &Subject, window: Period) -> WindowKey {
     key((*program, *lever, *participant), whose, Some(window))
 }
 
-fn key(
-    (program, lever, participant): (usize, usize, i32),
+/// The key of what is kept by program, lever or cap, participant, company, customer and window.
+pub fn key(
+    (program, rule, participant): (usize, usize, i32),
     (company, customer): (Option<&str>, Option<&str>),
     window: Option<Period>,
 ) -> u128 {
@@ -357,7 +358,7 @@ fn key(
     let named = u64::from(company.is_some()) << 1 | u64::from(customer.is_some());
     let whose = u64::from(participant.cast_unsigned()) << 32 | u64::from(month.cast_unsigned());
     // Few and long: a part costs more than its bytes.
-    let place = [program as u64, lever as u64, named, whose].map(u64::to_le_bytes);
+    let place = [program as u64, rule as u64, named, whose].map(u64::to_le_bytes);
     id::digest([
         place.as_flattened(),
         company.unwrap_or_default().as_bytes(),

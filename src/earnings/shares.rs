@@ -22,6 +22,8 @@ pub struct Shares<'a> {
     context: &'a Context<'a>,
     period: Period,
     windows: Vec<Window>,
+    /// What lines take of them; `None`: it is held.
+    takings: Vec<Option<Taking>>,
     /// Places of windows.
     places: HashMap<WindowKey, usize, foldhash::fast::RandomState>,
 }
@@ -38,9 +40,24 @@ struct Earning {
     key: String,
     /// What caps credit of it.
     amounts: Amounts,
-    ids: Ids,
-    /// Shares given so far of its types, at amount scale.
-    given: [i128; 3],
+}
+
+/// What lines take of a window's earning. It is kept apart, and small: a line's is anywhere in memory.
+struct Taking {
+    /// Sum of the parts' measures, which shares are taken of.
+    parts: i128,
+    /// What the last part adds; it takes what others leave.
+    last: Option<i128>,
+    /// Of each of its types, those first.
+    taken: [Option<Taken>; 3],
+}
+
+struct Taken {
+    earning_id: u128,
+    /// At money scale.
+    amount: i128,
+    /// Shares given so far, at amount scale.
+    given: i128,
 }
 
 impl<'a> Shares<'a> {
@@ -53,16 +70,20 @@ impl<'a> Shares<'a> {
     ) -> Result<Shares<'a>> {
         let solved = measures.of(period)?;
         let mut windows = Vec::with_capacity(solved.count());
+        let mut takings = Vec::with_capacity(solved.count());
         let mut places = HashMap::default();
         places.reserve(solved.count());
         let mut digester = Digester::default();
         for window in solved.iter::<SolvedWindow>() {
             let (key, solved) = window?;
             let earning = Earning::of(context, &solved, credits, period, &mut digester)?;
+            let (earning, ids) = earning.unzip();
+            let taking = |(earning, ids)| Taking::new(&solved, earning, ids);
+            takings.push(earning.as_ref().zip(ids).map(taking));
             places.insert(key, windows.len());
             windows.push(Window { solved, earning });
         }
-        Ok(Shares { context, period, windows, places })
+        Ok(Shares { context, period, windows, takings, places })
     }
 
     /// Writes a line's shares of the measured earnings that it adds to.
@@ -113,25 +134,24 @@ impl<'a> Shares<'a> {
     ) -> Result<()> {
         let Some((key, _)) = window_of(self.context, outcome, of) else { return Ok(()) };
         let Some(&place) = self.places.get(&key) else { return Ok(()) };
-        let Window { solved, earning } = &mut self.windows[place];
-        let Some(earning) = earning else {
+        let Some(taking) = &mut self.takings[place] else {
             return sink.refused(line, &outcome.subject, &[Reason::NoRate], None);
         };
         let id = line.transaction_id.unwrap_or_default();
         let original = line.original_transaction_id;
-        let place = (line.source, id, original);
-        if solved.last.as_ref().is_some_and(|last| last.key() == place) {
+        let measured = rescale(adds, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?;
+        // Others than the last part may add as much.
+        if taking.last == Some(measured)
+            && self.windows[place].ends_with((line.source, id, original))
+        {
             // It takes the rest, once all others have theirs.
             return Ok(());
         }
-        let measured = rescale(adds, EXACT_SCALE, AMOUNT_SCALE, Rounding::default())?;
-        for (given, (earning_id, earning_type)) in
-            earning.given.iter_mut().zip(earning.ids.into_iter().flatten())
-        {
-            let amount = share(earning.amounts.part(earning_type).0, measured, solved.parts)?;
-            *given += amount;
+        for taken in taking.taken.iter_mut().map_while(Option::as_mut) {
+            let amount = share(taken.amount, measured, taking.parts)?;
+            taken.given += amount;
             sink.source(
-                earning_id,
+                taken.earning_id,
                 &Share {
                     source: line.source,
                     transaction_id: id,
@@ -153,18 +173,16 @@ impl<'a> Shares<'a> {
     /// If the disk refuses, or on overflow.
     pub fn finish(self, sink: &mut Sink) -> Result<()> {
         // Windows are large: they stay where they are.
-        let mut ordered: Vec<&Window> = self.windows.iter().collect();
-        ordered.sort_unstable_by_key(|window| (&window.solved.subject, window.solved.window));
-        for Window { solved, earning } in ordered {
+        let mut ordered: Vec<_> = self.windows.iter().zip(&self.takings).collect();
+        ordered.sort_unstable_by_key(|(window, _)| (&window.solved.subject, window.solved.window));
+        for (Window { solved, earning }, taking) in ordered {
             let (Some(earning), Some(earned)) = (earning, &solved.earned) else { continue };
             earning.write(sink, self.context, (solved, earned), self.period)?;
             let Some(last) = &solved.last else { continue };
-            for (given, (earning_id, earning_type)) in
-                earning.given.into_iter().zip(earning.ids.into_iter().flatten())
-            {
-                let amount = super::sink::widen(earning.amounts.part(earning_type).0) - given;
+            for taken in taking.iter().flat_map(|taking| taking.taken.iter().flatten()) {
+                let amount = super::sink::widen(taken.amount) - taken.given;
                 sink.source(
-                    earning_id,
+                    taken.earning_id,
                     &Share {
                         source: last.source,
                         transaction_id: &last.transaction_id,
@@ -182,14 +200,35 @@ impl<'a> Shares<'a> {
     }
 }
 
+impl Window {
+    /// True if a part is the last one.
+    fn ends_with(&self, part: (i32, &str, Option<&str>)) -> bool {
+        self.solved.last.as_ref().is_some_and(|last| last.key() == part)
+    }
+}
+
+impl Taking {
+    fn new(solved: &Solved, earning: &Earning, ids: Ids) -> Taking {
+        let taken = |id: Option<_>| {
+            id.map(|(earning_id, earning_type)| {
+                let amount = earning.amounts.part(earning_type).0;
+                Taken { earning_id, amount, given: 0 }
+            })
+        };
+        let last = solved.last.as_ref().map(|last| last.measured);
+        Taking { parts: solved.parts, last, taken: ids.map(taken) }
+    }
+}
+
 impl Earning {
+    /// The earning of a window and its ids.
     fn of(
         context: &Context,
         solved: &Solved,
         credits: &Credits,
         period: Period,
         digester: &mut Digester,
-    ) -> Result<Option<Earning>> {
+    ) -> Result<Option<(Earning, Ids)>> {
         let Some(earned) = &solved.earned else { return Ok(None) };
         let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
         let outcome = solved.outcome(context, earned);
@@ -198,7 +237,7 @@ impl Earning {
         let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
         let of = (&earned.terms, &outcome.subject);
         let ids = super::sink::aggregate_ids(context, digester, of, &key);
-        Ok(Some(Earning { key, amounts, ids, given: [0; 3] }))
+        Ok(Some((Earning { key, amounts }, ids)))
     }
 
     fn write(

@@ -364,13 +364,12 @@ fn digest(
     (program, lever): (usize, usize),
     (role, participant): (i32, i32),
 ) -> ItemKey {
+    let both = |a: i32, b: i32| u64::from(a.cast_unsigned()) << 32 | u64::from(b.cast_unsigned());
+    let place = [program as u64, lever as u64, both(source, role), both(participant, 0)];
+    // Few and long: a part costs more than its bytes.
     id::digest([
-        &source.to_le_bytes()[..],
+        place.map(u64::to_le_bytes).as_flattened(),
         id.as_bytes(),
         original.unwrap_or_default().as_bytes(),
-        &(program as u64).to_le_bytes(),
-        &(lever as u64).to_le_bytes(),
-        &role.to_le_bytes(),
-        &participant.to_le_bytes(),
     ])
 }

@@ -1,9 +1,9 @@
 //! Whose room a cap's is, and what is earned in it.
 
+use crate::earnings::measures::key;
 use crate::error::Result;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::sum;
-use earnest_core::id;
 use serde::{Deserialize, Serialize};
 
 /// Whose room a cap's is: program, cap, whom it is per, first month of the window. Without participant
@@ -30,17 +30,8 @@ pub struct ScopeOf<'a> {
 
 impl ScopeOf<'_> {
     pub fn key(&self) -> ScopeKey {
-        let month = self.window.year() * 12 + self.window.month().cast_signed();
-        id::digest([
-            &(self.program as u64).to_le_bytes()[..],
-            &(self.cap as u64).to_le_bytes(),
-            &self.participant.unwrap_or(-1).to_le_bytes(),
-            &month.to_le_bytes(),
-            &[u8::from(self.company.is_some())],
-            self.company.unwrap_or_default().as_bytes(),
-            &[u8::from(self.customer.is_some())],
-            self.customer.unwrap_or_default().as_bytes(),
-        ])
+        let of = (self.program, self.cap, self.participant.unwrap_or(-1));
+        key(of, (self.company, self.customer), Some(self.window))
     }
 
     pub fn to_owned(&self) -> Scope {
