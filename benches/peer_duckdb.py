@@ -161,6 +161,8 @@ def main():
     options.out.mkdir(parents=True)
     connection = duckdb.connect()
     connection.execute("set preserve_insertion_order = false")
+    # It gives both arms of some unions the columns of one (1.5.6, 2.0.0).
+    connection.execute("set disabled_optimizers = 'common_subplan'")
     connection.execute(f"set temp_directory = '{options.out}/temp'")
     if options.memory:
         connection.execute(f"set memory_limit = '{options.memory}'")
