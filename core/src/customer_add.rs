@@ -2,7 +2,7 @@
 //! first had sold the minimum; that partner added it, once and for all.
 
 use crate::Error;
-use crate::decimal::{EXACT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale, sum};
+use crate::decimal::{EXACT_SCALE, Unit, sum};
 use std::collections::HashMap;
 
 /// A line that was sold to the customer.
@@ -27,12 +27,12 @@ pub struct Added {
 ///
 /// # Errors
 /// On overflow.
-pub fn added(sales: &[Sale], minimum: i128, minor_units: u32) -> Result<Option<Added>, Error> {
+pub fn added(sales: &[Sale], minimum: i128, unit: Unit) -> Result<Option<Added>, Error> {
     let mut sold: HashMap<i32, i128> = HashMap::new();
     for (position, sale) in sales.iter().enumerate() {
         let total = sold.entry(sale.participant).or_default();
         *total = sum([*total, sale.exact])?;
-        let measured = measured([*total], minor_units)?;
+        let measured = measured([*total], unit)?;
         if measured >= minimum {
             return Ok(Some(Added { sale: position, measured }));
         }
@@ -44,9 +44,8 @@ pub fn added(sales: &[Sale], minimum: i128, minor_units: u32) -> Result<Option<A
 ///
 /// # Errors
 /// On overflow.
-pub fn measured(sales: impl IntoIterator<Item = i128>, minor_units: u32) -> Result<i128, Error> {
-    let minor = rescale(sum(sales)?, EXACT_SCALE, minor_units, Rounding::default())?;
-    Ok(minor * power_of_ten(MONEY_SCALE - minor_units))
+pub fn measured(sales: impl IntoIterator<Item = i128>, unit: Unit) -> Result<i128, Error> {
+    unit.round(sum(sales)?, EXACT_SCALE)
 }
 
 #[cfg(test)]
@@ -62,7 +61,7 @@ mod tests {
     fn the_first_to_reach_the_minimum_has_added_the_customer() {
         let sales =
             [sale(1, "100"), sale(2, "249.994"), sale(1, "149.99"), sale(2, "0.001"), sale(1, "9")];
-        let at = |minimum| added(&sales, minimum, 2).expect("fits");
+        let at = |minimum| added(&sales, minimum, Unit::new(2)).expect("fits");
         assert_eq!(at(0), Some(Added { sale: 0, measured: 100_000 }));
         assert_eq!(at(249_990), Some(Added { sale: 1, measured: 249_990 }));
         assert_eq!(at(250_000), Some(Added { sale: 3, measured: 250_000 }), "249.995 is rounded");

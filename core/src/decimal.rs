@@ -160,38 +160,47 @@ pub fn multiply(a: i128, b: i128) -> Result<i128, Error> {
     a.checked_mul(b).ok_or_else(|| Error(format!("overflow: {a} × {b} exceeds 128 bits")))
 }
 
-/// `round(value × factor)` at money scale, to a currency's minor units. `value_scale` and
-/// `factor_scale` are the decimals of the two integers, `minor_units` those of the result's currency.
-///
-/// # Errors
-/// On overflow.
-pub fn round_product(
-    value: i128,
-    value_scale: u32,
-    factor: i128,
-    factor_scale: u32,
-    minor_units: u32,
-) -> Result<i128, Error> {
-    let (value, factor) = ((value, value_scale), (factor, factor_scale));
-    round_product_by(value, factor, minor_units, Rounding::default())
+/// To what money is rounded: its currency's minor units, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Unit {
+    /// At most those of [`MONEY_SCALE`].
+    pub decimals: u32,
+    pub rounding: Rounding,
 }
 
-/// As [`round_product`], of integers with their decimals, as `rounding` says.
+impl Unit {
+    /// Of so many decimals, a half rounded away from zero.
+    #[must_use]
+    pub const fn new(decimals: u32) -> Unit {
+        Unit { decimals, rounding: Rounding::HalfAwayFromZero }
+    }
+
+    /// One unit, at money scale.
+    #[must_use]
+    pub const fn one(self) -> i128 {
+        power_of_ten(MONEY_SCALE - self.decimals)
+    }
+
+    /// An amount with `scale` decimals in whole units, at money scale.
+    ///
+    /// # Errors
+    /// On overflow.
+    pub fn round(self, amount: i128, scale: u32) -> Result<i128, Error> {
+        multiply(rescale(amount, scale, self.decimals, self.rounding)?, self.one())
+    }
+}
+
+/// `round(value × factor)` in whole units, at money scale. The factors are integers with their decimals.
 ///
 /// # Errors
 /// On overflow.
-pub fn round_product_by(
-    value: (i128, u32),
-    factor: (i128, u32),
-    minor_units: u32,
-    rounding: Rounding,
-) -> Result<i128, Error> {
+pub fn round_product(value: (i128, u32), factor: (i128, u32), unit: Unit) -> Result<i128, Error> {
     let exact = multiply(value.0, factor.0)?;
-    let unit = power_of_ten(value.1 + factor.1 - minor_units);
-    multiply(round_div_by(exact, unit, rounding)?, power_of_ten(MONEY_SCALE - minor_units))
+    let divisor = power_of_ten(value.1 + factor.1 - unit.decimals);
+    multiply(round_div_by(exact, divisor, unit.rounding)?, unit.one())
 }
 
-/// `round(value × numerator ÷ denominator)` for money at money scale, to minor units.
+/// `round(value × numerator ÷ denominator)` in whole units, for money at money scale.
 ///
 /// # Errors
 /// On overflow, or if `denominator` is not positive.
@@ -199,21 +208,20 @@ pub fn round_ratio(
     value: i128,
     numerator: i128,
     denominator: i128,
-    minor_units: u32,
+    unit: Unit,
 ) -> Result<i128, Error> {
-    let unit = power_of_ten(MONEY_SCALE - minor_units);
-    let exact = wide_ratio(value, numerator, multiply(denominator, unit)?)?;
-    multiply(exact, unit)
+    let divisor = multiply(denominator, unit.one())?;
+    multiply(wide_ratio(value, numerator, divisor, unit.rounding)?, unit.one())
 }
 
 /// `round(a × b ÷ c)`; where `a × b` exceeds 128 bits, common factors are taken out first.
-fn wide_ratio(a: i128, b: i128, c: i128) -> Result<i128, Error> {
+fn wide_ratio(a: i128, b: i128, c: i128, rounding: Rounding) -> Result<i128, Error> {
     if let Some(product) = a.checked_mul(b) {
-        return round_div(product, c);
+        return round_div_by(product, c, rounding);
     }
     let shared = gcd(b.unsigned_abs(), c.unsigned_abs());
     let shared = i128::try_from(shared).map_err(|_| Error("overflow".to_owned()))?;
-    round_div(multiply(a, b / shared)?, c / shared)
+    round_div_by(multiply(a, b / shared)?, c / shared, rounding)
 }
 
 fn gcd(a: u128, b: u128) -> u128 {
@@ -338,10 +346,17 @@ mod tests {
     #[test]
     fn products_are_rounded_once_to_minor_units() {
         let base = 100_360_000_000_000; // 100.36
-        assert_eq!(round_product(base, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 2), Ok(4_010));
-        assert_eq!(round_product(base, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 0), Ok(4_000));
-        assert_eq!(round_product(base, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 3), Ok(4_014));
-        assert!(round_product(i128::MAX / 2, AMOUNT_SCALE, 40_000_000, RATE_SCALE, 2).is_err());
+        let product =
+            |base, unit| round_product((base, AMOUNT_SCALE), (40_000_000, RATE_SCALE), unit);
+        assert_eq!(product(base, Unit::new(2)), Ok(4_010));
+        assert_eq!(product(base, Unit::new(0)), Ok(4_000));
+        assert_eq!(product(base, Unit::new(3)), Ok(4_014));
+        assert!(product(i128::MAX / 2, Unit::new(2)).is_err());
+        let down = Unit { decimals: 2, rounding: Rounding::TowardZero };
+        assert_eq!(product(-99_990_000_000_000, down), Ok(-3_990));
+        assert_eq!(round_ratio(1_000, 2, 3, down), Ok(660));
+        assert_eq!(round_ratio(1_000, 2, 3, Unit::new(2)), Ok(670));
+        assert_eq!(down.round(-19_990, MONEY_SCALE + 1), Ok(-1_990));
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
 use crate::decimal::{
-    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, multiply, power_of_ten, round_div,
-    round_product, round_product_by, round_ratio,
+    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, Unit, multiply, power_of_ten, round_div,
+    round_product, round_ratio,
 };
 use crate::program::Program;
 use chrono::NaiveDate;
@@ -161,31 +161,32 @@ impl Shares {
         EarningType::ALL.into_iter().filter(move |&earning_type| self.of(earning_type) != 0)
     }
 
-    fn rebate_of(&self, amount: i128, minor_units: u32) -> Result<i128, Error> {
-        let share = (self.rebate, RATE_SCALE);
-        round_product_by((amount, MONEY_SCALE), share, minor_units, self.rounding)
+    fn rebate_of(&self, amount: i128, unit: Unit) -> Result<i128, Error> {
+        let unit = Unit { rounding: self.rounding, ..unit };
+        round_product((amount, MONEY_SCALE), (self.rebate, RATE_SCALE), unit)
     }
 
     /// The fee's part of what the rebate leaves.
-    fn fee_of(&self, rest: i128, minor_units: u32) -> Result<i128, Error> {
+    fn fee_of(&self, rest: i128, unit: Unit) -> Result<i128, Error> {
         let (one, fee) = (power_of_ten(RATE_SCALE), self.fee);
         match one - self.rebate {
             _ if fee == 0 => Ok(0),
             left if left == fee => Ok(rest),
-            left => round_ratio(rest, fee, left, minor_units),
+            left => round_ratio(rest, fee, left, unit),
         }
     }
 }
 
-/// What a line is multiplied with. Rates at rate scale, minor units of the two currencies.
+/// What a line is multiplied with, and to what its money is rounded. Rates at rate scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Terms {
     pub rate: i128,
     pub shares: Shares,
     /// Program units per transaction unit.
     pub exchange_rate: i128,
-    pub minor_units: u32,
-    pub program_minor_units: u32,
+    /// Of transaction currency.
+    pub unit: Unit,
+    pub program_unit: Unit,
 }
 
 impl Amounts {
@@ -194,7 +195,7 @@ impl Amounts {
     /// # Errors
     /// On overflow.
     pub fn of(base: i128, terms: &Terms) -> Result<Amounts, Error> {
-        Amounts::of_earned(gross(base, terms.rate, terms.minor_units)?, terms)
+        Amounts::of_earned(gross(base, terms.rate, terms.unit)?, terms)
     }
 
     /// The amounts of what is earned already (money scale), split and exchanged, each rounded once.
@@ -203,16 +204,15 @@ impl Amounts {
     /// On overflow.
     pub fn of_earned(earned: i128, terms: &Terms) -> Result<Amounts, Error> {
         let shares = &terms.shares;
-        let (minor_units, program_minor) = (terms.minor_units, terms.program_minor_units);
-        let rebate = shares.rebate_of(earned, minor_units)?;
+        let rebate = shares.rebate_of(earned, terms.unit)?;
         let (program_earned, program_rebate) = (terms.exchange(earned)?, terms.exchange(rebate)?);
         Ok(Amounts {
             earned,
             rebate,
-            fee: shares.fee_of(earned - rebate, minor_units)?,
+            fee: shares.fee_of(earned - rebate, terms.unit)?,
             program_earned,
             program_rebate,
-            program_fee: shares.fee_of(program_earned - program_rebate, program_minor)?,
+            program_fee: shares.fee_of(program_earned - program_rebate, terms.program_unit)?,
         })
     }
 
@@ -222,16 +222,15 @@ impl Amounts {
     /// On overflow.
     pub fn of_both(earned: i128, program_earned: i128, terms: &Terms) -> Result<Amounts, Error> {
         let shares = &terms.shares;
-        let (minor_units, program_minor) = (terms.minor_units, terms.program_minor_units);
-        let rebate = shares.rebate_of(earned, minor_units)?;
-        let program_rebate = shares.rebate_of(program_earned, program_minor)?;
+        let rebate = shares.rebate_of(earned, terms.unit)?;
+        let program_rebate = shares.rebate_of(program_earned, terms.program_unit)?;
         Ok(Amounts {
             earned,
             rebate,
-            fee: shares.fee_of(earned - rebate, minor_units)?,
+            fee: shares.fee_of(earned - rebate, terms.unit)?,
             program_earned,
             program_rebate,
-            program_fee: shares.fee_of(program_earned - program_rebate, program_minor)?,
+            program_fee: shares.fee_of(program_earned - program_rebate, terms.program_unit)?,
         })
     }
 
@@ -244,7 +243,7 @@ impl Amounts {
     pub fn fixed(amount: i128, base: i128, terms: &Terms) -> Result<Amounts, Error> {
         let amount = amount * base.signum();
         let one = power_of_ten(RATE_SCALE);
-        let earned = round_ratio(amount, one, terms.exchange_rate, terms.minor_units)?;
+        let earned = round_ratio(amount, one, terms.exchange_rate, terms.unit)?;
         Amounts::of_both(earned, amount, terms)
     }
 
@@ -254,12 +253,12 @@ impl Amounts {
     /// # Errors
     /// On overflow.
     pub fn payee(&self, share: i128, first: bool, terms: &Terms) -> Result<Amounts, Error> {
-        let part = |amount, minor_units| {
-            let of_first = round_product(amount, MONEY_SCALE, share, RATE_SCALE, minor_units)?;
+        let part = |amount, unit| {
+            let of_first = round_product((amount, MONEY_SCALE), (share, RATE_SCALE), unit)?;
             Ok::<_, Error>(if first { of_first } else { amount - of_first })
         };
-        let earned = part(self.earned, terms.minor_units)?;
-        let program_earned = part(self.program_earned, terms.program_minor_units)?;
+        let earned = part(self.earned, terms.unit)?;
+        let program_earned = part(self.program_earned, terms.program_unit)?;
         Amounts::of_both(earned, program_earned, terms)
     }
 
@@ -278,11 +277,10 @@ impl Amounts {
         if credited == gross {
             return Ok(*self);
         }
-        let part =
-            |amount, minor_units| round_ratio(amount, credited.abs(), gross.abs(), minor_units);
-        let earned = part(self.earned, terms.minor_units)?;
+        let part = |amount, unit| round_ratio(amount, credited.abs(), gross.abs(), unit);
+        let earned = part(self.earned, terms.unit)?;
         let program_earned =
-            if payout { credited } else { part(self.program_earned, terms.program_minor_units)? };
+            if payout { credited } else { part(self.program_earned, terms.program_unit)? };
         Amounts::of_both(earned, program_earned, terms)
     }
 
@@ -334,32 +332,37 @@ impl Amounts {
         before: i128,
         cumulated: i128,
         base: i128,
-        minor_units: u32,
-        program_minor_units: u32,
+        (unit, program_unit): (Unit, Unit),
     ) -> Result<Amounts, Error> {
-        let step = |amount, minor_units| -> Result<i128, Error> {
-            let now = round_ratio(amount, cumulated, base, minor_units)?;
-            Ok(round_ratio(amount, before, base, minor_units)? - now)
+        let step = |amount, unit| -> Result<i128, Error> {
+            let now = round_ratio(amount, cumulated, base, unit)?;
+            Ok(round_ratio(amount, before, base, unit)? - now)
         };
         Ok(Amounts {
-            earned: step(self.earned, minor_units)?,
-            rebate: step(self.rebate, minor_units)?,
-            fee: step(self.fee, minor_units)?,
-            program_earned: step(self.program_earned, program_minor_units)?,
-            program_rebate: step(self.program_rebate, program_minor_units)?,
-            program_fee: step(self.program_fee, program_minor_units)?,
+            earned: step(self.earned, unit)?,
+            rebate: step(self.rebate, unit)?,
+            fee: step(self.fee, unit)?,
+            program_earned: step(self.program_earned, program_unit)?,
+            program_rebate: step(self.program_rebate, program_unit)?,
+            program_fee: step(self.program_fee, program_unit)?,
         })
     }
 }
 
 impl Terms {
+    /// The units of both currencies.
+    #[must_use]
+    pub fn units(&self) -> (Unit, Unit) {
+        (self.unit, self.program_unit)
+    }
+
     /// An amount of transaction currency in program currency, rounded.
     fn exchange(&self, amount: i128) -> Result<i128, Error> {
-        let (rate, minor_units) = (self.exchange_rate, self.program_minor_units);
-        if rate == power_of_ten(RATE_SCALE) && minor_units == self.minor_units {
+        let rate = self.exchange_rate;
+        if rate == power_of_ten(RATE_SCALE) && self.program_unit == self.unit {
             return Ok(amount);
         }
-        round_product(amount, MONEY_SCALE, rate, RATE_SCALE, minor_units)
+        round_product((amount, MONEY_SCALE), (rate, RATE_SCALE), self.program_unit)
     }
 }
 
@@ -367,8 +370,8 @@ impl Terms {
 ///
 /// # Errors
 /// On overflow.
-pub fn gross(base: i128, rate: i128, minor_units: u32) -> Result<i128, Error> {
-    round_product(base, AMOUNT_SCALE, rate, RATE_SCALE, minor_units)
+pub fn gross(base: i128, rate: i128, unit: Unit) -> Result<i128, Error> {
+    round_product((base, AMOUNT_SCALE), (rate, RATE_SCALE), unit)
 }
 
 /// Shares of an amount (money scale) by exact base, at nine decimals (amount scale out), in the given

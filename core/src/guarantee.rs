@@ -41,8 +41,8 @@ pub enum Month {
 pub struct Guarantee {
     least: i128,
     due: Due,
-    /// What is paid back is rounded to it.
-    unit: i128,
+    /// To what is paid back is rounded, and how.
+    unit: (i128, Rounding),
     months: usize,
     ended: bool,
     earned: i128,
@@ -50,9 +50,9 @@ pub struct Guarantee {
 }
 
 impl Guarantee {
-    /// Of at least so much, in amounts of which the smallest is `unit`.
+    /// Of at least so much, in amounts of which the smallest is `unit`, rounded as it says.
     #[must_use]
-    pub fn new(least: i128, due: Due, unit: i128) -> Guarantee {
+    pub fn new(least: i128, due: Due, unit: (i128, Rounding)) -> Guarantee {
         Guarantee { least, due, unit, months: 0, ended: false, earned: 0, topped_up: 0 }
     }
 
@@ -90,8 +90,9 @@ impl Guarantee {
         match recovery {
             _ if short >= 0 => Ok(short),
             Some(Recovery { from, share }) if self.months >= from => {
-                let one = multiply(power_of_ten(RATE_SCALE), self.unit)?;
-                multiply(round_ratio_by(short, share, one, Rounding::default())?, self.unit)
+                let (unit, rounding) = self.unit;
+                let one = multiply(power_of_ten(RATE_SCALE), unit)?;
+                multiply(round_ratio_by(short, share, one, rounding)?, unit)
             }
             _ => Ok(0),
         }
@@ -107,7 +108,7 @@ pub struct Guaranteed {
 
 /// What each period adds to what all are topped up by.
 fn top_up_by_period(least: i128, due: Due, earnings: &[i128]) -> Result<Vec<i128>, Error> {
-    let mut guarantee = Guarantee::new(least, due, 1);
+    let mut guarantee = Guarantee::new(least, due, (1, Rounding::default()));
     let (mut earned, mut before) = (0, 0);
     let mut added = Vec::with_capacity(earnings.len());
     for (position, &earning) in earnings.iter().enumerate() {
@@ -234,7 +235,7 @@ mod tests {
     #[test]
     fn after_the_window_nothing_more_is_due() {
         let after = |due, earned: &[(i128, Month)]| {
-            let mut guarantee = Guarantee::new(10, due, 1);
+            let mut guarantee = Guarantee::new(10, due, (1, Rounding::default()));
             let month = |&(earned, month)| guarantee.month(earned, month).expect("fits");
             earned.iter().map(month).collect::<Vec<_>>()
         };
@@ -251,7 +252,7 @@ mod tests {
     fn what_is_paid_back_is_rounded_to_the_unit() {
         let third = power_of_ten(RATE_SCALE) / 3;
         let due = Due::Draw(Some(Recovery { from: 1, share: third }));
-        let mut guarantee = Guarantee::new(100, due, 10);
+        let mut guarantee = Guarantee::new(100, due, (10, Rounding::default()));
         assert_eq!(guarantee.month(0, Month::Within), Ok(100));
         // A third of 50 is 16.7, in units of 10 it is 20.
         assert_eq!(guarantee.month(150, Month::Within), Ok(80));

@@ -4,8 +4,8 @@
 use crate::Error;
 use crate::calendar::Period;
 use crate::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, allocate, multiply, power_of_ten, rescale,
-    subtract, sum,
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, Rounding, Unit, allocate, multiply, power_of_ten,
+    rescale, subtract, sum,
 };
 use crate::guarantee::{Guarantee, Month};
 use crate::program::measured::{Measured, Quantity};
@@ -76,7 +76,8 @@ pub struct WindowTerms<'a> {
     pub baseline: i128,
     /// What was measured over the days before the window's end, at amount scale, if that picks the tier.
     pub trailing: Option<i128>,
-    pub minor_units: u32,
+    /// Of program currency.
+    pub unit: Unit,
 }
 
 /// The steps of a window. `months` are its months in order with what each adds, at exact scale.
@@ -116,28 +117,27 @@ pub fn steps(terms: &WindowTerms, months: &[(Period, i128)]) -> Result<Vec<Step>
     Ok(steps)
 }
 
-/// A measure at amount scale: an amount rounded once to minor units, or units as they are.
+/// A measure at amount scale: an amount rounded once, or units as they are.
 ///
 /// # Errors
 /// On overflow.
-pub fn rounded(of: Quantity, exact: i128, minor_units: u32) -> Result<i128, Error> {
+pub fn rounded(of: Quantity, exact: i128, unit: Unit) -> Result<i128, Error> {
     match of {
         Quantity::Quantity => rescale(exact, EXACT_SCALE, AMOUNT_SCALE, Rounding::default()),
         Quantity::Amount => {
-            let minor = rescale(exact, EXACT_SCALE, minor_units, Rounding::default())?;
-            rescale(minor, minor_units, AMOUNT_SCALE, Rounding::default())
+            multiply(unit.round(exact, EXACT_SCALE)?, power_of_ten(AMOUNT_SCALE - MONEY_SCALE))
         }
     }
 }
 
 impl WindowTerms<'_> {
     fn rounded(&self, exact: i128) -> Result<i128, Error> {
-        rounded(self.measured.of, exact, self.minor_units)
+        rounded(self.measured.of, exact, self.unit)
     }
 
     /// What the window earns at least, at money scale; `None`: nothing is guaranteed.
     fn guarantee(&self) -> Option<Guarantee> {
-        let unit = power_of_ten(MONEY_SCALE - self.minor_units);
+        let unit = (self.unit.one(), self.unit.rounding);
         self.measured.at_least.map(|least| Guarantee::new(least, self.measured.due, unit))
     }
 
@@ -172,8 +172,7 @@ impl WindowTerms<'_> {
         let mut slices = Vec::with_capacity(priced.slices.len());
         for slice in &priced.slices {
             exact = sum([exact, slice.amount])?;
-            let minor = rescale(exact, EXACT_SCALE, self.minor_units, Rounding::default())?;
-            let now = minor * power_of_ten(MONEY_SCALE - self.minor_units);
+            let now = self.unit.round(exact, EXACT_SCALE)?;
             let (tier, quantity, terms) = (slice.tier, slice.quantity, slice.terms);
             let by_rate = match terms {
                 Terms::Rate(pays) | Terms::UnitPrice { price: pays, .. } => {
@@ -195,14 +194,14 @@ impl WindowTerms<'_> {
 ///
 /// # Errors
 /// On overflow.
-pub fn by_location(earned: i128, added: &[i128], minor_units: u32) -> Result<Vec<i128>, Error> {
+pub fn by_location(earned: i128, added: &[i128], unit: Unit) -> Result<Vec<i128>, Error> {
     let mut weights: Vec<i128> = added.iter().map(|&added| added.max(0)).collect();
     if weights.iter().all(|&weight| weight == 0)
         && let Some(first) = weights.first_mut()
     {
         *first = 1;
     }
-    allocate(earned, &weights, power_of_ten(MONEY_SCALE - minor_units))
+    allocate(earned, &weights, unit.one())
 }
 
 #[cfg(test)]
@@ -242,7 +241,7 @@ minimum = "0"
             last: measured.window.last(first),
             baseline: parse(baseline, AMOUNT_SCALE).expect("an amount"),
             trailing: measured.trailing_days.map(|_| parse("5000", AMOUNT_SCALE).expect("fits")),
-            minor_units: 2,
+            unit: Unit::new(2),
         };
         let months: Vec<_> = months
             .iter()
@@ -345,12 +344,14 @@ minimum = "0"
         assert_eq!(amounts(run(&reached, "0", &[("2021-01", "100")])), ["7000"]);
     }
 
+    const CENTS: Unit = Unit::new(2);
+
     #[test]
     fn a_company_s_earning_re_adds_over_its_locations() {
-        assert_eq!(by_location(10_000, &[100, 200, 0, -50], 2), Ok(vec![3_330, 6_670, 0, 0]));
-        assert_eq!(by_location(-10_010, &[1, 1], 2), Ok(vec![-5_000, -5_010]));
-        assert_eq!(by_location(10, &[-1, 0], 2), Ok(vec![10, 0]), "the first takes it");
-        assert_eq!(by_location(0, &[], 2), Ok(vec![]));
+        assert_eq!(by_location(10_000, &[100, 200, 0, -50], CENTS), Ok(vec![3_330, 6_670, 0, 0]));
+        assert_eq!(by_location(-10_010, &[1, 1], CENTS), Ok(vec![-5_000, -5_010]));
+        assert_eq!(by_location(10, &[-1, 0], CENTS), Ok(vec![10, 0]), "the first takes it");
+        assert_eq!(by_location(0, &[], CENTS), Ok(vec![]));
     }
 
     #[test]

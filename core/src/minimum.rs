@@ -3,7 +3,7 @@
 
 use crate::Error;
 use crate::caps::credit_once;
-use crate::decimal::{MONEY_SCALE, RATE_SCALE, exact, power_of_ten, subtract, sum};
+use crate::decimal::{MONEY_SCALE, RATE_SCALE, Unit, exact, power_of_ten, subtract, sum};
 use crate::waterfall::{BelowMinimum, Movements, Pays, Settled, Terms, settle, year_is_lost};
 
 /// A rate with its limits; `None`: no such limit.
@@ -77,7 +77,7 @@ impl CycleTerms {
             hold: None,
             pays: Pays::Converted {
                 rate: Some(power_of_ten(RATE_SCALE)),
-                minor_units: MONEY_SCALE,
+                unit: Unit::new(MONEY_SCALE),
             },
         };
         let year = sum(earned.iter().copied())?;

@@ -29,6 +29,8 @@ pub use requirement::{
 };
 
 use crate::calendar::{FiscalHalf, Period};
+use crate::currency;
+use crate::decimal::{MONEY_SCALE, Rounding, Unit};
 use crate::determination::before;
 use crate::earning::{EarningType, Shares};
 use crate::waterfall::BelowMinimum;
@@ -52,6 +54,8 @@ pub struct Program {
     pub successor: Option<String>,
     /// ISO 4217 code in which measures, balances and minimums are kept.
     pub currency: String,
+    /// How what it earns and pays is rounded; ways that are the same on both sides of zero.
+    pub rounding: Rounding,
     /// Roles of a line that the program pays.
     pub pays: Vec<Role>,
     pub unmapped: Unmapped,
@@ -359,6 +363,20 @@ pub enum PaymentFx {
 }
 
 impl Program {
+    /// To what amounts of its currency are rounded.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        let rounding = self.rounding;
+        self.unit_of(&self.currency).unwrap_or(Unit { decimals: MONEY_SCALE, rounding })
+    }
+
+    /// To what it rounds amounts of a currency; `None`: nobody declared it.
+    #[must_use]
+    pub fn unit_of(&self, code: &str) -> Option<Unit> {
+        let decimals = currency::minor_units(code)?;
+        Some(Unit { decimals, rounding: self.rounding })
+    }
+
     /// True if what was earned is paid in the currency in which it was earned.
     #[must_use]
     pub fn pays_as_earned(&self) -> bool {

@@ -3,7 +3,7 @@
 //! of each an amount takes that is known in program currency only. Amounts at money scale.
 //! Source: RULES 5, `transaction_currency`.
 
-use crate::decimal::{MONEY_SCALE, allocate, power_of_ten, round_ratio};
+use crate::decimal::{Rounding, Unit, allocate, round_ratio};
 use crate::{Error, currency};
 use std::sync::Arc;
 
@@ -66,7 +66,12 @@ impl Purses {
     ///
     /// # Errors
     /// On overflow, or if a currency is unknown.
-    pub fn take(&mut self, amount: i128, home: &Arc<str>) -> Result<Vec<Purse>, Error> {
+    pub fn take(
+        &mut self,
+        amount: i128,
+        home: &Arc<str>,
+        rounding: Rounding,
+    ) -> Result<Vec<Purse>, Error> {
         if amount == 0 {
             return Ok(Vec::new());
         }
@@ -75,14 +80,13 @@ impl Purses {
             self.add(home, -amount, -amount);
             return Ok(vec![Purse { currency: Arc::clone(home), program: amount, own: amount }]);
         }
-        let unit = power_of_ten(MONEY_SCALE - minor_units(home)?);
-        let parts = allocate(amount, &weights, unit)?;
+        let parts = allocate(amount, &weights, unit(home, rounding)?.one())?;
         let mut taken = Vec::with_capacity(parts.len());
         for (purse, part) in self.0.iter_mut().zip(parts).filter(|(_, part)| *part != 0) {
             let own = if part == purse.program {
                 purse.own
             } else {
-                round_ratio(purse.own, part, purse.program, minor_units(&purse.currency)?)?
+                round_ratio(purse.own, part, purse.program, unit(&purse.currency, rounding)?)?
             };
             purse.program -= part;
             purse.own -= own;
@@ -92,9 +96,10 @@ impl Purses {
     }
 }
 
-fn minor_units(code: &str) -> Result<u32, Error> {
-    currency::minor_units(code)
-        .ok_or_else(|| Error(format!("expected an ISO 4217 currency, found `{code}`")))
+fn unit(code: &str, rounding: Rounding) -> Result<Unit, Error> {
+    let decimals = currency::minor_units(code)
+        .ok_or_else(|| Error(format!("expected an ISO 4217 currency, found `{code}`")))?;
+    Ok(Unit { decimals, rounding })
 }
 
 #[cfg(test)]
@@ -147,14 +152,14 @@ mod tests {
         let all = [("EUR", 110_000, 100_000), ("GBP", 40_000, 28_570), ("JPY", -5_000, -550_000)];
         let mut some = purses(&all);
         // 110 : 40 of 100.00 are 73.333 and 26.667.
-        let taken = some.take(100_000, &home).expect("fits");
+        let taken = some.take(100_000, &home, Rounding::default()).expect("fits");
         assert_eq!(shown(&taken), of(&[("EUR", 73_330, 66_660), ("GBP", 26_670, 19_050)]));
         assert_eq!(
             shown(some.iter()),
             of(&[("EUR", 36_670, 33_340), ("GBP", 13_330, 9_520), ("JPY", -5_000, -550_000)])
         );
         let mut whole = purses(&all);
-        let taken = whole.take(150_000, &home).expect("fits");
+        let taken = whole.take(150_000, &home, Rounding::default()).expect("fits");
         assert_eq!(shown(&taken), of(&all[..2]));
         assert_eq!(
             shown(whole.iter()),
@@ -166,7 +171,7 @@ mod tests {
     fn without_anything_positive_the_program_currency_gives() {
         let home = Arc::from("USD");
         let mut purses = purses(&[("EUR", -10_000, -9_000)]);
-        let taken = purses.take(5_000, &home).expect("fits");
+        let taken = purses.take(5_000, &home, Rounding::default()).expect("fits");
         assert_eq!(shown(&taken), of(&[("USD", 5_000, 5_000)]));
         assert_eq!(shown(purses.iter()), of(&[("EUR", -10_000, -9_000), ("USD", -5_000, -5_000)]));
     }

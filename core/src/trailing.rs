@@ -4,7 +4,7 @@
 
 use crate::Error;
 use crate::calendar::Period;
-use crate::decimal::{EXACT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale, subtract, sum};
+use crate::decimal::{EXACT_SCALE, Unit, subtract, sum};
 use crate::eligibility::Range;
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ pub struct Measure {
     pub amount: i128,
     /// The window is `(day − days, day]`.
     pub days: u32,
-    /// Of the currency of amount and revenue: measures are rounded to them, once.
-    pub minor_units: u32,
+    /// Of the currency of amount and revenue: measures are rounded to it, once.
+    pub unit: Unit,
 }
 
 /// The assessment that qualified.
@@ -56,7 +56,7 @@ pub fn qualified(
         while let Some((_, amount)) = leaving.next_if(|(on, _)| **on <= before) {
             exact = subtract(exact, *amount)?;
         }
-        let measured = rounded(exact, measure.minor_units)?;
+        let measured = measure.unit.round(exact, EXACT_SCALE)?;
         if measured >= measure.amount {
             return Ok(Some(Qualified { on: day, measured }));
         }
@@ -71,16 +71,10 @@ pub fn qualified(
 pub fn measured(
     revenue: &BTreeMap<NaiveDate, i128>,
     (first, last): (NaiveDate, NaiveDate),
-    minor_units: u32,
+    unit: Unit,
 ) -> Result<i128, Error> {
     let within = revenue.iter().filter(|(on, _)| first <= **on && **on <= last);
-    rounded(sum(within.map(|(_, amount)| *amount))?, minor_units)
-}
-
-/// An exact sum in whole minor units, at money scale.
-fn rounded(exact: i128, minor_units: u32) -> Result<i128, Error> {
-    let rounded = rescale(exact, EXACT_SCALE, minor_units, Rounding::HalfAwayFromZero)?;
-    Ok(rounded * power_of_ten(MONEY_SCALE - minor_units))
+    unit.round(sum(within.map(|(_, amount)| *amount))?, EXACT_SCALE)
 }
 
 /// The days on which revenue of the periods `first` to `last` is assessed, as of a day: what lies
@@ -94,6 +88,7 @@ pub fn assessed(first: Period, last: Period, as_of: NaiveDate) -> Range {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decimal::{MONEY_SCALE, power_of_ten};
 
     fn day(text: &str) -> NaiveDate {
         text.parse().expect("a day")
@@ -105,7 +100,7 @@ mod tests {
         days.iter().map(|(on, amount)| (day(on), amount * exact)).collect()
     }
 
-    const BAR: Measure = Measure { amount: 25_000_000, days: 365, minor_units: 2 };
+    const BAR: Measure = Measure { amount: 25_000_000, days: 365, unit: Unit::new(2) };
 
     fn on(revenue: &BTreeMap<NaiveDate, i128>, from: &str, until: &str) -> Option<(String, i128)> {
         let days = assessments(Weekday::Mon, (day(from), day(until)));
@@ -199,14 +194,14 @@ mod tests {
                 *revenue.entry(*on).or_default() +=
                     amount * power_of_ten(EXACT_SCALE - MONEY_SCALE);
             }
-            let measure = Measure { amount: 12_000_000, days: 180, minor_units: 3 };
+            let measure = Measure { amount: 12_000_000, days: 180, unit: Unit::new(3) };
             let asked = || assessments(Weekday::Wed, (start, day("2022-01-01")));
             let expected = asked().find_map(|on| {
                 let after = on - Days::new(180);
                 let within = days.iter().filter(|(day, _)| after < *day && *day <= on);
                 let measured: i128 = within.map(|(_, amount)| amount).sum();
                 let window = (after + Days::new(1), on);
-                assert_eq!(super::measured(&revenue, window, 3), Ok(measured));
+                assert_eq!(super::measured(&revenue, window, measure.unit), Ok(measured));
                 (measured >= measure.amount).then_some(Qualified { on, measured })
             });
             assert_eq!(qualified(&revenue, asked(), &measure), Ok(expected));

@@ -3,7 +3,7 @@
 //! the order if there is one, the reason if there is none. Amounts in program currency, money scale.
 
 use crate::Error;
-use crate::decimal::{RATE_SCALE, power_of_ten, round_ratio};
+use crate::decimal::{RATE_SCALE, Unit, power_of_ten, round_ratio};
 use crate::reason::CarryReason;
 
 /// Every movement of a balance in a cycle.
@@ -151,7 +151,7 @@ pub enum Pays {
         /// Program units per payment unit, at rate scale; `None`: unknown.
         rate: Option<i128>,
         /// Of the payment currency.
-        minor_units: u32,
+        unit: Unit,
     },
     /// Each part in the currency in which it was earned.
     AsEarned {
@@ -215,8 +215,8 @@ impl Settled {
 ///
 /// # Errors
 /// On overflow.
-pub fn converted(amount: i128, rate: i128, minor_units: u32) -> Result<i128, Error> {
-    round_ratio(amount, power_of_ten(RATE_SCALE), rate, minor_units)
+pub fn converted(amount: i128, rate: i128, unit: Unit) -> Result<i128, Error> {
+    round_ratio(amount, power_of_ten(RATE_SCALE), rate, unit)
 }
 
 /// The waterfall of one cycle: closing balance → minus held → not positive: carry → below the
@@ -271,8 +271,8 @@ pub fn settle(movements: Movements, terms: &Terms) -> Result<Settled, Error> {
 fn payable(balance: i128, pays: Pays) -> Result<Option<i128>, Error> {
     Ok(match pays {
         Pays::Converted { rate: None, .. } => None,
-        Pays::Converted { rate: Some(rate), minor_units } => {
-            let gross = converted(balance, rate, minor_units)?;
+        Pays::Converted { rate: Some(rate), unit } => {
+            let gross = converted(balance, rate, unit)?;
             Some(if gross == 0 { 0 } else { balance })
         }
         Pays::AsEarned { payable } => Some(payable),
@@ -292,14 +292,14 @@ mod tests {
     };
 
     const fn pays(rate: i128, minor_units: u32) -> Pays {
-        Pays::Converted { rate: Some(rate), minor_units }
+        Pays::Converted { rate: Some(rate), unit: Unit::new(minor_units) }
     }
 
     /// What a release comes to in payment currency.
     fn gross(terms: &Terms, released: i128) -> i128 {
         match terms.pays {
-            Pays::Converted { rate: Some(rate), minor_units } => {
-                converted(released, rate, minor_units).expect("it fits")
+            Pays::Converted { rate: Some(rate), unit } => {
+                converted(released, rate, unit).expect("it fits")
             }
             _ => released,
         }
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_missing_rate_holds_the_order_only() {
-        let terms = Terms { pays: Pays::Converted { rate: None, minor_units: 2 }, ..USD };
+        let terms = Terms { pays: Pays::Converted { rate: None, unit: Unit::new(2) }, ..USD };
         assert_eq!(
             run(&terms, &[199_990, 10]),
             [

@@ -35,9 +35,8 @@ CREATE OR REPLACE TEMP MACRO rebate_share(pays_as, share) AS
 CREATE OR REPLACE TEMP MACRO fee_share(pays_as, share) AS
     CASE pays_as WHEN 'split' THEN coalesce(share, 0) WHEN 'rebate' THEN 0 ELSE 1 END::DECIMAL(18, 9);
 
--- Whether a rebate that lies between two minor units goes to the even one, as its split says.
-CREATE OR REPLACE TEMP MACRO rounds_half_even(pays_as, half_even) AS
-    any_half_even() AND pays_as = 'split' AND coalesce(half_even, false);
+-- How the rebate is rounded, as its split says; null where nobody rounds but half away from zero.
+CREATE OR REPLACE TEMP MACRO rounds_rebate(rounding) AS CASE WHEN any_rounding() THEN rounding END;
 
 -- With the customer's country where rates by market ask for it, and the filters that a line passes.
 CREATE OR REPLACE TEMP TABLE product_days AS
@@ -205,7 +204,7 @@ SELECT *, part_of(rate) AS rate_part, whole_of(rate) AS rate_whole,
     part_of(share) AS share_part, whole_of(share) AS share_whole,
     dense_rank() OVER (
         ORDER BY program, lever, term, product_group, rate, amount, payee_share, aggregated, measured,
-            pays_as, share, fee_share, half_even, cap, segment_on
+            pays_as, share, fee_share, rebate_rounding, cap, segment_on
     ) AS cover_kind
 FROM (
     SELECT covering.*, CASE WHEN aggregated THEN segment_on END AS segment_on, cap,
@@ -213,7 +212,7 @@ FROM (
             AS payee_share,
         rebate_share(pays_as, program_split.share) AS share,
         fee_share(pays_as, program_split.fee_share) AS fee_share,
-        rounds_half_even(pays_as, half_even) AS half_even
+        rounds_rebate(rounding) AS rebate_rounding
     FROM (FROM matching UNION ALL BY NAME FROM out_of_term) AS covering
     LEFT JOIN program_split
         ON program_split.program = covering.program
@@ -235,7 +234,7 @@ FROM (
 -- What covers have in common: lines are summed by it, which is quicker than by all that it stands for.
 CREATE OR REPLACE TEMP TABLE cover_kinds AS
 SELECT DISTINCT cover_kind, program, lever, term, product_group, rate_part, rate_whole, amount, payee_share,
-    aggregated, measured, pays_as, share, share_part, share_whole, fee_share, half_even, cap, segment_on
+    aggregated, measured, pays_as, share, share_part, share_whole, fee_share, rebate_rounding, cap, segment_on
 FROM covers;
 
 CREATE OR REPLACE TEMP TABLE verdicts AS

@@ -83,7 +83,7 @@ own AS (
     WHERE first_on <= transaction_on AND transaction_on < end_on
 )
 SELECT program, lever, customer_id, minor_of(currency) AS minor,
-    divided(sold, minor_of(currency)::HUGEINT * 1000000000000000) AS measured
+    rounded(sold, minor_of(currency)::HUGEINT * 1000000000000000, program_rounding(program)) AS measured
 FROM (
     SELECT program, lever, customer_id, max(sold) AS sold FROM own WHERE decides GROUP BY ALL
 )
@@ -160,7 +160,8 @@ WITH sales AS (
         AND first_on <= covering.transaction_on AND covering.transaction_on < end_on
 ),
 measured AS (
-    SELECT *, divided(sold, minor::HUGEINT * 1000000000000000) AS measured FROM sales
+    SELECT *, rounded(sold, minor::HUGEINT * 1000000000000000, program_rounding(program)) AS measured
+    FROM sales
 )
 SELECT * EXCLUDE (sold)
 FROM measured

@@ -10,10 +10,11 @@ CREATE OR REPLACE TEMP MACRO as_base(taken, minor) AS
     ((taken * minor)::DECIMAL(38, 0) * 0.000001::DECIMAL(7, 6))::DECIMAL(38, 12);
 
 CREATE OR REPLACE TEMP MACRO whole_on(
-    rated_base, base, amount, program_minor, exchange_part, exchange_whole, rate_part, rate_whole, minor
+    rated_base, base, amount, program_minor, exchange_part, exchange_whole, rate_part, rate_whole, minor,
+    rounding
 ) AS whole_of_line(
     fixed_of(amount, base, program_minor), exchange_part, exchange_whole, rated_base,
-    millionths_of(rated_base), rate_part, rate_whole, minor
+    millionths_of(rated_base), rate_part, rate_whole, minor, rounding
 );
 
 CREATE OR REPLACE TEMP MACRO followed_of(lines) AS TABLE
@@ -32,7 +33,7 @@ chained AS (
 earned_0 AS (
     SELECT source, transaction_id, role, program, lever,
         whole_on(base, base, amount, program_minor, exchange_part, exchange_whole, rate_part,
-            rate_whole, minor) AS whole
+            rate_whole, minor, program_rounding(program)) AS whole
     FROM chained
     SEMI JOIN program_after
         ON program_after.program = chained.program AND program_after.before = chained.lever
@@ -59,7 +60,7 @@ rest_1 AS (
 earned_1 AS (
     SELECT source, transaction_id, role, program, lever,
         whole_on(rest, base, amount, program_minor, exchange_part, exchange_whole, rate_part,
-            rate_whole, minor) AS whole
+            rate_whole, minor, program_rounding(program)) AS whole
     FROM chained
     JOIN rest_1 USING (source, transaction_id, role, program, lever)
     WHERE reason IS NULL
@@ -84,7 +85,7 @@ rest_2 AS (
 earned_2 AS (
     SELECT source, transaction_id, role, program, lever,
         whole_on(rest, base, amount, program_minor, exchange_part, exchange_whole, rate_part,
-            rate_whole, minor) AS whole
+            rate_whole, minor, program_rounding(program)) AS whole
     FROM chained
     JOIN rest_2 USING (source, transaction_id, role, program, lever)
     WHERE reason IS NULL

@@ -32,8 +32,8 @@ SELECT concerned.source, concerned.transaction_id, customer_id, concerned.period
     concerned.transaction_currency, base, base AS rated_base, millionths, concerned.role, concerned.partner_id,
     covers.program, cover_kind, lever, term, segment_on, product_group, share, fee_share, amount,
     payee_share, lever_place, engagement, selects, specificity, aggregated, measured, pays_as,
-    quantity, exchange_rate, cap, concerned.transaction_on, rate_part, rate_whole, share_part, share_whole, half_even,
-    mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
+    quantity, exchange_rate, cap, concerned.transaction_on, rate_part, rate_whole, share_part, share_whole,
+    rebate_rounding, mappings.participant_id, exchange_part, exchange_whole, minor, program_minor,
     CASE WHEN covers.program IS NOT NULL THEN unmapped_reason END AS unmapped_reason,
     CASE
         WHEN term IS NULL THEN 'OUT_OF_TERM'
@@ -97,26 +97,32 @@ HAVING count(participant_id) = 0;
 CREATE OR REPLACE TEMP MACRO divided(dividend, divisor) AS
     (2 * abs(dividend) + divisor) // (2 * divisor) * sign(dividend);
 
--- `round(number × part ÷ whole)`; where the product may leave 64 bits, in 128.
-CREATE OR REPLACE TEMP MACRO scaled(number, part, whole) AS CASE
-    WHEN abs(number) <= 4000000000000000000 // (part + 1) THEN divided(number * part, whole)
-    ELSE divided(number::HUGEINT * part, whole::HUGEINT)::BIGINT END;
+-- The same in the way that a program rounds its money.
+CREATE OR REPLACE TEMP MACRO rounded(dividend, divisor, rounding) AS CASE rounding
+    WHEN 'down' THEN abs(dividend) // divisor * sign(dividend)
+    WHEN 'half_even'
+    THEN CASE
+        WHEN 2 * (abs(dividend) % divisor) = divisor AND abs(dividend) // divisor % 2 = 0
+        THEN abs(dividend) // divisor * sign(dividend)
+        ELSE divided(dividend, divisor)
+    END
+    ELSE divided(dividend, divisor) END;
 
--- `rebate = round(share × e)`; where halves go to the even unit, what lies between two less one if odd.
-CREATE OR REPLACE TEMP MACRO rebate_of(amount, share_part, share_whole, half_even) AS
-    scaled(amount, share_part, share_whole) - CASE
-        WHEN any_half_even() AND half_even
-            AND 2 * (abs(amount)::HUGEINT * share_part % share_whole) = share_whole
-            AND scaled(amount, share_part, share_whole) % 2 <> 0
-        THEN sign(amount)
-        ELSE 0 END;
+-- `round(number × part ÷ whole)`; where the product may leave 64 bits, in 128.
+CREATE OR REPLACE TEMP MACRO scaled(number, part, whole, rounding) AS CASE
+    WHEN abs(number) <= 4000000000000000000 // (part + 1) THEN rounded(number * part, whole, rounding)
+    ELSE rounded(number::HUGEINT * part, whole::HUGEINT, rounding)::BIGINT END;
+
+-- `rebate = round(share × e)`, as its split says.
+CREATE OR REPLACE TEMP MACRO rebate_of(amount, share_part, share_whole, rebate_rounding) AS
+    scaled(amount, share_part, share_whole, rounds_rebate(rebate_rounding));
 
 -- The fee's part of what the rebate leaves; co-op is the rest of it.
-CREATE OR REPLACE TEMP MACRO fee_of(rest, share, fee_share) AS CASE
+CREATE OR REPLACE TEMP MACRO fee_of(rest, share, fee_share, rounding) AS CASE
     WHEN fee_share = 0 THEN 0
     WHEN share + fee_share = 1 THEN rest
-    ELSE divided(
-        rest::HUGEINT * billionths_of(fee_share), billionths_of(1 - share)
+    ELSE rounded(
+        rest::HUGEINT * billionths_of(fee_share), billionths_of(1 - share), rounding
     ) END::BIGINT;
 
 -- What a line earns before payees divide it, in minor units: `e = round(rate × base)`; of a fixed amount,
@@ -124,44 +130,50 @@ CREATE OR REPLACE TEMP MACRO fee_of(rest, share, fee_share) AS CASE
 CREATE OR REPLACE TEMP MACRO fixed_of(amount, base, program_minor) AS
     (sign(base) * amount * 1000 // program_minor)::BIGINT;
 CREATE OR REPLACE TEMP MACRO whole_of_line(
-    fixed, exchange_part, exchange_whole, rated_base, millionths, rate_part, rate_whole, minor
+    fixed, exchange_part, exchange_whole, rated_base, millionths, rate_part, rate_whole, minor, rounding
 ) AS CASE
     WHEN fixed IS NOT NULL
-    THEN divided(fixed * exchange_whole::HUGEINT, exchange_part::HUGEINT)::BIGINT
-    WHEN millionths IS NOT NULL THEN scaled(millionths, rate_part, rate_whole * minor)
-    ELSE divided(
+    THEN rounded(fixed * exchange_whole::HUGEINT, exchange_part::HUGEINT, rounding)::BIGINT
+    WHEN millionths IS NOT NULL THEN scaled(millionths, rate_part, rate_whole * minor, rounding)
+    ELSE rounded(
         trillionths_of(rated_base) * rate_part,
-        rate_whole::HUGEINT * minor * 1000000
+        rate_whole::HUGEINT * minor * 1000000, rounding
     )::BIGINT END;
 
 -- The reseller has its share, the provider the rest.
-CREATE OR REPLACE TEMP MACRO payee_part(whole, reseller_share, role) AS CASE
+CREATE OR REPLACE TEMP MACRO payee_part(whole, reseller_share, role, rounding) AS CASE
     WHEN reseller_share IS NULL THEN whole
-    WHEN role = 'reseller' THEN scaled(whole, part_of(reseller_share), whole_of(reseller_share))
-    ELSE whole - scaled(whole, part_of(reseller_share), whole_of(reseller_share)) END;
+    WHEN role = 'reseller'
+    THEN scaled(whole, part_of(reseller_share), whole_of(reseller_share), rounding)
+    ELSE whole - scaled(whole, part_of(reseller_share), whole_of(reseller_share), rounding) END;
 
 -- `rebate = round(share × e)`; in program currency `E = round(e × fx)`, `Rebate = round(rebate × fx)`.
 -- Co-op is what rebate and fee leave. What is fixed, or a payee's part, is split in both currencies.
 CREATE OR REPLACE TEMP MACRO amounts_of(outcomes) AS TABLE
-SELECT *, fee_of(earned - rebate, share, fee_share) AS fee,
-    fee_of(program_earned - program_rebate, share, fee_share) AS program_fee
+SELECT *, fee_of(earned - rebate, share, fee_share, program_rounding(program)) AS fee,
+    fee_of(program_earned - program_rebate, share, fee_share, program_rounding(program)) AS program_fee
 FROM (
-    SELECT *, rebate_of(earned, share_part, share_whole, half_even) AS rebate,
+    SELECT *, rebate_of(earned, share_part, share_whole, rebate_rounding) AS rebate,
         CASE
             WHEN amount IS NOT NULL OR payee_share IS NOT NULL
-            THEN rebate_of(program_earned, share_part, share_whole, half_even)
-            ELSE scaled(rebate_of(earned, share_part, share_whole, half_even), exchange_part, exchange_whole)
+            THEN rebate_of(program_earned, share_part, share_whole, rebate_rounding)
+            ELSE scaled(
+                rebate_of(earned, share_part, share_whole, rebate_rounding), exchange_part, exchange_whole,
+                program_rounding(program)
+            )
         END AS program_rebate
     FROM (
-        SELECT * EXCLUDE (fixed, whole), payee_part(whole, payee_share, role) AS earned,
+        SELECT * EXCLUDE (fixed, whole),
+            payee_part(whole, payee_share, role, program_rounding(program)) AS earned,
             payee_part(
-                coalesce(fixed, scaled(whole, exchange_part, exchange_whole)), payee_share, role
+                coalesce(fixed, scaled(whole, exchange_part, exchange_whole, program_rounding(program))),
+                payee_share, role, program_rounding(program)
             ) AS program_earned
         FROM (
             SELECT *, fixed_of(amount, base, program_minor) AS fixed,
                 whole_of_line(
                     fixed, exchange_part, exchange_whole, rated_base, millionths, rate_part,
-                    rate_whole, minor
+                    rate_whole, minor, program_rounding(program)
                 ) AS whole
             FROM query_table(outcomes)
         )

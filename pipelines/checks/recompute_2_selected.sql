@@ -9,8 +9,9 @@ WITH valued AS (
             WHEN 'best' THEN -abs(payee_part(
                 whole_of_line(
                     fixed_of(amount, base, program_minor), exchange_part, exchange_whole, rated_base,
-                    millionths, rate_part, rate_whole, minor
-                ), payee_share, role
+                    millionths, rate_part, rate_whole, minor, program_rounding(program)
+                ),
+                payee_share, role, program_rounding(program)
             ))
             ELSE 0
         END AS value

@@ -195,8 +195,12 @@ CREATE OR REPLACE TEMP TABLE original_outcomes AS
 SELECT * FROM outcomes_of('original_lines');
 
 -- `round(minor × part ÷ whole)`, where part and whole are base amounts.
-CREATE OR REPLACE TEMP MACRO portion(minor, part, whole) AS
-    divided(minor::HUGEINT * trillionths_of(part), trillionths_of(whole));
+CREATE OR REPLACE TEMP MACRO portion(minor, part, whole, rounding) AS
+    rounded(minor::HUGEINT * trillionths_of(part), trillionths_of(whole), rounding);
+
+-- What a piece takes back of an amount: the difference of what is taken back up to it and before it.
+CREATE OR REPLACE TEMP MACRO taken_back(minor, before, cumulated, base, rounding) AS
+    portion(minor, before, base, rounding) - portion(minor, cumulated, base, rounding);
 
 -- What their originals earned, taken back.
 CREATE OR REPLACE TEMP VIEW reversible AS
@@ -206,20 +210,15 @@ WHERE participant_id IS NOT NULL AND reason IS NULL AND NOT aggregated AND NOT m
 
 CREATE OR REPLACE TEMP TABLE reversals AS
 SELECT program, lever, term, role, participant_id, cap, customer_id, originals.period AS original_period,
-    pieces.transaction_on, pieces.base, cumulated AS refunded, exchange_rate, share_part, share_whole, half_even, pieces.period, pieces.transaction_currency, pays_as, share,
+    pieces.transaction_on, pieces.base, cumulated AS refunded, exchange_rate, share_part, share_whole, rebate_rounding, pieces.period, pieces.transaction_currency, pays_as, share,
     fee_share,
     minor, program_minor, pieces.source, refund AS transaction_id, pieces.original AS original_transaction_id,
-    portion(earned, before, original_base)
-        - portion(earned, cumulated, original_base) AS earned,
-    portion(rebate, before, original_base)
-        - portion(rebate, cumulated, original_base) AS rebate,
-    portion(fee, before, original_base) - portion(fee, cumulated, original_base) AS fee,
-    portion(program_fee, before, original_base)
-        - portion(program_fee, cumulated, original_base) AS program_fee,
-    portion(program_earned, before, original_base)
-        - portion(program_earned, cumulated, original_base) AS program_earned,
-    portion(program_rebate, before, original_base)
-        - portion(program_rebate, cumulated, original_base) AS program_rebate
+    taken_back(earned, before, cumulated, original_base, program_rounding(program)) AS earned,
+    taken_back(rebate, before, cumulated, original_base, program_rounding(program)) AS rebate,
+    taken_back(fee, before, cumulated, original_base, program_rounding(program)) AS fee,
+    taken_back(program_fee, before, cumulated, original_base, program_rounding(program)) AS program_fee,
+    taken_back(program_earned, before, cumulated, original_base, program_rounding(program)) AS program_earned,
+    taken_back(program_rebate, before, cumulated, original_base, program_rounding(program)) AS program_rebate
 FROM pieces
 JOIN amounts_of('reversible') AS originals
     ON originals.source = pieces.source AND originals.transaction_id = pieces.original

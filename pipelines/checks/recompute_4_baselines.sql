@@ -89,8 +89,13 @@ CREATE OR REPLACE TEMP MACRO baselines_by(windows, revenues) AS TABLE
 SELECT windows.program, windows.lever, windows.whose, windows.window_on,
     CASE any_value(baseline)
         WHEN 'high_water'
-        THEN greatest(coalesce(max(measure_of(quantity_of, adds, minor)), 0), 0)
-        ELSE measure_of(any_value(quantity_of), coalesce(sum(adds), 0)::HUGEINT, any_value(minor))
+        THEN greatest(coalesce(max(
+            measure_of(quantity_of, adds, minor, program_rounding(windows.program))
+        ), 0), 0)
+        ELSE measure_of(
+            any_value(quantity_of), coalesce(sum(adds), 0)::HUGEINT, any_value(minor),
+            any_value(program_rounding(windows.program))
+        )
     END AS amount,
     coalesce(bool_or(missing), false) AS missing
 FROM query_table(windows) AS windows
@@ -127,7 +132,7 @@ ANTI JOIN corrected_baselines USING (program, lever, whose, window_on);
 -- As rows of `determinations` that an open cycle decides.
 CREATE OR REPLACE TEMP VIEW recomputed_baselines AS
 SELECT program, subject, "window", last_on AS decided_on, amount,
-    CASE quantity_of WHEN 'amount' THEN money_of(divided(amount, minor::HUGEINT * 1000000), minor)
+    CASE quantity_of WHEN 'amount' THEN money_of(rounded(amount, minor::HUGEINT * 1000000, program_rounding(program)), minor)
         ELSE divided(amount, 1000000000::HUGEINT)::DECIMAL(38, 0) * 0.001::DECIMAL(4, 3) END AS measured
 FROM baselines
 JOIN compared_windows USING (program, lever, whose, window_on)

@@ -27,10 +27,16 @@ running AS (
     FROM months
 )
 SELECT running.* EXCLUDE (adds, cumulated), program.currency, minor_of(program.currency) AS minor,
-    measure_of(quantity_of, cumulated, minor_of(program.currency)) AS measure, minimum, baseline,
+    measure_of(
+        quantity_of, cumulated, minor_of(program.currency), program_rounding(running.program)
+    ) AS measure,
+    minimum, baseline,
     CASE baseline WHEN 'fixed' THEN baseline_amount ELSE coalesce(baselines.amount, 0) END AS compared,
     CASE WHEN trailing_days IS NOT NULL
-        THEN measure_of(quantity_of, coalesce(days_before.adds, 0), minor_of(program.currency))
+        THEN measure_of(
+            quantity_of, coalesce(days_before.adds, 0), minor_of(program.currency),
+            program_rounding(running.program)
+        )
     END AS days_measure,
     flat_on_zero, at_least, at_most, guarantee, recover_from, recover_share,
     coalesce(baselines.missing, false) OR coalesce(days_before.missing, false) AS held,

@@ -2,10 +2,8 @@
 -- windows whose baseline has no exchange rate. What is measured has 21 decimals until it is rounded.
 
 -- Units that a piece of a refund takes back, as differences of running shares, with 12 decimals.
-CREATE OR REPLACE TEMP MACRO units_back(quantity, before, cumulated, base) AS (
-    portion(trillionths_of(coalesce(quantity, 0)), before, base)
-        - portion(trillionths_of(coalesce(quantity, 0)), cumulated, base)
-);
+CREATE OR REPLACE TEMP MACRO units_back(quantity, before, cumulated, base) AS
+    taken_back(trillionths_of(coalesce(quantity, 0)), before, cumulated, base, 'half_up');
 
 -- Whose measure a participant's lines of a month add to: its company's, where it has one.
 CREATE OR REPLACE TEMP TABLE month_companies AS
@@ -142,9 +140,9 @@ FROM sold_by('plain_lines', 'pieces', 'original_lines')
 GROUP BY ALL;
 
 -- A measure with 12 decimals: an amount rounded to minor units, or units as they are.
-CREATE OR REPLACE TEMP MACRO measure_of(quantity_of, adds, minor) AS CASE quantity_of
+CREATE OR REPLACE TEMP MACRO measure_of(quantity_of, adds, minor, rounding) AS CASE quantity_of
     WHEN 'amount'
-    THEN divided(adds, minor::HUGEINT * 1000000000000000) * (minor::HUGEINT * 1000000)
+    THEN rounded(adds, minor::HUGEINT * 1000000000000000, rounding) * (minor::HUGEINT * 1000000)
     ELSE divided(adds, 1000000000::HUGEINT) END;
 
 CREATE OR REPLACE TEMP MACRO ruling_day(side, month_on) AS

@@ -103,7 +103,9 @@ in_money AS MATERIALIZED (
     SELECT * EXCLUDE (amount, side_of_zero, most),
         -- A bound that isn't there is null, and the least of what is there counts.
         least(
-            side_of_zero * divided(coalesce(amount, 0), minor::HUGEINT * 1000000000000000),
+            side_of_zero * rounded(
+                coalesce(amount, 0), minor::HUGEINT * 1000000000000000, program_rounding(program)
+            ),
             CASE WHEN reached THEN most END
         ) AS earned
     FROM totals
@@ -124,7 +126,8 @@ advanced AS (
         sum(CASE
             WHEN period >= strftime(window_end, '%Y-%m') THEN 0
             WHEN short >= 0 THEN short
-            WHEN months_due >= recover_from THEN divided(short * recover_share, 1000000000::HUGEINT)
+            WHEN months_due >= recover_from
+            THEN rounded(short * recover_share, 1000000000::HUGEINT, program_rounding(program))
             ELSE 0
         END) OVER so_far AS advances
     FROM missing
@@ -192,7 +195,7 @@ weighed AS (
     SELECT *,
         CASE
             WHEN payee IS NOT NULL THEN (participant_id = payee)::HUGEINT
-            ELSE greatest(measure_of(quantity_of, cumulated, minor), 0)
+            ELSE greatest(measure_of(quantity_of, cumulated, minor, program_rounding(program)), 0)
         END AS added_so_far,
         row_number() OVER (
             PARTITION BY program, lever, whose, window_on, period ORDER BY participant_id
@@ -251,7 +254,7 @@ shared AS (
     SELECT steps.*, pays_as, cap,
         rebate_share(pays_as, program_split.share) AS share,
         fee_share(pays_as, program_split.fee_share) AS fee_share,
-        rounds_half_even(pays_as, half_even) AS half_even
+        rounds_rebate(rounding) AS rebate_rounding
     FROM steps
     JOIN program_lever USING (program, lever)
     LEFT JOIN program_split
@@ -265,10 +268,10 @@ shared AS (
     WHERE of_line OR earned <> 0
 )
 SELECT program, lever, participant_id, company, customer_id, window_on, window_end, month_on, period,
-    currency, minor, cap, pays_as, share, fee_share, half_even, earned, rebate,
-    fee_of(earned - rebate, share, fee_share) AS fee
+    currency, minor, cap, pays_as, share, fee_share, rebate_rounding, earned, rebate,
+    fee_of(earned - rebate, share, fee_share, program_rounding(program)) AS fee
 FROM (
-    SELECT *, rebate_of(earned, part_of(share), whole_of(share), half_even)::BIGINT AS rebate
+    SELECT *, rebate_of(earned, part_of(share), whole_of(share), rebate_rounding)::BIGINT AS rebate
     FROM shared
 );
 

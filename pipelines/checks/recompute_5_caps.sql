@@ -63,20 +63,20 @@ CREATE OR REPLACE TEMP TABLE capped_items AS
 WITH items AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, period AS window_period,
-        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even,
+        transaction_currency, base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, rebate_rounding,
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM amounts_of('capped_outcomes')
     UNION ALL BY NAME
     SELECT source, transaction_id, original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, original_period AS window_period,
-        transaction_currency, base, refunded, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even,
+        transaction_currency, base, refunded, exchange_rate, pays_as, share, fee_share, share_part, share_whole, rebate_rounding,
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
     WHERE cap IS NOT NULL
     UNION ALL BY NAME
     SELECT '' AS source, aggregate_key AS transaction_id, program, lever, cap, role, participant_id,
         customer_id, last_on AS transaction_on, period, period AS window_period, transaction_currency,
-        base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, half_even, minor, program_minor,
+        base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, rebate_rounding, minor, program_minor,
         earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM capped_aggregates()
     UNION ALL BY NAME
@@ -86,7 +86,7 @@ WITH items AS (
         program, lever, cap, participant_id, company, customer_id, last_day((period || '-01')::DATE)
             AS transaction_on,
         period, strftime(month_on, '%Y-%m') AS window_period, currency AS transaction_currency, pays_as,
-        share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, half_even, minor,
+        share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, rebate_rounding, minor,
         minor AS program_minor, earned, rebate, fee, earned AS program_earned,
         rebate AS program_rebate, fee AS program_fee
     FROM measured_earnings
@@ -146,15 +146,15 @@ running AS (
 )
 SELECT source, transaction_id, original_transaction_id, program, lever, cap, role, participant_id,
     transaction_on, period, transaction_currency, refunded, share, fee_share, share_part, share_whole,
-    half_even, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
+    rebate_rounding, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
     cap_on, cap_limit, months, scope_participant, scope_company, scope_customer, window_on,
     settled_in, gross,
     least(greatest(reached, 0), cap_limit) - least(greatest(reached - gross, 0), cap_limit)
         AS credited
 FROM running;
 
-CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross) AS
-    divided(amount::HUGEINT * abs(credited), abs(gross))::BIGINT;
+CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross, rounding) AS
+    rounded(amount::HUGEINT * abs(credited), abs(gross), rounding)::BIGINT;
 
 -- Of refunds all that they take back of a line up to one of them is split, less what was before it: so the
 -- refunds of a line add up to what was credited of it.
@@ -180,17 +180,20 @@ WITH cumulated AS (
 ),
 parts AS (
     SELECT *, credited = gross AS whole,
-        CASE WHEN credited <> gross THEN credited_part(earned, credited, gross) END AS part_earned,
+        CASE
+            WHEN credited <> gross
+            THEN credited_part(earned, credited, gross, program_rounding(program))
+        END AS part_earned,
         CASE
             WHEN credited = gross THEN NULL
             WHEN cap_on = 'payout' THEN credited::BIGINT
-            ELSE credited_part(program_earned, credited, gross)
+            ELSE credited_part(program_earned, credited, gross, program_rounding(program))
         END AS part_program_earned
     FROM cumulated
 ),
 split AS (
-    SELECT *, rebate_of(part_earned, share_part, share_whole, half_even) AS part_rebate,
-        rebate_of(part_program_earned, share_part, share_whole, half_even) AS part_program_rebate
+    SELECT *, rebate_of(part_earned, share_part, share_whole, rebate_rounding) AS part_rebate,
+        rebate_of(part_program_earned, share_part, share_whole, rebate_rounding) AS part_program_rebate
     FROM parts
 ),
 credited AS (
@@ -200,12 +203,16 @@ credited AS (
         ),
         CASE WHEN whole THEN earned ELSE part_earned END AS earned,
         CASE WHEN whole THEN rebate ELSE part_rebate END AS rebate,
-        CASE WHEN whole THEN fee ELSE fee_of(part_earned - part_rebate, share, fee_share) END AS fee,
+        CASE WHEN whole THEN fee ELSE fee_of(
+            part_earned - part_rebate, share, fee_share, program_rounding(program)
+        ) END AS fee,
         CASE WHEN whole THEN program_earned ELSE part_program_earned END AS program_earned,
         CASE WHEN whole THEN program_rebate ELSE part_program_rebate END AS program_rebate,
         CASE
             WHEN whole THEN program_fee
-            ELSE fee_of(part_program_earned - part_program_rebate, share, fee_share)
+            ELSE fee_of(
+                part_program_earned - part_program_rebate, share, fee_share, program_rounding(program)
+            )
         END AS program_fee
     FROM split
 )
@@ -224,17 +231,18 @@ WINDOW pieces AS (
     PARTITION BY program, lever, role, participant_id, source, original_transaction_id ORDER BY refunded
 );
 
-CREATE OR REPLACE TEMP MACRO cap_money(cap_on, amount, minor) AS money_of(
+CREATE OR REPLACE TEMP MACRO cap_money(cap_on, amount, minor, rounding) AS money_of(
     CASE cap_on
         WHEN 'payout' THEN amount
-        ELSE divided(amount, minor::HUGEINT * 1000000)
+        ELSE rounded(amount, minor::HUGEINT * 1000000, rounding)
     END,
     minor
 );
 
 CREATE OR REPLACE TEMP VIEW recomputed_caps AS
 SELECT program, cap, participant_id, global_id, customer_id, strftime(window_on, '%Y-%m') AS window_from,
-    cap_money(cap_on, gross, minor) AS gross, cap_money(cap_on, used, minor) AS used
+    cap_money(cap_on, gross, minor, program_rounding(program)) AS gross,
+    cap_money(cap_on, used, minor, program_rounding(program)) AS used
 FROM (
     SELECT program, cap, scope_participant AS participant_id, scope_company AS global_id,
         scope_customer AS customer_id, window_on, cap_on, program_minor AS minor, sum(gross) AS gross,

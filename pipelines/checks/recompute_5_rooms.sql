@@ -62,9 +62,9 @@ SELECT program, subject, "window", cycle,
         least(greatest(sum(gross) OVER (
             PARTITION BY program, subject, "window" ORDER BY cycle
         ), 0), cap_limit),
-        minor
+        minor, program_rounding(program)
     ) AS measured,
-    cap_money(cap_on, cap_limit, minor) AS threshold, last.decided_on AS decided_on,
+    cap_money(cap_on, cap_limit, minor, program_rounding(program)) AS threshold, last.decided_on AS decided_on,
     nullif(last.source, '') AS source, last.transaction_id AS transaction_id
 FROM cycles;
 

@@ -78,7 +78,10 @@ measures AS (
 ),
 rounded AS (
     SELECT measures.*, money_of(
-        divided(exact, minor_of(currency)::HUGEINT * 1000000000000000), minor_of(currency)
+        rounded(
+            exact, minor_of(currency)::HUGEINT * 1000000000000000, program_rounding(measures.program)
+        ),
+        minor_of(currency)
     ) AS measured
     FROM measures
     JOIN program USING (program)

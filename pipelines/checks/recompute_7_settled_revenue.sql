@@ -77,9 +77,11 @@ measured AS (
     GROUP BY ALL
 )
 SELECT * EXCLUDE (exact),
-    money_of(divided(exact, minor::HUGEINT * 1000000000000000), minor) AS measured
+    money_of(rounded(exact, minor::HUGEINT * 1000000000000000, program_rounding(program)), minor)
+        AS measured
 FROM measured
-WHERE money_of(divided(exact, minor::HUGEINT * 1000000000000000), minor) < threshold;
+WHERE money_of(rounded(exact, minor::HUGEINT * 1000000000000000, program_rounding(program)), minor)
+    < threshold;
 
 -- As rows of `determinations` that an open cycle decides.
 CREATE OR REPLACE TEMP VIEW recomputed_revenue AS

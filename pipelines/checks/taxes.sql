@@ -38,10 +38,12 @@ rates AS (
 ),
 expected AS (
     SELECT payment_id, withheld_tax, sales_tax, gross_amount,
-        round_to(gross_amount::DECIMAL(38, 3) * coalesce(any_value(rate)
-            FILTER (tax = 'withholding'), 0), any_value(minor_units(payment_currency))) AS withheld,
-        round_to(gross_amount::DECIMAL(38, 3) * coalesce(any_value(rate)
-            FILTER (tax = 'sales'), 0), any_value(minor_units(payment_currency))) AS sales,
+        round_as(gross_amount::DECIMAL(38, 3) * coalesce(any_value(rate)
+            FILTER (tax = 'withholding'), 0), any_value(minor_units(payment_currency)),
+            any_value(program_rounding(payments.program))) AS withheld,
+        round_as(gross_amount::DECIMAL(38, 3) * coalesce(any_value(rate)
+            FILTER (tax = 'sales'), 0), any_value(minor_units(payment_currency)),
+            any_value(program_rounding(payments.program))) AS sales,
         bool_or(adjustment_id IS NOT NULL) AS untaxed
     FROM payments
     LEFT JOIN rates USING (payment_id)

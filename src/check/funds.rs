@@ -131,8 +131,8 @@ const CLAIM_ITEMS: &str = "
         asked_amount <> allowed_amount + refused_amount
             AND (reason IS DISTINCT FROM 'OVERCLAIMED' OR asked_amount > allowed_amount)
         OR program_amount <> reserved + paid
-        OR program_amount <> coalesce(round_to(allowed_amount::DECIMAL(38, 3) * exchange_rate,
-            minor_units(program_currency)), 0))
+        OR program_amount <> coalesce(round_as(allowed_amount::DECIMAL(38, 3) * exchange_rate,
+            minor_units(program_currency), program_rounding(program)), 0))
     UNION ALL
     SELECT concat('payment ', payment_id, ': expected ', coalesce(allowed, 0), ' (',
         coalesce(program_allowed, 0), '), found ', coalesce(gross_amount, 0), ' (',

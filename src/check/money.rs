@@ -29,7 +29,8 @@ const FORGONE: &str = "
 /// in program currency, and split there.
 const ARITHMETIC: &str = "
     WITH lines AS (
-        SELECT *, minor_units(transaction_currency) AS digits,
+        SELECT * EXCLUDE (split_program, split_from, split_until),
+            minor_units(transaction_currency) AS digits,
             minor_units(program_currency) AS program_digits,
             coalesce(sum(CASE earning_type WHEN 'rebate' THEN share END) OVER siblings, 0)
                 ::DECIMAL(18, 9) AS rebate_share,
@@ -38,23 +39,32 @@ const ARITHMETIC: &str = "
             (json_extract_string(tier_detail, '$.amount')::DECIMAL(18, 3) * sign(base))
                 ::DECIMAL(18, 3) AS fixed
         FROM earnings
+        LEFT JOIN (
+            SELECT program AS split_program, from_on AS split_from, until_on AS split_until,
+                rounding AS rebate_rounding
+            FROM program_split
+        ) ON split_program = program AND coalesce(split_from <= transaction_on, true)
+            AND coalesce(transaction_on < split_until, true)
         WHERE original_transaction_id IS NULL
         WINDOW siblings AS (
             PARTITION BY program, lever, participant_id, role, source, transaction_id, aggregate_key
         )
     ),
     amounts AS (
-        SELECT *, round_to(base * earning_rate, digits) AS rated,
-            coalesce(fixed, round_to(rated::DECIMAL(38, 3) * exchange_rate, program_digits))
-                AS program_earned
+        SELECT *, round_as(base * earning_rate, digits, program_rounding(program)) AS rated,
+            coalesce(fixed, round_as(
+                rated::DECIMAL(38, 3) * exchange_rate, program_digits, program_rounding(program)
+            )) AS program_earned
         FROM lines
     ),
     rebates AS (
-        SELECT *, round_to(rated::DECIMAL(38, 3) * rebate_share, digits) AS rebate,
+        SELECT *, round_as(rated::DECIMAL(38, 3) * rebate_share, digits, rebate_rounding) AS rebate,
             CASE
                 WHEN fixed IS NULL
-                THEN round_to(rebate::DECIMAL(38, 3) * exchange_rate, program_digits)
-                ELSE round_to(fixed::DECIMAL(38, 3) * rebate_share, program_digits)
+                THEN round_as(
+                    rebate::DECIMAL(38, 3) * exchange_rate, program_digits, program_rounding(program)
+                )
+                ELSE round_as(fixed::DECIMAL(38, 3) * rebate_share, program_digits, rebate_rounding)
             END AS program_rebate
         FROM amounts
     ),

@@ -1,9 +1,9 @@
 //! Levers over a measure as rows of `program_measure`, `program_company_payee` and `program_tier`.
 
-use super::program_tables::{Tables, days, integer, redecide};
+use super::program_tables::{Tables, days, integer, redecide, rounding};
 use crate::query::literal;
 use earnest_core::currency::minor_units;
-use earnest_core::decimal::{MONEY_SCALE, Rounding, power_of_ten};
+use earnest_core::decimal::{MONEY_SCALE, power_of_ten};
 use earnest_core::guarantee::Due;
 use earnest_core::program::Program;
 use earnest_core::program::measured::{Baseline, DatedTable, Measured, Per, Quantity, Side};
@@ -68,12 +68,9 @@ fn add_table(tables: &mut Tables, key: &str, place: usize, dated: &DatedTable) {
         Edge::Inclusive => "lower",
         Edge::Next => "upper",
     };
-    let rounding = match conventions.unit_scale.map(|scale| scale.rounding) {
+    let scaled = match conventions.unit_scale.map(|scale| scale.rounding) {
         None | Some(None) => "exact",
-        Some(Some(Rounding::HalfAwayFromZero)) => "half_up",
-        Some(Some(Rounding::HalfEven)) => "half_even",
-        Some(Some(Rounding::TowardZero | Rounding::Floor)) => "down",
-        Some(Some(Rounding::Ceiling)) => "ceiling",
+        Some(Some(way)) => rounding(way),
     };
     let mut lower = 0;
     for tier in dated.table.tiers() {
@@ -84,7 +81,7 @@ fn add_table(tables: &mut Tables, key: &str, place: usize, dated: &DatedTable) {
             Terms::None => (0, None, None),
         };
         tables.row("program_tier", format!(
-            "({key}, {place}, {}, '{shape}', '{edge}', {lower}, {}, {pays}, {}, {}, {}, {}, '{rounding}')",
+            "({key}, {place}, {}, '{shape}', '{edge}', {lower}, {}, {pays}, {}, {}, {}, {}, '{scaled}')",
             days(&dated.days),
             integer(tier.to),
             tier.flat,

@@ -12,12 +12,12 @@ use earnest_core::decimal::{RATE_SCALE, Rounding, format};
 use earnest_core::earning::EarningType;
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::{
-    Days, First, Follow, Grain, Lever, LeverRate, PaysAs, Program, Redecide, Split, Unmapped,
+    Days, First, Follow, Grain, Lever, LeverRate, PaysAs, Program, Redecide, Unmapped,
 };
 use std::collections::BTreeMap;
 
 /// Makes the macros `minor_units`, `round_to`, `filters_passed`, `passes_filter`, `any_customer_countries`,
-/// `any_partner_countries` and `any_half_even`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
+/// `any_partner_countries`, `any_rounding` and `program_rounding`, and fills the tables `program`, `program_name`, `program_role`, `program_term`, `program_split`,
 /// `program_lever`, `program_customer_add`, `program_after`, `program_payees`, `program_rate`,
 /// `program_cap`, `program_measure`, `program_company_payee`, `program_tier`, `program_trailing`,
 /// `program_fund_window`, `program_fund_threshold`, `program_fund_rollover`, `program_tax`, `program_due`, `program_last_due`,
@@ -60,12 +60,19 @@ fn as_of(connection: &Connection) -> Result<(NaiveDate, Option<Period>)> {
     Ok((as_of, closed.map(|cycle| cycle.parse()).transpose()?))
 }
 
-/// Half away from zero, as everywhere; `round` on decimals wants constant digits.
+/// An amount with so many digits; `round` on decimals wants constant ones, and rounds half away from zero.
 const ROUNDING: &str = "
     CREATE OR REPLACE TEMP MACRO round_to(amount, digits) AS CASE digits
         WHEN 0 THEN round(amount, 0)::DECIMAL(18, 3)
         WHEN 2 THEN round(amount, 2)::DECIMAL(18, 3)
-        ELSE round(amount, 3)::DECIMAL(18, 3) END";
+        ELSE round(amount, 3)::DECIMAL(18, 3) END;
+    CREATE OR REPLACE TEMP MACRO unit_of(digits) AS
+        CASE digits WHEN 0 THEN 1 WHEN 2 THEN 0.01 ELSE 0.001 END::DECIMAL(18, 3);
+    CREATE OR REPLACE TEMP MACRO round_as(amount, digits, rounding) AS round_to(amount, digits) - CASE
+        WHEN rounding = 'down' AND abs(round_to(amount, digits)) > abs(amount)
+            OR rounding = 'half_even' AND 2 * abs(round_to(amount, digits) - amount) = unit_of(digits)
+                AND round_to(amount, digits) % (2 * unit_of(digits)) <> 0
+        THEN sign(amount) * unit_of(digits) ELSE 0 END::DECIMAL(18, 3)";
 
 /// Two decimals are the rule; the others are named. Staging has refused unknown currencies. A list is
 /// searched, because DuckDB plans a join for `IN`, wherever the macro is used.
@@ -83,21 +90,41 @@ fn currencies() -> String {
     )
 }
 
-/// Whether there is a rate by country, a split that rounds to even: if not, nothing needs to be looked at for one.
+/// Whether there is a rate by country, a program or split that doesn't round half away from zero: if not,
+/// nothing needs to be looked at for one.
 fn any(programs: &[Program]) -> String {
     let of_customers = programs.iter().any(Program::asks_for_customer_countries);
     let of_partners = programs.iter().any(Program::asks_for_partner_countries);
-    let half_even = programs.iter().any(|program| program.splits.iter().any(to_even));
+    let ways = |program: &Program| {
+        let splits = program.splits.iter().map(|split| split.shares.rounding);
+        splits.chain([program.rounding]).any(|way| way != Rounding::default())
+    };
+    let any_rounding = programs.iter().any(ways);
+    let other = programs.iter().filter(|program| program.rounding != Rounding::default());
+    let other = other.map(|program| {
+        format!("WHEN {} THEN '{}'", literal(&program.program), rounding(program.rounding))
+    });
+    let other: Vec<String> = other.collect();
+    let program_rounding = match other.is_empty() {
+        true => "'half_up'".to_owned(),
+        false => format!("CASE program {} ELSE 'half_up' END", other.join(" ")),
+    };
     format!(
         "CREATE OR REPLACE TEMP MACRO any_customer_countries() AS {of_customers};
         CREATE OR REPLACE TEMP MACRO any_partner_countries() AS {of_partners};
-        CREATE OR REPLACE TEMP MACRO any_half_even() AS {half_even}"
+        CREATE OR REPLACE TEMP MACRO any_rounding() AS {any_rounding};
+        CREATE OR REPLACE TEMP MACRO program_rounding(program) AS {program_rounding}"
     )
 }
 
-/// A half goes to the even unit.
-fn to_even(split: &Split) -> bool {
-    split.shares.rounding == Rounding::HalfEven
+/// A way to round, as the recomputation calls it.
+pub(super) fn rounding(way: Rounding) -> &'static str {
+    match way {
+        Rounding::HalfAwayFromZero => "half_up",
+        Rounding::HalfEven => "half_even",
+        Rounding::TowardZero | Rounding::Floor => "down",
+        Rounding::Ceiling => "ceiling",
+    }
 }
 
 /// Rows by table, as SQL.
@@ -135,8 +162,8 @@ impl Tables {
         self.rows(super::trailing::TABLE.0, super::trailing::rows(program));
         for split in &program.splits {
             let (rebate, fee) = (rate(split.shares.rebate), rate(split.shares.fee));
-            let (days, to_even) = (days(&split.days), to_even(split));
-            self.row("program_split", format!("({key}, {days}, {rebate}, {fee}, {to_even})"));
+            let (days, way) = (days(&split.days), rounding(split.shares.rounding));
+            self.row("program_split", format!("({key}, {days}, {rebate}, {fee}, '{way}')"));
         }
         for (place, lever) in program.levers.iter().enumerate() {
             self.add_lever(program, place, lever);
@@ -318,7 +345,7 @@ const TABLES: [(&str, &str); 22] = [
     (
         "program_split",
         "program TEXT, from_on DATE, until_on DATE, share DECIMAL(18, 9), \
-                 fee_share DECIMAL(18, 9), half_even BOOLEAN",
+                 fee_share DECIMAL(18, 9), rounding TEXT",
     ),
     (
         "program_lever",

@@ -246,8 +246,7 @@ const UNTIED: &str = "
 const MACROS: &str = "
     CREATE OR REPLACE TEMP MACRO trim_zeros(amount) AS
         regexp_replace(amount::DECIMAL(38, 12)::VARCHAR, '(\\.\\d\\d\\d*?)0+$', '\\1');
-    CREATE OR REPLACE TEMP MACRO power_of(currency) AS
-        CASE minor_units(currency) WHEN 0 THEN 1 WHEN 2 THEN 0.01 ELSE 0.001 END::DECIMAL(18, 3)";
+    CREATE OR REPLACE TEMP MACRO power_of(currency) AS unit_of(minor_units(currency))";
 
 /// Whether detail ties to billing.
 ///

@@ -270,7 +270,7 @@ fn decide(
     let within = |on: i32| window.contain(day(on));
     let sales: Vec<_> = seen.sales.into_iter().filter(|((on, ..), _)| within(*on)).collect();
     let exact: Vec<Sale> = sales.iter().map(|(_, sale)| *sale).collect();
-    let found = added(&exact, asked.minimum, context.facts[program].minor_units)?;
+    let found = added(&exact, asked.minimum, context.facts[program].unit)?;
     let added = found.and_then(|found| {
         let ((on, transaction_id, source, role), sale) = sales.into_iter().nth(found.sale)?;
         let (participant, measured) = (sale.participant, found.measured);

@@ -192,7 +192,7 @@ fn refuse(sink: &mut Sink, key: &Key, group: &Group) -> Result<()> {
     let bases: Vec<i128> = group.members.iter().map(|member| member.base).collect();
     let computable = !key.reasons.contains(&Reason::OutOfTerm);
     let forgone = if computable {
-        let total = gross(bases.iter().sum(), group.terms.rate, group.terms.minor_units)?;
+        let total = gross(bases.iter().sum(), group.terms.rate, group.terms.unit)?;
         Some(shares(total, &bases)?)
     } else {
         None

@@ -13,6 +13,7 @@ use crate::exchange_rates::ExchangeRates;
 use crate::warehouse::Store;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
+use earnest_core::decimal::{MONEY_SCALE, Unit};
 use earnest_core::program::{Program, Unmapped};
 use earnest_core::reason::Reason;
 
@@ -36,7 +37,7 @@ pub struct Context<'a> {
     /// Program → partner key → participant by date.
     mappings: Vec<Vec<PartnerMapping>>,
     pub facts: Vec<ProgramFacts>,
-    /// By currency key.
+    /// Decimals of currencies, by their keys.
     minor_units: Vec<u32>,
 }
 
@@ -44,7 +45,8 @@ pub struct Context<'a> {
 pub struct ProgramFacts {
     pub key: i32,
     pub currency: i32,
-    pub minor_units: u32,
+    /// Of its currency.
+    pub unit: Unit,
     /// Some lever earns on what another leaves.
     pub stacks: bool,
     /// Key of each lever.
@@ -90,7 +92,7 @@ impl<'a> Context<'a> {
                     })
                     .collect(),
                 currency: names.currencies.key(&program.currency).unwrap_or_default(),
-                minor_units: minor_units(&program.currency),
+                unit: program.unit(),
                 stacks: program.levers.iter().any(|lever| lever.after.is_some()),
             })
             .collect();
@@ -131,9 +133,10 @@ impl<'a> Context<'a> {
         self.rates.rate(from, &self.programs[program].currency, period)
     }
 
-    /// Minor units of a currency, by its key.
-    pub fn minor_units(&self, currency: i32) -> u32 {
-        self.minor_units[usize::try_from(currency).unwrap_or_default()]
+    /// To what a program rounds amounts of a currency, which is given by its key.
+    pub fn unit(&self, program: usize, currency: i32) -> Unit {
+        let decimals = self.minor_units[usize::try_from(currency).unwrap_or_default()];
+        Unit { decimals, ..self.facts[program].unit }
     }
 
     /// The participant that a partner earns for in a program on a day.
@@ -204,5 +207,5 @@ fn partner_mappings(
 
 /// Minor units of a currency that staging or loading has checked.
 fn minor_units(currency: &str) -> u32 {
-    earnest_core::currency::minor_units(currency).unwrap_or(earnest_core::decimal::MONEY_SCALE)
+    earnest_core::currency::minor_units(currency).unwrap_or(MONEY_SCALE)
 }

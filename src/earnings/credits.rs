@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::warehouse::{Records, Spill, SpillWriter};
 use earnest_core::calendar::Period;
 use earnest_core::caps::Cap;
-use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, Rounding, power_of_ten, rescale};
+use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, power_of_ten};
 use earnest_core::earning::{Amounts, Terms};
 use earnest_core::program::Program;
 use earnest_core::program::cap::{CapOn, ProgramCap};
@@ -323,7 +323,5 @@ fn money(context: &Context, scope: &Scope, amount: i128) -> Result<i128> {
     if cap.on == CapOn::Payout {
         return Ok(amount);
     }
-    let minor = context.facts[scope.program].minor_units;
-    let rounded = rescale(amount, AMOUNT_SCALE, minor, Rounding::default())?;
-    Ok(rounded * power_of_ten(MONEY_SCALE - minor))
+    Ok(context.facts[scope.program].unit.round(amount, AMOUNT_SCALE)?)
 }

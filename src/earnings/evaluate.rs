@@ -359,8 +359,8 @@ fn outcome(
         rate: cover.rate,
         shares: cover.shares,
         exchange_rate: exchange_rate.unwrap_or_default(),
-        minor_units: context.minor_units(facts.currency),
-        program_minor_units: context.facts[program].minor_units,
+        unit: context.unit(program, facts.currency),
+        program_unit: context.facts[program].unit,
     };
     let place = (program, cover.lever);
     let unadded = context.additions.as_ref().and_then(|additions| {

@@ -147,6 +147,7 @@ impl SharedOutcomes {
 mod tests {
     use super::*;
     use crate::earnings::rows::Subject;
+    use earnest_core::decimal::Unit;
     use earnest_core::earning::{Shares, Terms};
     use earnest_core::reason::Reason;
 
@@ -159,7 +160,7 @@ mod tests {
     fn terms() -> Terms {
         let (rate, exchange_rate) = (40_000_000, 1_100_000_000);
         let shares = Shares::new(600_000_000, 0);
-        Terms { rate, shares, exchange_rate, minor_units: 2, program_minor_units: 2 }
+        Terms { rate, shares, exchange_rate, unit: Unit::new(2), program_unit: Unit::new(2) }
     }
 
     fn amounts(earned: i128) -> Amounts {

@@ -76,18 +76,17 @@ fn piece(
     for outcome in outcomes {
         match &outcome.verdict {
             Verdict::Earned(terms, amounts) => {
-                let (minor, program_minor) = (terms.minor_units, terms.program_minor_units);
-                let taken = |from, to| amounts.reversed(from, to, base, minor, program_minor);
+                let taken = |from, to| amounts.reversed(from, to, base, terms.units());
                 let (earlier, reversed) = (taken(0, before)?, taken(before, cumulated)?);
                 let credited = credits.of_piece(line, outcome, terms, (&earlier, &reversed))?;
                 sink.earned(line, outcome, terms, (&reversed, &credited), &origin)?;
             }
             Verdict::Refused(reasons, forgone) => {
-                let minor = context.minor_units(line.currency);
+                let unit = context.unit(outcome.program, line.currency);
                 let forgone = forgone
                     .map(|earned| {
                         let whole = Amounts { earned, ..Amounts::default() };
-                        whole.reversed(before, cumulated, base, minor, minor)
+                        whole.reversed(before, cumulated, base, (unit, unit))
                     })
                     .transpose()?;
                 let forgone = forgone.map(|reversed| widen(reversed.earned));

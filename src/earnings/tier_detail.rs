@@ -8,7 +8,7 @@
 use super::evaluate::Outcome;
 use super::windows::{Earned, Solved};
 use earnest_core::calendar::Period;
-use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, format};
+use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, Unit, format};
 use earnest_core::measure::TierSlice;
 use earnest_core::tiers::Terms;
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub fn of_line(outcome: &Outcome, terms: &earnest_core::earning::Terms) -> Optio
     let mut insert = |key: &str, text: Option<String>| {
         detail.extend(text.map(|text| (key.to_owned(), json!(text))));
     };
-    insert("amount", how.fixed.map(|fixed| money(fixed, terms.program_minor_units)));
+    insert("amount", how.fixed.map(|fixed| money(fixed, terms.program_unit)));
     insert("earned", how.earned.map(|earned| format(earned, AMOUNT_SCALE, 0)));
     insert("left", how.left.map(|left| format(left, AMOUNT_SCALE, 0)));
     insert("payee_share", how.payee.map(|share| format(share, RATE_SCALE, 0)));
@@ -68,23 +68,23 @@ struct Tier {
 /// Of a measure.
 pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
     let step = &earned.step;
-    let minor = earned.terms.minor_units;
+    let unit = earned.terms.unit;
     let detail = Detail {
         baseline: earned.baseline.map(quantity),
-        booked_before: money(step.before, minor),
+        booked_before: money(step.before, unit),
         company: solved.subject.company.as_deref(),
         counted: quantity(step.counted),
         measured: quantity(step.cumulated),
-        tiers: step.slices.iter().map(|slice| tier(slice, minor)).collect(),
-        topped_up: (step.topped_up != 0).then(|| money(step.topped_up, minor)),
+        tiers: step.slices.iter().map(|slice| tier(slice, unit)).collect(),
+        topped_up: (step.topped_up != 0).then(|| money(step.topped_up, unit)),
         trailing: earned.trailing.map(quantity),
         window: [solved.window.to_string(), last.to_string()],
-        window_amount: money(step.after, minor),
+        window_amount: money(step.after, unit),
     };
     serde_json::to_string(&detail).unwrap_or_default()
 }
 
-fn tier(slice: &TierSlice, minor_units: u32) -> Tier {
+fn tier(slice: &TierSlice, unit: Unit) -> Tier {
     let at_rate_scale = |value| Some(format(value, RATE_SCALE, 0));
     let (mut rate, mut price, mut per, mut whole) = (None, None, None, None);
     match slice.terms {
@@ -97,7 +97,7 @@ fn tier(slice: &TierSlice, minor_units: u32) -> Tier {
         Terms::None => {}
     }
     Tier {
-        amount: money(slice.amount, minor_units),
+        amount: money(slice.amount, unit),
         flat: (slice.flat != 0).then(|| format(slice.flat, EXACT_SCALE, 0)),
         of: quantity(slice.quantity),
         per,
@@ -112,6 +112,6 @@ fn quantity(value: i128) -> String {
     format(value, AMOUNT_SCALE, 0)
 }
 
-fn money(value: i128, minor_units: u32) -> String {
-    format(value, MONEY_SCALE, minor_units)
+fn money(value: i128, unit: Unit) -> String {
+    format(value, MONEY_SCALE, unit.decimals)
 }

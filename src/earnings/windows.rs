@@ -11,7 +11,7 @@ use super::measures::{
 use crate::error::Result;
 use crate::warehouse::{Records, Spill};
 use earnest_core::calendar::Period;
-use earnest_core::decimal::sum;
+use earnest_core::decimal::{Unit, sum};
 use earnest_core::earning::Terms;
 use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::measured::{Baseline, Measured};
@@ -225,8 +225,8 @@ fn solve_whole(
     };
     let row = whole.row(&months, (&decided, baseline));
     let Some(table) = measured.table(window) else { return Ok((whole.held(windows), row)) };
-    let (last, minor_units) = (measured.window.last(window), whole.minor_units());
-    let terms = WindowTerms { measured, table, last, baseline, trailing, minor_units };
+    let (last, unit) = (measured.window.last(window), whole.unit());
+    let terms = WindowTerms { measured, table, last, baseline, trailing, unit };
     let steps = steps(&terms, &months)?;
     Ok((whole.solved(windows, steps, (baseline, trailing))?, row))
 }
@@ -254,8 +254,8 @@ struct Whole<'a> {
 }
 
 impl Whole<'_> {
-    fn minor_units(&self) -> u32 {
-        self.context.facts[self.subject.program].minor_units
+    fn unit(&self) -> Unit {
+        self.context.facts[self.subject.program].unit
     }
 
     /// What a close said of the baseline.
@@ -328,7 +328,7 @@ impl Whole<'_> {
     }
 
     fn rounded(&self, exact: i128) -> Result<i128> {
-        Ok(rounded(self.measured.of, exact, self.minor_units())?)
+        Ok(rounded(self.measured.of, exact, self.unit())?)
     }
 
     /// What is known of windows that don't earn for want of an exchange rate.
@@ -387,7 +387,7 @@ impl Whole<'_> {
             None => part.cumulated,
         };
         let weights: Vec<i128> = parts.iter().map(weight).collect();
-        Ok(by_location(step.after, &weights, self.minor_units())?)
+        Ok(by_location(step.after, &weights, self.unit())?)
     }
 
     fn earned(
@@ -401,14 +401,14 @@ impl Whole<'_> {
         let pays_as = program.levers[self.subject.lever].pays_as;
         let term = program.term_on(day).or_else(|| program.term_on(step.period.last_day()));
         let term = term.or_else(|| program.term_on(step.period.first_day()));
-        let minor_units = self.minor_units();
+        let unit = self.unit();
         Earned {
             terms: Terms {
                 rate: step.rate(),
                 shares: program.shares_on(pays_as, day),
                 exchange_rate: self.context.one(),
-                minor_units,
-                program_minor_units: minor_units,
+                unit,
+                program_unit: unit,
             },
             baseline: self.measured.baseline.map(|_| baseline),
             trailing,

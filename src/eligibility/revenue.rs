@@ -19,8 +19,7 @@ use crate::exchange_rates::ExchangeRates;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::currency::minor_units;
-use earnest_core::decimal::{MONEY_SCALE, exact, sum};
+use earnest_core::decimal::{exact, sum};
 use earnest_core::eligibility::Range;
 use earnest_core::program::{
     ConditionKind, DataRole, Days, Follow, Program, Role, TrailingRevenue,
@@ -168,7 +167,7 @@ impl<'a> Measured<'a> {
         let measure = Measure {
             amount: asked.trailing.amount,
             days: asked.trailing.days,
-            minor_units: asked.minor_units(),
+            unit: asked.program.unit(),
         };
         let days = asked.days;
         let range = (self.range.0.max(days.first()), self.range.1.min(days.end()));
@@ -190,7 +189,7 @@ impl<'a> Measured<'a> {
         }
         for frozen in settled {
             let standing = frozen.closed_by.and_then(|cycle| corrected.get(&cycle));
-            let missed = standing.map(|standing| standing.missed(frozen, asked.minor_units()));
+            let missed = standing.map(|standing| standing.missed(frozen, asked.program.unit()));
             match missed.transpose()?.flatten() {
                 None => found.freeze(frozen),
                 Some(undone) => found.undone.push(undone),
@@ -254,11 +253,6 @@ impl SoldByDay {
 }
 
 impl<'a> Asked<'a> {
-    /// Of the program's currency: measures are rounded to them.
-    fn minor_units(&self) -> u32 {
-        minor_units(&self.program.currency).unwrap_or(MONEY_SCALE)
-    }
-
     /// The first day that an assessment measures.
     fn first(&self, on: NaiveDate) -> NaiveDate {
         let before = chrono::Days::new(u64::from(self.trailing.days) - 1);

@@ -6,7 +6,7 @@
 use super::orders::Item;
 use super::payees::Method;
 use crate::error::{Error, Result};
-use earnest_core::currency;
+use earnest_core::program::Program;
 use earnest_core::purses::{Purse, Purses};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,9 +49,9 @@ impl<'a> Parted<'a> {
 ///
 /// # Errors
 /// If nobody knows the currency, which staging excludes.
-pub fn method<'m>(method: &Method<'m>, currency: &'m str) -> Result<Method<'m>> {
-    let minor_units = currency::minor_units(currency).ok_or_else(|| {
+pub fn method<'m>(program: &Program, method: &Method<'m>, currency: &'m str) -> Result<Method<'m>> {
+    let unit = program.unit_of(currency).ok_or_else(|| {
         Error::broken(format!("expected an ISO 4217 currency, found `{currency}`"))
     })?;
-    Ok(Method { currency, minor_units, ..method.clone() })
+    Ok(Method { currency, unit, ..method.clone() })
 }

@@ -291,7 +291,7 @@ impl<'a> Account<'a> {
         let said = |id: &str| world.statuses.of(self.position, self.participant, id);
         let mut found = 0;
         for (currency, items) in ordered {
-            let method = as_earned::method(method, &currency)?;
+            let method = as_earned::method(self.program, method, &currency)?;
             let ordering = Ordering {
                 program: self.program,
                 earning_type: self.earning_type,
@@ -330,7 +330,7 @@ impl<'a> Account<'a> {
         for item in entered.filter(|item| !year_end::takes(item.lever, item.program_amount)) {
             purses.add(&item.currency, item.program_amount, item.own_amount);
         }
-        let parts = purses.take(amount, &self.home)?;
+        let parts = purses.take(amount, &self.home, self.program.rounding)?;
         Ok(Forfeiture { cycle, term: "", lever: year_end::LAPSE, period: origin, amount, parts })
     }
 
@@ -459,9 +459,9 @@ impl<'a> Account<'a> {
             (Some(parted), _) => Pays::AsEarned { payable: parted.program() },
             (None, Ok(method)) => Pays::Converted {
                 rate: world.rates.rate(method.currency, &self.program.currency, cycle),
-                minor_units: method.minor_units,
+                unit: method.unit,
             },
-            (None, Err(_)) => Pays::Converted { rate: None, minor_units: 0 },
+            (None, Err(_)) => Pays::Converted { rate: None, unit: self.program.unit() },
         };
         let hold = method.as_ref().err().copied();
         Terms { minimum, below_minimum, uncounted, hold, pays }

@@ -13,8 +13,6 @@ use crate::error::Result;
 use crate::exchange_rates::ExchangeRates;
 use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
-use earnest_core::currency::minor_units;
-use earnest_core::decimal::MONEY_SCALE;
 use earnest_core::earning::EarningType;
 use earnest_core::fund::claims::{self, Claim, Outcome, Rules};
 use earnest_core::fund::ledger::{Expiry, Fund, FundTerms, Ledger};
@@ -304,6 +302,7 @@ pub fn taxes(
     paid: &[i128],
 ) -> Result<Taxes> {
     let rates = program.tax_rates(due_on, EarningType::Coop, taxpayer);
+    let unit = program.unit_of(currency).unwrap_or(program.unit());
     let paid: Vec<(i128, bool)> = paid.iter().map(|amount| (*amount, true)).collect();
-    Ok(tax(&paid, rates, minor_units(currency).unwrap_or(MONEY_SCALE))?.0)
+    Ok(tax(&paid, rates, unit)?.0)
 }

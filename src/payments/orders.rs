@@ -11,7 +11,7 @@ use crate::closes::{Offset, Paid};
 use crate::error::{Error, Result};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::decimal::{MONEY_SCALE, allocate, power_of_ten};
+use earnest_core::decimal::allocate;
 use earnest_core::earning::EarningType;
 use earnest_core::id;
 use earnest_core::program::Program;
@@ -292,7 +292,7 @@ impl Ordering<'_> {
     fn order(&self, items: &[Item]) -> Result<Option<Order>> {
         let gross_program = items.iter().map(|item| item.program_amount).sum();
         let gross = match self.rate {
-            Some(rate) => converted(gross_program, rate, self.method.minor_units)?,
+            Some(rate) => converted(gross_program, rate, self.method.unit)?,
             None => items.iter().map(|item| item.own_amount).sum(),
         };
         let payable = gross > 0 && gross_program > 0;
@@ -342,7 +342,6 @@ impl Ordering<'_> {
     /// Items share the gross, unless they are paid as they were earned, then its taxes, by largest
     /// remainder, ties by period and lever.
     fn shared<'a>(&self, mut items: Vec<Item<'a>>, gross: i128) -> Result<(Vec<Item<'a>>, Taxes)> {
-        let minor_units = self.method.minor_units;
         items.sort_by(|a, b| {
             let key = |item: &Item<'a>| (item.period, item.lever, item.kind, item.origin_cycle);
             key(a).cmp(&key(b)).then_with(|| a.key.cmp(&b.key))
@@ -353,7 +352,7 @@ impl Ordering<'_> {
         let parts = match self.rate {
             Some(_) => {
                 let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
-                allocate(gross, &weights, power_of_ten(MONEY_SCALE - minor_units))?
+                allocate(gross, &weights, self.method.unit.one())?
             }
             None => items.iter().map(|item| item.own_amount).collect(),
         };
@@ -363,7 +362,7 @@ impl Ordering<'_> {
         let taxable: Vec<(i128, bool)> =
             items.iter().map(|item| (item.payment_amount, item.taxable)).collect();
         let rates = self.program.tax_rates(self.due_on, self.earning_type, self.method.taxpayer);
-        let (taxes, parts) = tax(&taxable, rates, minor_units)?;
+        let (taxes, parts) = tax(&taxable, rates, self.method.unit)?;
         for (item, part) in items.iter_mut().zip(parts) {
             (item.taxes, item.taxable) = (part, true);
             item.key.clear();

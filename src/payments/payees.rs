@@ -6,6 +6,7 @@ use crate::error::Result;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::currency;
+use earnest_core::decimal::{Rounding, Unit};
 use earnest_core::program::Program;
 use earnest_core::program::tax::Taxpayer;
 use earnest_core::reason::CarryReason;
@@ -17,6 +18,8 @@ type Countries = HashMap<String, Vec<(NaiveDate, NaiveDate, String)>>;
 /// How each participant of each program is paid, by dates.
 pub struct Payees {
     programs: Vec<HashMap<String, Vec<Payee>>>,
+    /// How each program rounds.
+    roundings: Vec<Rounding>,
     /// Country of each location, by days.
     countries: Countries,
     /// Since when a check holds a participant's payments of a program.
@@ -50,7 +53,8 @@ impl Payee {
 pub struct Method<'a> {
     pub method: &'a str,
     pub currency: &'a str,
-    pub minor_units: u32,
+    /// To what amounts of it are rounded.
+    pub unit: Unit,
     pub taxpayer: Taxpayer<'a>,
 }
 
@@ -89,7 +93,12 @@ impl Payees {
                 rows.push(Payee { from, until, currency, ..payee.clone() });
             }
         }
-        Ok(Payees { programs: payees, countries: countries(memberships)?, checks: HashMap::new() })
+        Ok(Payees {
+            programs: payees,
+            roundings: programs.iter().map(|program| program.rounding).collect(),
+            countries: countries(memberships)?,
+            checks: HashMap::new(),
+        })
     }
 
     /// Holds a participant's payments of a program from a day on.
@@ -180,9 +189,10 @@ impl Payees {
         if checked {
             return Err(CarryReason::Check);
         }
-        let (method, currency, minor_units) = payee.method().ok_or(CarryReason::Profile)?;
+        let (method, currency, decimals) = payee.method().ok_or(CarryReason::Profile)?;
         let taxpayer = self.taxpayer(program, participant, day);
-        Ok(Method { method, currency, minor_units, taxpayer })
+        let unit = Unit { decimals, rounding: self.roundings[program] };
+        Ok(Method { method, currency, unit, taxpayer })
     }
 }
 

@@ -4,6 +4,7 @@
 use super::Posting;
 use crate::error::Result;
 use earnest_core::calendar::Period;
+use earnest_core::decimal::Rounding;
 use earnest_core::earning::EarningType;
 use earnest_core::program::{Program, YearEnd};
 use earnest_core::purses::{Purse, Purses};
@@ -75,7 +76,11 @@ impl Amounts {
     /// Takes an amount, or gives back what was taken if it is negative; gives its parts. By currency all
     /// that is forfeited then is as if it were taken at once, so that what a refund takes back comes back
     /// in its currency.
-    fn forfeit(&mut self, amount: i128, home: &Arc<str>) -> Result<Vec<Purse>> {
+    fn forfeit(
+        &mut self,
+        amount: i128,
+        (home, rounding): (&Arc<str>, Rounding),
+    ) -> Result<Vec<Purse>> {
         self.forfeited += amount;
         let mut parts = Purses::default();
         for purse in self.taken.iter() {
@@ -83,7 +88,7 @@ impl Amounts {
             parts.add(&purse.currency, -purse.program, -purse.own);
         }
         self.taken = Purses::default();
-        for purse in self.left.take(self.forfeited, home)? {
+        for purse in self.left.take(self.forfeited, home, rounding)? {
             self.taken.add(&purse.currency, purse.program, purse.own);
             parts.add(&purse.currency, purse.program, purse.own);
         }
@@ -120,7 +125,8 @@ impl<'a> Terms<'a> {
         let until = terms.find_map(|one| one.days.until?.pred_opt());
         let amounts = self.by_term.iter_mut().find(|(name, _)| **name == term);
         let (Some(until), Some((&term, amounts))) = (until, amounts) else { return Ok(None) };
-        let (period, parts) = (Period::of(until), amounts.forfeit(amount, &self.home)?);
+        let (period, parts) =
+            (Period::of(until), amounts.forfeit(amount, (&self.home, self.program.rounding))?);
         Ok(Some(Forfeiture { cycle, term, lever: LEVER, period, amount, parts }))
     }
 
@@ -142,7 +148,7 @@ impl<'a> Terms<'a> {
             if let Some(amounts) = self.by_term.get_mut(term.term.as_str()) {
                 let taken = amount.min(amounts.unordered - amounts.forfeited).max(0);
                 amounts.unordered -= taken;
-                amounts.left.take(taken, &self.home)?;
+                amounts.left.take(taken, &self.home, self.program.rounding)?;
                 amount -= taken;
             }
         }
@@ -174,7 +180,7 @@ impl<'a> Terms<'a> {
             let amount = (wanted - amounts.forfeited).min(closing.max(0));
             if amount != 0 {
                 closing -= amount;
-                let parts = amounts.forfeit(amount, &self.home)?;
+                let parts = amounts.forfeit(amount, (&self.home, self.program.rounding))?;
                 forfeitures.push(Forfeiture { cycle, term, lever: LEVER, period, amount, parts });
             }
         }

@@ -3,8 +3,7 @@
 
 use crate::measured::{Sums, program, window_name};
 use crate::random::{
-    Cents, FIRST_MONTH, Job, Line, Random, Terms, agree, by_date, divided, lines, money, sold,
-    window,
+    Cents, FIRST_MONTH, Job, Line, Random, Terms, agree, by_date, lines, money, sold, window,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -168,7 +167,7 @@ impl Cap {
         match (self.base, credited == adds) {
             (_, true) => *earns,
             (false, _) => terms.split(*credited),
-            (true, _) => terms.split(divided(earns.earned * credited.abs(), adds.abs())),
+            (true, _) => terms.split(terms.divided(earns.earned * credited.abs(), adds.abs())),
         }
     }
 }
@@ -184,11 +183,11 @@ pub fn line_earnings<'a>(
     let one = |line: &'a Line| {
         let of = sold(lines, line);
         let exchange = terms.rate(of.euro, of.month);
-        let whole = terms.exchanged(divided(of.cents * rate, 10_000), exchange);
+        let whole = terms.exchanged(terms.divided(of.cents * rate, 10_000), exchange);
         let earns = line.refunds.map_or(whole, |place| {
             let before = refunded[place];
             refunded[place] -= line.cents;
-            whole.taken((before, refunded[place]), of.cents)
+            whole.taken(terms, (before, refunded[place]), of.cents)
         });
         (line, line.cents * exchange, earns)
     };

@@ -3,7 +3,7 @@
 
 use crate::capped::{Cap, MEMBERSHIPS, Rooms, Taken, TakenBack, cap, cap_text, line_earnings};
 use crate::measured::{self, Sums, program, text_of};
-use crate::random::{Cents, Job, Line, Random, Terms, agree, date, divided, lines, month, sold};
+use crate::random::{Cents, Job, Line, Random, Terms, agree, date, lines, month, sold};
 use std::collections::BTreeMap;
 
 const SEED: u64 = 20_261_201;
@@ -67,7 +67,7 @@ fn of_sums(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Item
             place: (day, key, number, participant),
             customer: Some(customer),
             counts: booked,
-            earns: terms.exchanged(divided(cents * rate, 10_000), exchange),
+            earns: terms.exchanged(terms.divided(cents * rate, 10_000), exchange),
             base: cents * exchange,
             refunds: None,
         }

@@ -266,8 +266,14 @@ fn random_funds_have_what_a_second_evaluator_says() {
                     .map(|place| claim(random, format!("{}-{whose}{place}", name(number)), as_of));
                 let claims: Vec<Claim> = claims.collect();
                 let coop = coop((&terms, rate), &lines, whose, as_of);
-                let mut funds =
-                    Funds { rules: &rules, coop: &coop, as_of, claims: &claims, fates: Vec::new() };
+                let mut funds = Funds {
+                    terms: &terms,
+                    rules: &rules,
+                    coop: &coop,
+                    as_of,
+                    claims: &claims,
+                    fates: Vec::new(),
+                };
                 funds.decide();
                 rows.extend(expected(&funds, whose, &mut seen));
                 let text = claims.iter().map(|claim| claim_text(claim, &name(number), whose));

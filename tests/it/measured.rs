@@ -153,7 +153,7 @@ impl Lever {
     }
 
     /// Cents earned by a measure: cents, or trillionths of a unit; `None`: the minimum isn't reached.
-    fn earned(&self, window: i32, measure: i128, baseline: i128) -> Option<i128> {
+    fn earned(&self, terms: &Terms, window: i32, measure: i128, baseline: i128) -> Option<i128> {
         let scale = if self.units { 1_000_000_000_000 } else { 1 };
         if self.minimum.is_some_and(|minimum| measure < minimum * scale) {
             return None;
@@ -175,13 +175,13 @@ impl Lever {
             }
             lower = upper.unwrap_or(lower);
         }
-        let earned = divided(total, one) * counted.signum();
+        let earned = terms.divided(total, one) * counted.signum();
         Some(self.at_most.map_or(earned, |most| earned.min(most)))
     }
 
     /// What a window pays month by month, of what it has earned by then; a guarantee per month is paid beside
     /// what the month itself earns.
-    fn paid(&self, window: i32, months: &[(i32, Option<i128>)]) -> Vec<i128> {
+    fn paid(&self, terms: &Terms, window: i32, months: &[(i32, Option<i128>)]) -> Vec<i128> {
         let Some(least) = self.at_least else {
             return months.iter().map(|(_, earned)| earned.unwrap_or(0)).collect();
         };
@@ -207,7 +207,7 @@ impl Lever {
                 Due::Draw(recovery) => {
                     let (from, share) = recovery.unwrap_or((usize::MAX, 0));
                     let above = if due >= from { month_earned - least } else { 0 };
-                    let back = divided(above * share, 100).min(advanced);
+                    let back = terms.divided(above * share, 100).min(advanced);
                     advanced -= back;
                     paid + month_earned - back
                 }
@@ -256,7 +256,7 @@ pub fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(Subject, i
             *measured.entry(subject).or_default().entry(line.month).or_default() += adds;
         }
     }
-    let rounded = |sum: i128| if lever.units { sum } else { divided(sum, 100) };
+    let rounded = |sum: i128| if lever.units { sum } else { terms.divided(sum, 100) };
     let mut earned = Vec::new();
     let newest = lines.iter().map(|line| line.month).max().unwrap_or_default();
     for ((participant, customer, window), mut months) in measured {
@@ -281,11 +281,11 @@ pub fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(Subject, i
         let mut sum = 0;
         let cumulated = months.into_iter().map(|(month, adds)| {
             sum += adds;
-            (month, lever.earned(window, rounded(sum), baseline))
+            (month, lever.earned(terms, window, rounded(sum), baseline))
         });
         let cumulated: Vec<_> = cumulated.collect();
         let mut before = 0;
-        for (&(month, _), now) in cumulated.iter().zip(lever.paid(window, &cumulated)) {
+        for (&(month, _), now) in cumulated.iter().zip(lever.paid(terms, window, &cumulated)) {
             // Who sold nothing in the last month has a row only of what is missing to the least.
             if month != last || !without_lines || now != before {
                 earned.push(((participant, customer, window), month, now - before));

@@ -148,7 +148,7 @@ impl Lever {
     }
 
     /// Cents that a size earns; both sizes in trillionths, neither negative.
-    fn earned(&self, size: i128, picks: i128) -> i128 {
+    fn earned(&self, terms: &Terms, size: i128, picks: i128) -> i128 {
         let (size, picks) = (self.scaled(size), self.scaled(picks));
         // Cents are numerator ÷ denominator; the pro rata part has a length beside it.
         let one = if self.units { ONE } else { ONE * 100 };
@@ -193,7 +193,7 @@ impl Lever {
             }
             lower = upper.unwrap_or(lower);
         }
-        divided(total * length + part_of, one * length)
+        terms.divided(total * length + part_of, one * length)
     }
 }
 
@@ -270,7 +270,7 @@ fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, i32, i1
     };
     let rounded = |sum: i128| {
         let cent = ONE / 100;
-        if lever.units { sum } else { divided(sum, cent) * cent }
+        if lever.units { sum } else { terms.divided(sum, cent) * cent }
     };
     let all = all_sold(terms, lever, lines);
     let mut added: BTreeMap<(Whose, i32), Parts> = BTreeMap::new();
@@ -315,7 +315,7 @@ fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, i32, i1
             let measure = rounded(sums.iter().sum());
             let counted = if lever.high_water { (measure - mark).max(0) } else { measure };
             let size = counted.abs();
-            let cents = lever.earned(size, reached.unwrap_or(size));
+            let cents = lever.earned(terms, size, reached.unwrap_or(size));
             let total = if counted < 0 { -cents } else { cents };
             let weights: Vec<i128> = sums
                 .iter()

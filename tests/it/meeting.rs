@@ -5,8 +5,7 @@
 mod exports;
 
 use crate::random::{
-    Cents, FIRST_MONTH, Job, MONTHS, Program, Random, Terms, agree_with_refusals, divided, money,
-    month,
+    Cents, FIRST_MONTH, Job, MONTHS, Program, Random, Terms, agree_with_refusals, money, month,
 };
 use exports::{lines_text, memberships, text_of};
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,7 +222,7 @@ fn additions(terms: &Terms, lever: &Lever, lines: &[Line]) -> Added {
             }
             let total = sold.entry((line.customer, who)).or_default();
             *total += line.cents * terms.rate(line.euro, line.on.0);
-            if divided(*total, 100) >= minimum {
+            if terms.divided(*total, 100) >= minimum {
                 *award = Some(who);
             }
         }
@@ -252,12 +251,13 @@ fn earned(
 ) -> (i128, Part) {
     let exchange = terms.rate(line.euro, line.on.0);
     let fixed = rate.pays * line.cents.signum();
+    let rounded = |number, by| terms.divided(number, by);
     let whole =
-        if rate.fixed { divided(fixed * 100, exchange) } else { divided(left * rate.pays, 10_000) };
-    let in_program = if rate.fixed { fixed } else { divided(whole * exchange, 100) };
+        if rate.fixed { rounded(fixed * 100, exchange) } else { rounded(left * rate.pays, 10_000) };
+    let in_program = if rate.fixed { fixed } else { rounded(whole * exchange, 100) };
     let part = |amount: i128| match (lever.payees, role) {
-        (Some(share), "reseller") => divided(amount * share, 100),
-        (Some(share), "provider") => amount - divided(amount * share, 100),
+        (Some(share), "reseller") => rounded(amount * share, 100),
+        (Some(share), "provider") => amount - rounded(amount * share, 100),
         _ => amount,
     };
     let own = part(whole);
@@ -361,7 +361,7 @@ fn evaluate(terms: &Terms, rules: (&[Lever], Select), lines: &[Line]) -> Sums {
                     *sums.refused.entry((lever, who, line.on.0, reason)).or_default() += 1;
                 }
                 Outcome::Earned(Part { cents, .. }) => {
-                    let cents = steps.map_or(cents, |steps| cents.taken(steps, sold.cents));
+                    let cents = steps.map_or(cents, |steps| cents.taken(terms, steps, sold.cents));
                     *sums.earned.entry((lever, who, line.on.0)).or_default() += cents;
                 }
             }

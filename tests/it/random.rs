@@ -35,8 +35,7 @@ impl Random {
 
 /// Half away from zero.
 pub fn divided(number: i128, by: i128) -> i128 {
-    let half = (2 * number.abs() + by) / (2 * by);
-    if number < 0 { -half } else { half }
+    Rounds::HalfUp.divided(number, by)
 }
 
 pub fn money(cents: i128) -> String {
@@ -137,8 +136,37 @@ pub struct Terms {
     pub euro: bool,
     pub rebate: i128,
     pub fee: i128,
-    /// A half of a cent of rebate goes to the even cent.
-    pub half_even: bool,
+    /// How the program rounds.
+    pub rounds: Rounds,
+    /// How its split rounds the rebate, where it says so.
+    pub rebate_rounds: Option<Rounds>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Rounds {
+    HalfUp,
+    HalfEven,
+    Down,
+}
+
+impl Rounds {
+    pub fn divided(self, number: i128, by: i128) -> i128 {
+        let (whole, rest) = (number.abs() / by, number.abs() % by);
+        let up = match self {
+            Rounds::HalfUp => 2 * rest >= by,
+            Rounds::HalfEven => 2 * rest > by || 2 * rest == by && whole % 2 == 1,
+            Rounds::Down => false,
+        };
+        number.signum() * (whole + i128::from(up))
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Rounds::HalfUp => "half_up",
+            Rounds::HalfEven => "half_even",
+            Rounds::Down => "down",
+        }
+    }
 }
 
 /// Cents in program currency: all of it, and the parts of rebate and fee.
@@ -171,8 +199,9 @@ impl Sub for Cents {
 
 impl Cents {
     /// What a refund takes of it once `after` is refunded of a base, of which `before` was earlier.
-    pub fn taken(self, (before, after): (i128, i128), base: i128) -> Cents {
-        let taken = |amount| divided(amount * before, base) - divided(amount * after, base);
+    pub fn taken(self, terms: &Terms, (before, after): (i128, i128), base: i128) -> Cents {
+        let part = |amount, of| terms.divided(amount * of, base);
+        let taken = |amount| part(amount, before) - part(amount, after);
         let (earned, rebate) = (taken(self.earned), taken(self.rebate));
         Cents { earned, rebate, fee: taken(self.fee) }
     }
@@ -192,10 +221,17 @@ pub fn payment_exchange(euro: bool, month: i32) -> i128 {
 impl Terms {
     pub fn random(random: &mut Random) -> Terms {
         let rebate = if random.yes(2) { 100 * random.below(2) } else { 1 + random.below(99) };
+        let ways = [Rounds::HalfUp, Rounds::HalfEven, Rounds::Down];
+        let rounds = if random.yes(4) { random.of(&ways) } else { Rounds::HalfUp };
         // Halves come of shares that are halves.
-        let half_even = random.yes(2);
-        let rebate = if half_even { 50 } else { rebate };
-        Terms { euro: random.yes(3), rebate, fee: 0, half_even }
+        let rebate_rounds = random.yes(3).then(|| random.of(&ways));
+        let rebate = if rebate_rounds.is_some() { 50 } else { rebate };
+        Terms { euro: random.yes(3), rebate, fee: 0, rounds, rebate_rounds }
+    }
+
+    /// Rounded as the program does.
+    pub fn divided(&self, number: i128, by: i128) -> i128 {
+        self.rounds.divided(number, by)
     }
 
     /// Hundredths of program currency per unit of a line's currency, in a month.
@@ -211,19 +247,17 @@ impl Terms {
 
     /// What is earned in a line's currency, split there, at a rate in hundredths.
     pub fn exchanged(&self, own: i128, rate: i128) -> Cents {
-        let exchange = |amount| divided(amount * rate, 100);
+        let exchange = |amount| self.divided(amount * rate, 100);
         let (earned, rebate) = (exchange(own), exchange(self.rebate_of(own)));
         Cents { earned, rebate, fee: self.fee_of(earned - rebate) }
     }
 
     fn rebate_of(&self, earned: i128) -> i128 {
-        let (hundredths, rebate) = (earned * self.rebate, divided(earned * self.rebate, 100));
-        let odd_half = hundredths.abs() % 100 == 50 && rebate % 2 != 0;
-        rebate - if self.half_even && odd_half { hundredths.signum() } else { 0 }
+        self.rebate_rounds.unwrap_or(self.rounds).divided(earned * self.rebate, 100)
     }
 
     fn fee_of(&self, rest: i128) -> i128 {
-        if self.fee == 0 { 0 } else { divided(rest * self.fee, 100 - self.rebate) }
+        if self.fee == 0 { 0 } else { self.divided(rest * self.fee, 100 - self.rebate) }
     }
 
     /// What an amount is published as: earning types that have a share, and their cents.
@@ -242,8 +276,8 @@ impl Terms {
     /// Of a program file, the split.
     pub fn text(&self) -> String {
         let mut text = "[[split]]\n".to_owned();
-        if self.half_even {
-            text.push_str("rounding = \"half_even\"\n");
+        if let Some(rounds) = self.rebate_rounds {
+            writeln!(text, "rounding = \"{}\"", rounds.name()).expect("memory");
         }
         for (name, share) in
             [("rebate", self.rebate), ("coop", 100 - self.rebate - self.fee), ("fee", self.fee)]

@@ -7,8 +7,8 @@ fn terms(rate: &str, share: &str, fx: &str, minor: u32) -> Terms {
         rate: rate_of(rate),
         shares: Shares::new(rate_of(share), 0),
         exchange_rate: rate_of(fx),
-        minor_units: minor,
-        program_minor_units: 2,
+        unit: Unit::new(minor),
+        program_unit: Unit::new(2),
     }
 }
 
@@ -64,7 +64,8 @@ fn refunds_in_thirds_reverse_exactly_all() {
     let steps = [0, base("33.45"), base("66.90"), whole];
     let mut sum = Amounts::default();
     for pair in steps.windows(2) {
-        let part = sale.reversed(pair[0], pair[1], whole, 2, 2).expect("fits");
+        let part =
+            sale.reversed(pair[0], pair[1], whole, (Unit::new(2), Unit::new(2))).expect("fits");
         sum.earned += part.earned;
         sum.rebate += part.rebate;
         sum.program_earned += part.program_earned;

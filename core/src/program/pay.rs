@@ -2,13 +2,13 @@
 
 use super::load::Place;
 use super::{CoopThreshold, Payment, PaymentFx, Split, calendars, raw};
-use crate::decimal::{MONEY_SCALE, RATE_SCALE, Rounding, power_of_ten};
+use crate::decimal::{MONEY_SCALE, RATE_SCALE, power_of_ten};
 use crate::earning::Shares;
 use crate::{Error, currency};
 
-pub(super) fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Error> {
-    let mut splits: Vec<Split> = Vec::with_capacity(raw.len());
-    for written in raw {
+pub(super) fn splits(place: &Place, raw: &raw::Program) -> Result<Vec<Split>, Error> {
+    let mut splits: Vec<Split> = Vec::with_capacity(raw.split.len());
+    for written in &raw.split {
         let days = place.days(written.from.as_ref(), written.until.as_ref())?;
         let share = |at: &Option<raw::Text>| at.as_ref().map_or(Ok(0), |at| place.share(at));
         let (rebate, coop) = (place.share(&written.rebate)?, share(&written.coop)?);
@@ -20,10 +20,7 @@ pub(super) fn splits(place: &Place, raw: &[raw::Split]) -> Result<Vec<Split>, Er
         if splits.iter().any(|split| split.days.overlap(&days)) {
             return Err(place.error(&written.rebate, "expected splits that don't overlap"));
         }
-        let rounding = match written.rounding {
-            raw::Half::HalfUp => Rounding::HalfAwayFromZero,
-            raw::Half::HalfEven => Rounding::HalfEven,
-        };
+        let rounding = written.rounding.unwrap_or(raw.rounding).rounding();
         splits.push(Split { days, shares: Shares { rebate, fee, rounding } });
     }
     Ok(splits)

@@ -9,6 +9,7 @@ use super::payees::RawPayees;
 use super::requirement::Written as Requirement;
 use super::tax::RawTax;
 use super::{BusinessDay, DataRole, Grain, PaymentFx, PaysAs, Role, Unmapped, YearEnd};
+use crate::decimal::Rounding;
 use crate::waterfall::BelowMinimum;
 use serde::Deserialize;
 use toml::Spanned;
@@ -27,6 +28,8 @@ pub struct Program {
     pub alias: Vec<Alias>,
     pub successor: Option<Text>,
     pub currency: Text,
+    #[serde(default)]
+    pub rounding: Rounds,
     pub pays: Vec<Role>,
     #[serde(default)]
     pub unmapped: Unmapped,
@@ -128,20 +131,31 @@ pub struct Split {
     pub rebate: Text,
     pub coop: Option<Text>,
     pub fee: Option<Text>,
-    #[serde(default)]
-    pub rounding: Half,
+    /// `None`: as the program's.
+    pub rounding: Option<Rounds>,
     pub from: Option<Text>,
     pub until: Option<Text>,
 }
 
-/// What a half between two minor units is rounded to.
+/// How amounts are rounded; a refund is the negative of its sale in all of these ways.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Half {
-    /// Away from zero.
+pub enum Rounds {
+    /// To the nearest unit, a half away from zero.
     #[default]
     HalfUp,
     HalfEven,
+    Down,
+}
+
+impl Rounds {
+    pub fn rounding(self) -> Rounding {
+        match self {
+            Rounds::HalfUp => Rounding::HalfAwayFromZero,
+            Rounds::HalfEven => Rounding::HalfEven,
+            Rounds::Down => Rounding::TowardZero,
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]

@@ -7,7 +7,8 @@ use crate::payments::{CLAIM, FORFEITURE, ROLLOVER};
 use duckdb::Connection;
 use earnest_core::currency::minor_units;
 use earnest_core::decimal::{
-    MONEY_SCALE, RATE_SCALE, format, multiply, parse, power_of_ten, round_div, round_product,
+    MONEY_SCALE, RATE_SCALE, Rounding, Unit, format, parse, power_of_ten, round_product,
+    round_ratio,
 };
 
 const PAYMENT: &str = "
@@ -261,8 +262,6 @@ pub fn explain(connection: &Connection, id: &str, lines: usize) -> Result<Page> 
 fn convert(payment: &mut Section) -> Result<()> {
     let money = |name: &str| parse(payment.cell(0, name), MONEY_SCALE);
     let currency = payment.cell(0, "payment_currency").to_owned();
-    let digits = minor_units(&currency).unwrap_or(MONEY_SCALE);
-    let unit = power_of_ten(MONEY_SCALE - digits);
     if payment.cell(0, "earning_type") == "coop" {
         return claimed(payment, parse(payment.cell(0, "exchange_rate"), RATE_SCALE)?);
     }
@@ -270,10 +269,10 @@ fn convert(payment: &mut Section) -> Result<()> {
     let gross_program = money("gross_program_amount")?;
     if !is_as_earned(payment) {
         let rate = parse(payment.cell(0, "exchange_rate"), RATE_SCALE)?;
-        let exact = multiply(gross_program, power_of_ten(RATE_SCALE))?;
-        let converted = round_div(exact, multiply(rate, unit)?)? * unit;
-        let (converted, gross) =
-            (format(converted, MONEY_SCALE, 0), payment.cell(0, "gross_amount").to_owned());
+        let converted = rounded(&currency, payment.cell(0, "gross_amount"), |unit| {
+            round_ratio(gross_program, power_of_ten(RATE_SCALE), rate, unit)
+        })?;
+        let gross = payment.cell(0, "gross_amount").to_owned();
         payment.add("is gross ÷ exchange rate, rounded once", &converted, &gross, &currency);
     }
     let (total, paid) =
@@ -287,14 +286,31 @@ pub fn is_as_earned(payment: &Section) -> bool {
     payment.cell(0, "exchange_rate").is_empty()
 }
 
+/// What comes to an expected amount, rounded as some program would; else what is rounded half away from
+/// zero. Which program file was in force isn't published, so that an explanation can't know its way.
+fn rounded(
+    currency: &str,
+    expected: &str,
+    amount: impl Fn(Unit) -> Result<i128, earnest_core::Error>,
+) -> Result<String> {
+    let decimals = minor_units(currency).unwrap_or(MONEY_SCALE);
+    let ways = [Rounding::HalfAwayFromZero, Rounding::HalfEven, Rounding::TowardZero];
+    let found = ways.map(|rounding| amount(Unit { decimals, rounding }));
+    let expected = parse(expected, MONEY_SCALE).ok();
+    let fits = found.iter().flatten().find(|found| Some(**found) == expected).copied();
+    let [usual, ..] = found;
+    Ok(format(fits.map_or(usual, Ok)?, MONEY_SCALE, 0))
+}
+
 /// A claim is paid as allowed; what it costs its fund is that at the claim's rate.
 fn claimed(payment: &mut Section, rate: i128) -> Result<()> {
     let money = |name: &str| parse(payment.cell(0, name), MONEY_SCALE);
     let currency = payment.cell(0, "program_currency").to_owned();
-    let digits = minor_units(&currency).unwrap_or(MONEY_SCALE);
-    let cost = round_product(money("gross_amount")?, MONEY_SCALE, rate, RATE_SCALE, digits)?;
     let expected = payment.cell(0, "gross_program_amount").to_owned();
-    let cost = format(cost, MONEY_SCALE, 0);
+    let gross = money("gross_amount")?;
+    let cost = rounded(&currency, &expected, |unit| {
+        round_product((gross, MONEY_SCALE), (rate, RATE_SCALE), unit)
+    })?;
     payment.add("is gross × exchange rate, rounded once", &cost, &expected, &currency);
     Ok(())
 }

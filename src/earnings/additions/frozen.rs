@@ -122,7 +122,7 @@ impl<'a> Award<'a> {
             .collect();
         let Some(last) = within.iter().rposition(|(decides, _)| *decides) else { return Ok(None) };
         let sold = within[..=last].iter().map(|(_, sale)| sale.exact);
-        Ok(Some(measured(sold, context.facts[self.row.program].minor_units)?))
+        Ok(Some(measured(sold, context.facts[self.row.program].unit)?))
     }
 }
 

@@ -302,8 +302,7 @@ impl<'a> Look<'a> {
                     reversal.before,
                     reversal.cumulated,
                     reversal.base,
-                    terms.minor_units,
-                    terms.program_minor_units,
+                    terms.units(),
                 )?;
                 let ruled = Ruled {
                     on: day(original.transaction_on),

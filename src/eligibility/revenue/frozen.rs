@@ -7,6 +7,7 @@ use super::{Asked, BySubject, Measured, Sold, SoldByDay, Subject};
 use crate::error::Result;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
+use earnest_core::decimal::Unit;
 use earnest_core::determination;
 use earnest_core::trailing::measured;
 use std::collections::HashMap;
@@ -151,11 +152,11 @@ impl<'a> Standing<'a> {
     ///
     /// # Errors
     /// On overflow.
-    pub fn missed(&self, frozen: &Frozen, minor_units: u32) -> Result<Option<Undone>> {
+    pub fn missed(&self, frozen: &Frozen, unit: Unit) -> Result<Option<Undone>> {
         let Some(days) = frozen.days().filter(|_| self.concerns(frozen)) else { return Ok(None) };
         let none = SoldByDay::default();
         let now = self.now.get(&frozen.subject()).unwrap_or(&none);
-        let measured = measured(&now.exact, days, minor_units)?;
+        let measured = measured(&now.exact, days, unit)?;
         Ok((measured < frozen.threshold).then(|| Undone {
             frozen: frozen.clone(),
             measured,

@@ -1,7 +1,7 @@
 //! The second evaluator of co-op funds: what a fund has on a day, from the earnings that count by then and
 //! from claims so far, half by half. It keeps no running balance: each figure is worked out anew.
 
-use crate::random::{divided, payment_exchange};
+use crate::random::{Terms, payment_exchange};
 use chrono::{Days, Months, NaiveDate};
 use std::collections::BTreeMap;
 
@@ -86,6 +86,7 @@ pub struct Fate {
 
 /// The funds of one participant in one program, with claims as they stand.
 pub struct Funds<'a> {
+    pub terms: &'a Terms,
     pub rules: &'a Rules,
     pub coop: &'a [Coop],
     pub as_of: NaiveDate,
@@ -193,7 +194,7 @@ impl Funds<'_> {
 
     /// In cents of the program's currency.
     pub fn costs(&self, claim: &Claim, amount: i128) -> i128 {
-        divided(amount * self.rate(claim), 100)
+        self.terms.divided(amount * self.rate(claim), 100)
     }
 
     fn rate(&self, claim: &Claim) -> i128 {
@@ -235,7 +236,8 @@ impl Funds<'_> {
 
     fn limit(&self, claim: &Claim, day: NaiveDate) -> Option<i128> {
         let (share, amount) = self.rules.limit.filter(|_| claim.activity == 0)?;
-        let most = divided(self.whole(claim.half, day).max(0) * share, 100).max(amount);
+        let share = self.terms.divided(self.whole(claim.half, day).max(0) * share, 100);
+        let most = share.max(amount);
         let same = |other: &Claim| other.half == claim.half && other.activity == claim.activity;
         let used = self.claims.iter().zip(&self.fates).filter(|(other, _)| same(other));
         Some((most - used.map(|(_, fate)| fate.paid + fate.reserved).sum::<i128>()).max(0))

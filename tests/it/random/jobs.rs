@@ -211,8 +211,9 @@ impl Program {
     fn text(&self, name: &str, pays: &str) -> String {
         let currency = if self.terms.euro { "EUR" } else { "USD" };
         format!(
-            "program = \"{name}\"\nname = \"{name}\"\ncurrency = \"{currency}\"\npays = [{pays}]\n\
-             [[term]]\nterm = \"T1\"\n{}\n{}[payment]\nminimum = \"0\"\n",
+            "program = \"{name}\"\nname = \"{name}\"\ncurrency = \"{currency}\"\nrounding = \"{}\"\n\
+             pays = [{pays}]\n[[term]]\nterm = \"T1\"\n{}\n{}[payment]\nminimum = \"0\"\n",
+            self.terms.rounds.name(),
             self.rules,
             self.terms.text()
         )

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
 use crate::currency::minor_units;
 use crate::decimal::{
-    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, divide, power_of_ten, rescale,
+    AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, divide, power_of_ten,
     round_product,
 };
 use crate::fund::ledger::{FundTerms, Ledger};
@@ -18,8 +18,7 @@ use std::collections::BTreeMap;
 
 /// A claim's amount in program currency.
 pub(super) fn in_program(program: &Program, amount: i128, rate: i128) -> Result<i128, Error> {
-    let digits = minor_units(&program.currency).unwrap_or(MONEY_SCALE);
-    round_product(amount, MONEY_SCALE, rate, RATE_SCALE, digits)
+    round_product((amount, MONEY_SCALE), (rate, RATE_SCALE), program.unit())
 }
 
 /// The most of the claim's currency that costs no more than an amount in program currency.
@@ -235,9 +234,7 @@ where
         let whole = self.ledger.fund(half).whole().max(0);
         let whole = whole * power_of_ten(AMOUNT_SCALE - MONEY_SCALE);
         let exact = limit.claim(whole, 0)?.limit;
-        let digits = minor_units(&self.rules.program.currency).unwrap_or(MONEY_SCALE);
-        let most = rescale(exact, EXACT_SCALE, digits, Rounding::HalfAwayFromZero)?
-            * power_of_ten(MONEY_SCALE - digits);
+        let most = self.rules.program.unit().round(exact, EXACT_SCALE)?;
         let used = self.used.get(&(half, row.activity.clone())).copied().unwrap_or_default();
         Ok(Some((most - used - self.pledged.of_activity(half, &row.activity)).max(0)))
     }
