@@ -97,16 +97,14 @@ HAVING count(participant_id) = 0;
 CREATE OR REPLACE TEMP MACRO divided(dividend, divisor) AS
     (2 * abs(dividend) + divisor) // (2 * divisor) * sign(dividend);
 
--- The same in the way that a program rounds its money.
-CREATE OR REPLACE TEMP MACRO rounded(dividend, divisor, rounding) AS CASE rounding
-    WHEN 'down' THEN abs(dividend) // divisor * sign(dividend)
-    WHEN 'half_even'
-    THEN CASE
-        WHEN 2 * (abs(dividend) % divisor) = divisor AND abs(dividend) // divisor % 2 = 0
-        THEN abs(dividend) // divisor * sign(dividend)
-        ELSE divided(dividend, divisor)
-    END
-    ELSE divided(dividend, divisor) END;
+-- The same in the way that a program rounds its money. What is rounded is named as rarely as can be: it is
+-- planned and computed as often as it is named.
+CREATE OR REPLACE TEMP MACRO rounded(dividend, divisor, rounding) AS
+    (2 * abs(dividend) + CASE rounding
+        WHEN 'down' THEN 0
+        WHEN 'half_even' THEN divisor - 1 + abs(dividend) // divisor % 2
+        ELSE divisor
+    END) // (2 * divisor) * sign(dividend);
 
 -- `round(number × part ÷ whole)`; where the product may leave 64 bits, in 128.
 CREATE OR REPLACE TEMP MACRO scaled(number, part, whole, rounding) AS CASE

@@ -101,19 +101,21 @@ fn any(programs: &[Program]) -> String {
     };
     let any_rounding = programs.iter().any(ways);
     let other = programs.iter().filter(|program| program.rounding != Rounding::default());
-    let other = other.map(|program| {
-        format!("WHEN {} THEN '{}'", literal(&program.program), rounding(program.rounding))
-    });
-    let other: Vec<String> = other.collect();
+    let other: Vec<String> = other
+        .map(|program| format!("{}: '{}'", literal(&program.program), rounding(program.rounding)))
+        .collect();
+    // A variable is a constant for the planner; a `CASE` of many programs would be planned wherever it is used.
     let program_rounding = match other.is_empty() {
-        true => "'half_up'".to_owned(),
-        false => format!("CASE program {} ELSE 'half_up' END", other.join(" ")),
+        true => "'half_up'",
+        false => "getvariable('roundings')[program]",
     };
     format!(
         "CREATE OR REPLACE TEMP MACRO any_customer_countries() AS {of_customers};
         CREATE OR REPLACE TEMP MACRO any_partner_countries() AS {of_partners};
         CREATE OR REPLACE TEMP MACRO any_rounding() AS {any_rounding};
-        CREATE OR REPLACE TEMP MACRO program_rounding(program) AS {program_rounding}"
+        SET VARIABLE roundings = MAP {{{}}};
+        CREATE OR REPLACE TEMP MACRO program_rounding(program) AS {program_rounding}",
+        other.join(", ")
     )
 }
 
