@@ -216,12 +216,10 @@ pub fn round_ratio(
 
 /// `round(a × b ÷ c)`; where `a × b` exceeds 128 bits, common factors are taken out first.
 fn wide_ratio(a: i128, b: i128, c: i128, rounding: Rounding) -> Result<i128, Error> {
-    if let Some(product) = a.checked_mul(b) {
-        return round_div_by(product, c, rounding);
+    match a.checked_mul(b) {
+        Some(product) => round_div_by(product, c, rounding),
+        None => round_ratio_by(a, b, c, rounding),
     }
-    let shared = gcd(b.unsigned_abs(), c.unsigned_abs());
-    let shared = i128::try_from(shared).map_err(|_| Error("overflow".to_owned()))?;
-    round_div_by(multiply(a, b / shared)?, c / shared, rounding)
 }
 
 fn gcd(a: u128, b: u128) -> u128 {

@@ -2,7 +2,6 @@
 
 use super::program_tables::{Tables, days, integer, redecide, rounding};
 use crate::query::literal;
-use earnest_core::currency::minor_units;
 use earnest_core::decimal::{MONEY_SCALE, power_of_ten};
 use earnest_core::guarantee::Due;
 use earnest_core::program::Program;
@@ -107,6 +106,6 @@ fn guarantee(due: Due) -> String {
 
 /// An amount at money scale in minor units of the program's currency.
 fn in_minor_units(program: &Program, amount: Option<i128>) -> String {
-    let digits = minor_units(&program.currency).unwrap_or(MONEY_SCALE);
+    let digits = program.unit().decimals;
     integer(amount.map(|amount| amount / power_of_ten(MONEY_SCALE - digits)))
 }
