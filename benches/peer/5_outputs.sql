@@ -72,9 +72,11 @@ copy (
     from outcomes
 ) to '{out}/unearned' ({format});
 
+-- Two statements, not one union: written as one, two or three of the refunds that exceed what was bought had
+-- lost an id in three of five benchmarks of 12 million rows (DuckDB 2.0.0), and in none of 13 runs alone.
+create table refunded as {refunded_outcomes};
+
 copy (
-    with outcomes as ({refunded_outcomes}),
-    refused as (select * from outcomes where not eligible)
     select o.program, o.term, o.lever, d.period, n.transaction_on, o.participant as participant_id,
            o.partner as earning_participant_id, o.role, n.source, n.transaction_id,
            o.transaction_id as original_transaction_id, n.customer_id, o.product_group,
@@ -85,17 +87,21 @@ copy (
                    - rdiv(o.earned::hugeint * p.cumulated, p.base)) * o.unit)::decimal(14,0)
                 * 0.001::decimal(4,3))::decimal(38,12) end as forgone_amount,
            why[1] as reason, nullif(array_to_string(why[2:], ','), '') as other_reasons
-    from refused o join pieces p on p.original = o.transaction_id
+    from refunded o join pieces p on p.original = o.transaction_id
     join negatives n on n.transaction_id = p.id join days d on d.day = n.transaction_on
-    union all
-    select o.program, o.term, o.lever, d.period, n.transaction_on, o.participant, o.partner, o.role,
-           n.source, n.transaction_id, o.transaction_id, n.customer_id, o.product_group,
-           n.transaction_currency,
-           (-x.rest::decimal(14,0) * 0.001::decimal(4,3))::decimal(38,12), 0::decimal(38,12),
-           'REFUND_EXCESS', null
-    from outcomes o join excess x on x.original = o.transaction_id
-    join negatives n on n.transaction_id = x.id join days d on d.day = n.transaction_on
+    where not o.eligible
 ) to '{out}/unearned_refunds' ({format});
+
+copy (
+    select o.program, o.term, o.lever, d.period, n.transaction_on, o.participant as participant_id,
+           o.partner as earning_participant_id, o.role, n.source, n.transaction_id,
+           o.transaction_id as original_transaction_id, n.customer_id, o.product_group,
+           n.transaction_currency,
+           (-x.rest::decimal(14,0) * 0.001::decimal(4,3))::decimal(38,12) as base,
+           0::decimal(38,12) as forgone_amount, 'REFUND_EXCESS' as reason, null::text as other_reasons
+    from refunded o join excess x on x.original = o.transaction_id
+    join negatives n on n.transaction_id = x.id join days d on d.day = n.transaction_on
+) to '{out}/unearned_excess' ({format});
 
 copy (
     select t.period, t.transaction_on, t.source, t.transaction_id,
