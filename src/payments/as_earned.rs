@@ -4,9 +4,6 @@
 //! takes, or gives back, is in the currencies of what it takes; a payment that came back is in its own.
 
 use super::orders::Item;
-use super::payees::Method;
-use crate::error::{Error, Result};
-use earnest_core::program::Program;
 use earnest_core::purses::{Purse, Purses};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,15 +40,4 @@ impl<'a> Parted<'a> {
         let items = self.ordered.iter().flat_map(|(_, items)| items);
         items.map(|item| item.program_amount).sum()
     }
-}
-
-/// The method of an order in a currency.
-///
-/// # Errors
-/// If nobody knows the currency, which staging excludes.
-pub fn method<'m>(program: &Program, method: &Method<'m>, currency: &'m str) -> Result<Method<'m>> {
-    let unit = program.unit_of(currency).ok_or_else(|| {
-        Error::broken(format!("expected an ISO 4217 currency, found `{currency}`"))
-    })?;
-    Ok(Method { currency, unit, ..method.clone() })
 }

@@ -6,9 +6,9 @@ mod follow;
 
 use super::Posting;
 use super::adjustments::Adjustment;
-use super::as_earned::{self, Parted};
+use super::as_earned::Parted;
 use super::orders::{Item, Ordering, Payment};
-use super::payees::{Method, Payees};
+use super::payees::{Method, Payees, unit};
 use super::statuses::Statuses;
 use super::year_end::{self, Forfeiture};
 use crate::closes::{Closed, Offset};
@@ -291,7 +291,7 @@ impl<'a> Account<'a> {
         let said = |id: &str| world.statuses.of(self.position, self.participant, id);
         let mut found = 0;
         for (currency, items) in ordered {
-            let method = as_earned::method(self.program, method, &currency)?;
+            let method = Method { currency: &currency, ..method.clone() };
             let ordering = Ordering {
                 program: self.program,
                 earning_type: self.earning_type,
@@ -299,6 +299,7 @@ impl<'a> Account<'a> {
                 cycle,
                 due_on: self.due_day(cycle),
                 method: &method,
+                unit: unit(self.program, &currency),
                 rate: match terms.pays {
                     Pays::Converted { rate, .. } => rate,
                     Pays::AsEarned { .. } => None,
@@ -459,7 +460,7 @@ impl<'a> Account<'a> {
             (Some(parted), _) => Pays::AsEarned { payable: parted.program() },
             (None, Ok(method)) => Pays::Converted {
                 rate: world.rates.rate(method.currency, &self.program.currency, cycle),
-                unit: method.unit,
+                unit: unit(self.program, method.currency),
             },
             (None, Err(_)) => Pays::Converted { rate: None, unit: self.program.unit() },
         };

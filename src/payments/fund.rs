@@ -6,7 +6,7 @@ use super::Posting;
 use super::claim_returns::{comes_back_in, followed};
 use super::claims::Claims;
 use super::cycles::World;
-use super::payees::Payees;
+use super::payees::{Payees, unit};
 use super::rollover::Decision;
 use crate::closes::Claimed;
 use crate::error::Result;
@@ -302,7 +302,6 @@ pub fn taxes(
     paid: &[i128],
 ) -> Result<Taxes> {
     let rates = program.tax_rates(due_on, EarningType::Coop, taxpayer);
-    let unit = program.unit_of(currency).unwrap_or(program.unit());
     let paid: Vec<(i128, bool)> = paid.iter().map(|amount| (*amount, true)).collect();
-    Ok(tax(&paid, rates, unit)?.0)
+    Ok(tax(&paid, rates, unit(program, currency))?.0)
 }

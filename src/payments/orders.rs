@@ -11,7 +11,7 @@ use crate::closes::{Offset, Paid};
 use crate::error::{Error, Result};
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
-use earnest_core::decimal::allocate;
+use earnest_core::decimal::{Unit, allocate};
 use earnest_core::earning::EarningType;
 use earnest_core::id;
 use earnest_core::program::Program;
@@ -241,6 +241,8 @@ pub struct Ordering<'r> {
     pub cycle: Period,
     pub due_on: NaiveDate,
     pub method: &'r Method<'r>,
+    /// To what amounts of its currency are rounded.
+    pub unit: Unit,
     /// Program units per payment unit, at rate scale; `None`: items are paid as they were earned.
     pub rate: Option<i128>,
 }
@@ -292,7 +294,7 @@ impl Ordering<'_> {
     fn order(&self, items: &[Item]) -> Result<Option<Order>> {
         let gross_program = items.iter().map(|item| item.program_amount).sum();
         let gross = match self.rate {
-            Some(rate) => converted(gross_program, rate, self.method.unit)?,
+            Some(rate) => converted(gross_program, rate, self.unit)?,
             None => items.iter().map(|item| item.own_amount).sum(),
         };
         let payable = gross > 0 && gross_program > 0;
@@ -352,7 +354,7 @@ impl Ordering<'_> {
         let parts = match self.rate {
             Some(_) => {
                 let weights: Vec<i128> = items.iter().map(|item| item.program_amount).collect();
-                allocate(gross, &weights, self.method.unit.one())?
+                allocate(gross, &weights, self.unit.one())?
             }
             None => items.iter().map(|item| item.own_amount).collect(),
         };
@@ -362,7 +364,7 @@ impl Ordering<'_> {
         let taxable: Vec<(i128, bool)> =
             items.iter().map(|item| (item.payment_amount, item.taxable)).collect();
         let rates = self.program.tax_rates(self.due_on, self.earning_type, self.method.taxpayer);
-        let (taxes, parts) = tax(&taxable, rates, self.method.unit)?;
+        let (taxes, parts) = tax(&taxable, rates, self.unit)?;
         for (item, part) in items.iter_mut().zip(parts) {
             (item.taxes, item.taxable) = (part, true);
             item.key.clear();

@@ -6,7 +6,7 @@ use crate::error::Result;
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::currency;
-use earnest_core::decimal::{Rounding, Unit};
+use earnest_core::decimal::Unit;
 use earnest_core::program::Program;
 use earnest_core::program::tax::Taxpayer;
 use earnest_core::reason::CarryReason;
@@ -18,8 +18,6 @@ type Countries = HashMap<String, Vec<(NaiveDate, NaiveDate, String)>>;
 /// How each participant of each program is paid, by dates.
 pub struct Payees {
     programs: Vec<HashMap<String, Vec<Payee>>>,
-    /// How each program rounds.
-    roundings: Vec<Rounding>,
     /// Country of each location, by days.
     countries: Countries,
     /// Since when a check holds a participant's payments of a program.
@@ -41,10 +39,10 @@ pub struct Payee {
 
 impl Payee {
     /// How it is paid; `None`: something is missing.
-    fn method(&self) -> Option<(&str, &str, u32)> {
+    fn method(&self) -> Option<(&str, &str)> {
         self.tax_profile.as_ref().filter(|_| self.payout_profile)?;
-        let minor_units = currency::minor_units(&self.currency)?;
-        Some((self.method.as_deref()?, &self.currency, minor_units))
+        currency::minor_units(&self.currency)?;
+        Some((self.method.as_deref()?, &self.currency))
     }
 }
 
@@ -53,9 +51,13 @@ impl Payee {
 pub struct Method<'a> {
     pub method: &'a str,
     pub currency: &'a str,
-    /// To what amounts of it are rounded.
-    pub unit: Unit,
     pub taxpayer: Taxpayer<'a>,
+}
+
+/// To what a program rounds amounts of a currency that it pays in: staging and [`Payees::on`] leave none
+/// that nobody declared.
+pub fn unit(program: &Program, currency: &str) -> Unit {
+    program.unit_of(currency).unwrap_or(program.unit())
 }
 
 impl Payees {
@@ -93,12 +95,7 @@ impl Payees {
                 rows.push(Payee { from, until, currency, ..payee.clone() });
             }
         }
-        Ok(Payees {
-            programs: payees,
-            roundings: programs.iter().map(|program| program.rounding).collect(),
-            countries: countries(memberships)?,
-            checks: HashMap::new(),
-        })
+        Ok(Payees { programs: payees, countries: countries(memberships)?, checks: HashMap::new() })
     }
 
     /// Holds a participant's payments of a program from a day on.
@@ -189,10 +186,8 @@ impl Payees {
         if checked {
             return Err(CarryReason::Check);
         }
-        let (method, currency, decimals) = payee.method().ok_or(CarryReason::Profile)?;
-        let taxpayer = self.taxpayer(program, participant, day);
-        let unit = Unit { decimals, rounding: self.roundings[program] };
-        Ok(Method { method, currency, unit, taxpayer })
+        let (method, currency) = payee.method().ok_or(CarryReason::Profile)?;
+        Ok(Method { method, currency, taxpayer: self.taxpayer(program, participant, day) })
     }
 }
 
