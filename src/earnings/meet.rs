@@ -4,40 +4,8 @@ use super::context::Context;
 use super::evaluate::{Outcome, Verdict};
 use super::sink::widen;
 use earnest_core::compete::{Candidate, Specificity, winner};
-use earnest_core::program::Program;
 use earnest_core::reason::Reason;
 use std::sync::Arc;
-
-/// Which levers' outcomes must be known for those that are asked for: by program and lever. Levers that
-/// compete with one, or come before it, must.
-pub fn asked(programs: &[Program], asks_for: impl Fn(usize, usize) -> bool) -> Vec<Vec<bool>> {
-    let of_program = |(place, program): (usize, &Program)| {
-        let levers = 0..program.levers.len();
-        let mut asked: Vec<bool> = levers.clone().map(|lever| asks_for(place, lever)).collect();
-        let own = asked.clone();
-        for lever in levers.clone().filter(|&lever| program.levers[lever].competes) {
-            let rivals = |&other: &usize| {
-                program.levers[other].engagement == program.levers[lever].engagement
-            };
-            asked[lever] |= levers.clone().filter(rivals).any(|other| own[other]);
-        }
-        for lever in levers.rev() {
-            if let (true, Some(before)) = (asked[lever], program.levers[lever].after) {
-                asked[before] = true;
-            }
-        }
-        asked
-    };
-    programs.iter().enumerate().map(of_program).collect()
-}
-
-/// Those that are asked for, whatever others do.
-pub fn alone(programs: &[Program], asks_for: impl Fn(usize, usize) -> bool) -> Vec<Vec<bool>> {
-    let of_program = |(place, program): (usize, &Program)| {
-        (0..program.levers.len()).map(|lever| asks_for(place, lever)).collect()
-    };
-    programs.iter().enumerate().map(of_program).collect()
-}
 
 /// What levers earned so far on a line in a role: program, lever, amount in transaction currency at money
 /// scale, before payees divide it.

@@ -6,7 +6,6 @@ use super::context::Context;
 use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
 use super::ineligible::Bar;
 use super::links::Linked;
-use super::meet;
 use super::originals::{Original, SharedOutcomes};
 use super::read::{Columns, open};
 use super::rows::Line;
@@ -46,7 +45,7 @@ pub struct SetAside {
 
 /// Who takes the lines of a period with their outcomes.
 pub trait Taker {
-    /// False: outcomes under the lever are left out, unless others depend on them.
+    /// False: outcomes under the lever are left out.
     fn asks_for(&self, program: usize, lever: usize) -> bool;
 
     /// True if lines that are refunded are to be kept with their outcomes.
@@ -70,11 +69,10 @@ pub fn read_lines(
     files: &[(usize, &InForceFile)],
     taker: &mut impl Taker,
 ) -> Result<SetAside> {
-    let asks_for = |program, lever| taker.asks_for(program, lever);
-    let asked = match &context.additions {
-        Some(_) => meet::asked(context.programs, asks_for),
-        None => meet::alone(context.programs, asks_for),
-    };
+    let asked = context.programs.iter().enumerate().map(|(program, rules)| {
+        (0..rules.levers.len()).map(|lever| taker.asks_for(program, lever)).collect()
+    });
+    let asked = asked.collect();
     let mut unit = Unit {
         context,
         asked,
