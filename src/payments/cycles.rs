@@ -250,7 +250,7 @@ impl<'a> Account<'a> {
         open.lots.wait(due_on, !world.payees.has_profile(self.position, self.participant, due_on));
         let as_earned = self.program.pays_as_earned();
         let parted = as_earned.then(|| Parted::of(self.items(open), Purse::is_payable));
-        let terms = self.terms(world, &method, (parted.as_ref(), open.uncounted), cycle);
+        let terms = self.terms(world, &method, (parted.as_ref(), open.uncounted), cycle)?;
         let mut settled = settle(movements, &terms)?;
         if let (Some(released), Ok(method)) = (settled.released, &method) {
             let parted = parted.unwrap_or_else(|| Parted {
@@ -299,7 +299,7 @@ impl<'a> Account<'a> {
                 cycle,
                 due_on: self.due_day(cycle),
                 method: &method,
-                unit: unit(self.program, &currency),
+                unit: unit(self.program, &currency)?,
                 rate: match terms.pays {
                     Pays::Converted { rate, .. } => rate,
                     Pays::AsEarned { .. } => None,
@@ -453,19 +453,19 @@ impl<'a> Account<'a> {
         method: &Result<Method, CarryReason>,
         (parted, uncounted): (Option<&Parted>, i128),
         cycle: Period,
-    ) -> Terms {
+    ) -> Result<Terms> {
         let payment = &self.program.payment;
         let (minimum, below_minimum) = (payment.minimum, payment.below_minimum);
         let pays = match (parted, method) {
             (Some(parted), _) => Pays::AsEarned { payable: parted.program() },
             (None, Ok(method)) => Pays::Converted {
                 rate: world.rates.rate(method.currency, &self.program.currency, cycle),
-                unit: unit(self.program, method.currency),
+                unit: unit(self.program, method.currency)?,
             },
             (None, Err(_)) => Pays::Converted { rate: None, unit: self.program.unit() },
         };
         let hold = method.as_ref().err().copied();
-        Terms { minimum, below_minimum, uncounted, hold, pays }
+        Ok(Terms { minimum, below_minimum, uncounted, hold, pays })
     }
 }
 

@@ -303,5 +303,5 @@ pub fn taxes(
 ) -> Result<Taxes> {
     let rates = program.tax_rates(due_on, EarningType::Coop, taxpayer);
     let paid: Vec<(i128, bool)> = paid.iter().map(|amount| (*amount, true)).collect();
-    Ok(tax(&paid, rates, unit(program, currency))?.0)
+    Ok(tax(&paid, rates, unit(program, currency)?)?.0)
 }

@@ -2,7 +2,7 @@
 
 use crate::columns;
 use crate::eligibility::Called;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use earnest_core::currency;
@@ -54,10 +54,14 @@ pub struct Method<'a> {
     pub taxpayer: Taxpayer<'a>,
 }
 
-/// To what a program rounds amounts of a currency that it pays in: staging and [`Payees::on`] leave none
-/// that nobody declared.
-pub fn unit(program: &Program, currency: &str) -> Unit {
-    program.unit_of(currency).unwrap_or(program.unit())
+/// To what a program rounds amounts of a currency that it pays in.
+///
+/// # Errors
+/// If nobody knows the currency, which staging and [`Payees::on`] exclude.
+pub fn unit(program: &Program, currency: &str) -> Result<Unit> {
+    program
+        .unit_of(currency)
+        .ok_or_else(|| Error::broken(format!("expected an ISO 4217 currency, found `{currency}`")))
 }
 
 impl Payees {
