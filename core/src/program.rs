@@ -198,6 +198,12 @@ impl Lever {
         self.competes || self.after.is_some() || self.customer_add.is_some()
     }
 
+    /// True if lines are summed before what they earn is rounded.
+    #[must_use]
+    pub fn sums(&self) -> bool {
+        self.grain == Grain::CustomerProductGroupPeriod
+    }
+
     /// Product groups that the lever names, in order of first mention; `*` is every product.
     pub fn product_groups(&self) -> Vec<&str> {
         let mut groups: Vec<&str> = Vec::new();

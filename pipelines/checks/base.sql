@@ -24,24 +24,10 @@ outcomes AS (
         base, false
     FROM out_of_scope WHERE whole AND checked(period)
 ),
--- A refund that sums net, and others link, counts as it stands.
-netted AS (
-    SELECT source, transaction_id FROM earning_sources
-    WHERE checked(period) AND original_transaction_id IS NULL AND base < 0
-    UNION
-    SELECT source, transaction_id FROM unearned
-    WHERE checked(period) AND original_transaction_id IS NULL AND base < 0
-),
 pieces AS (
     SELECT source, transaction_currency, period, min(base) AS base,
         min(base) <> max(base) AS differs
-    FROM (
-        SELECT *, CASE WHEN original_transaction_id IS NOT NULL THEN transaction_id END
-            AS linked
-        FROM outcomes
-    ) AS linking
-    ANTI JOIN netted
-        ON netted.source = linking.source AND netted.transaction_id = linked
+    FROM outcomes
     GROUP BY source, transaction_currency, period, hash(transaction_id),
         hash(original_transaction_id, excess)
 ),

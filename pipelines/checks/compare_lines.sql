@@ -47,7 +47,7 @@ expected AS (
     FROM pieces
     JOIN original_outcomes AS originals
         ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-    WHERE participant_id IS NOT NULL AND NOT aggregated AND (excess OR reason IS NOT NULL)
+    WHERE participant_id IS NOT NULL AND (excess OR reason IS NOT NULL)
     UNION ALL
     SELECT source, transaction_id, coalesce(original, ''), program, lever, participant_id, role, 'NORATE',
         base, NULL

@@ -114,46 +114,6 @@ SEMI JOIN pairs USING (source, refund);
 
 DROP TABLE refund_lines;
 
--- Levers that sum lines net a refund like any other line, if they were open on the day of a line that it
--- takes back; what other levers make of it comes from that line.
-CREATE OR REPLACE TEMP VIEW linkable_lines AS
-SELECT * FROM transactions_in_force SEMI JOIN linked_refunds USING (source, transaction_id);
-
-CREATE OR REPLACE TEMP TABLE own_outcomes AS
-FROM outcomes_of('linkable_lines');
-
-CREATE OR REPLACE TEMP TABLE netted_outcomes AS
-WITH days AS (
-    SELECT DISTINCT source, own_outcomes.transaction_id, program, lever, originals.transaction_on
-    FROM own_outcomes
-    JOIN pairs USING (source)
-    JOIN transactions_in_force AS originals USING (source)
-    WHERE aggregated AND participant_id IS NOT NULL AND pairs.refund = own_outcomes.transaction_id
-        AND originals.transaction_id = pairs.original
-),
-opened AS (
-    SELECT days.*
-    FROM days
-    SEMI JOIN program_rate
-        ON program_rate.program = days.program AND program_rate.lever = days.lever
-        AND coalesce(from_on, DATE '-infinity') <= transaction_on
-        AND transaction_on < coalesce(until_on, DATE 'infinity')
-    UNION ALL
-    SELECT days.*
-    FROM days
-    ANTI JOIN program_term
-        ON program_term.program = days.program
-        AND coalesce(from_on, DATE '-infinity') <= transaction_on
-        AND transaction_on < coalesce(until_on, DATE 'infinity')
-)
-SELECT own_outcomes.*
-FROM own_outcomes
-SEMI JOIN opened USING (source, transaction_id, program, lever)
-WHERE aggregated AND participant_id IS NOT NULL;
-
-CREATE OR REPLACE TEMP TABLE netted_refunds AS
-SELECT DISTINCT source, transaction_id FROM netted_outcomes;
-
 -- A piece takes back `before` to `cumulated` of its original's base; an excess has no original left.
 CREATE OR REPLACE TEMP TABLE pieces AS
 WITH taken AS (
@@ -228,32 +188,21 @@ WHERE NOT excess;
 CREATE OR REPLACE TEMP VIEW plain_lines AS
 SELECT * FROM transactions_in_force ANTI JOIN linked_refunds USING (source, transaction_id);
 
--- What counts where it stands: all other lines, and what is netted. The roles in which nothing covers a
--- refund that is netted are those of its own day.
 CREATE OR REPLACE TEMP VIEW plain_outcomes AS
-SELECT * FROM outcomes_of('plain_lines')
-UNION ALL BY NAME
-FROM netted_outcomes
-UNION ALL BY NAME
-SELECT own_outcomes.*
-FROM own_outcomes
-SEMI JOIN netted_refunds USING (source, transaction_id)
-WHERE participant_id IS NULL;
+SELECT * FROM outcomes_of('plain_lines');
 
--- The roles in which nothing covers a refund that isn't netted: those of its original, and where
--- nothing but sums covers that.
+-- What is taken back of lines that levers sum: it is summed in the refund's period, by what its line was.
+CREATE OR REPLACE TEMP VIEW summed_pieces AS
+SELECT originals.* REPLACE (pieces.period AS period, pieces.base AS base),
+    originals.period AS summed_period
+FROM pieces
+JOIN original_outcomes AS originals
+    ON originals.source = pieces.source AND originals.transaction_id = pieces.original
+WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL AND NOT excess;
+
+-- The roles in which nothing covers a refund: those of its original.
 CREATE OR REPLACE TEMP TABLE omitted_pieces AS
 SELECT omitted.reason, omitted.role, pieces.period, pieces.transaction_currency, pieces.base
 FROM pieces
-JOIN (
-    SELECT source, transaction_id, role, reason FROM omitted_in('original_outcomes')
-    UNION ALL
-    SELECT source, transaction_id, role, 'NO_LEVER'
-    FROM original_outcomes
-    WHERE participant_id IS NOT NULL
-    GROUP BY ALL
-    HAVING bool_and(aggregated)
-) AS omitted
-    ON omitted.source = pieces.source AND omitted.transaction_id = pieces.original
-ANTI JOIN netted_refunds
-    ON netted_refunds.source = pieces.source AND netted_refunds.transaction_id = pieces.refund;
+JOIN omitted_in('original_outcomes') AS omitted
+    ON omitted.source = pieces.source AND omitted.transaction_id = pieces.original;

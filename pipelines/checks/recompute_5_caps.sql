@@ -31,10 +31,15 @@ SELECT * EXCLUDE (cycle) REPLACE ('' AS participant_id), min(cycle)
 FROM settled
 GROUP BY ALL;
 
--- The last day of their segment of constant rules, and the key that tells them apart.
+-- The last day of their segment of constant rules, and the key that tells them apart; of what refunds of
+-- another period take back, what it is taken back of.
 CREATE OR REPLACE TEMP MACRO capped_aggregates() AS TABLE
 SELECT *, concat_ws('/', coalesce(customer_id, ''), product_group, period, transaction_currency,
-    last_on::VARCHAR) AS aggregate_key
+    last_on::VARCHAR) AS aggregate_key,
+    CASE WHEN period <> summed_period THEN concat_ws('/', coalesce(customer_id, ''), product_group,
+        summed_period, transaction_currency, last_on::VARCHAR) END AS takes_back,
+    CASE WHEN period <> summed_period THEN last_day((period || '-01')::DATE) ELSE last_on END
+        AS counted_on
 FROM (
     SELECT sums.*,
         least(
@@ -42,9 +47,9 @@ FROM (
             (period_on + INTERVAL 1 MONTH)::DATE
         ) - 1 AS last_on
     FROM (
-        SELECT *, (period || '-01')::DATE AS period_on,
-            greatest((period || '-01')::DATE, coalesce(segment_on, DATE '-infinity')) AS begins_on
-        FROM amounts_of('aggregates')
+        SELECT *, (summed_period || '-01')::DATE AS period_on,
+            greatest(period_on, coalesce(segment_on, DATE '-infinity')) AS begins_on
+        FROM aggregate_amounts
         WHERE cap IS NOT NULL
     ) AS sums
     ASOF LEFT JOIN changes
@@ -67,16 +72,17 @@ WITH items AS (
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM amounts_of('capped_outcomes')
     UNION ALL BY NAME
-    SELECT source, transaction_id, original_transaction_id, program, lever, cap, role,
-        participant_id, customer_id, transaction_on, period, original_period AS window_period,
+    SELECT source, transaction_id, original_transaction_id, original_transaction_id AS takes_back,
+        program, lever, cap, role, participant_id, customer_id, transaction_on, period,
+        original_period AS window_period,
         transaction_currency, base, refunded, exchange_rate, pays_as, share, fee_share, share_part, share_whole, rebate_rounding,
         minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM reversals
     WHERE cap IS NOT NULL
     UNION ALL BY NAME
-    SELECT '' AS source, aggregate_key AS transaction_id, program, lever, cap, role, participant_id,
-        customer_id, last_on AS transaction_on, period, period AS window_period, transaction_currency,
-        base, exchange_rate, pays_as, share, fee_share, share_part, share_whole, rebate_rounding, minor, program_minor,
+    SELECT '' AS source, aggregate_key AS transaction_id, takes_back, program, lever, cap, role, participant_id,
+        customer_id, counted_on AS transaction_on, period, summed_period AS window_period,
+        transaction_currency, base, -rated_base AS refunded, exchange_rate, pays_as, share, fee_share, share_part, share_whole, rebate_rounding, minor, program_minor,
         earned, rebate, fee, program_earned, program_rebate, program_fee
     FROM capped_aggregates()
     UNION ALL BY NAME
@@ -144,7 +150,7 @@ running AS (
     ) AS reached
     FROM scoped
 )
-SELECT source, transaction_id, original_transaction_id, program, lever, cap, role, participant_id,
+SELECT source, transaction_id, original_transaction_id, takes_back, program, lever, cap, role, participant_id,
     transaction_on, period, transaction_currency, refunded, share, fee_share, share_part, share_whole,
     rebate_rounding, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
     cap_on, cap_limit, months, scope_participant, scope_company, scope_customer, window_on,
@@ -160,7 +166,7 @@ CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross, rounding) AS
 -- refunds of a line add up to what was credited of it.
 CREATE OR REPLACE TEMP VIEW credited_amounts AS
 WITH cumulated AS (
-    SELECT * FROM capped_items WHERE original_transaction_id IS NULL
+    SELECT * FROM capped_items WHERE takes_back IS NULL
     UNION ALL BY NAME
     SELECT * REPLACE (
         sum(gross) OVER pieces AS gross, sum(credited) OVER pieces AS credited,
@@ -171,9 +177,9 @@ WITH cumulated AS (
         (sum(program_fee) OVER pieces)::BIGINT AS program_fee
     )
     FROM capped_items
-    WHERE original_transaction_id IS NOT NULL
+    WHERE takes_back IS NOT NULL
     WINDOW pieces AS (
-        PARTITION BY program, lever, role, participant_id, source, original_transaction_id
+        PARTITION BY program, lever, role, participant_id, source, takes_back
         ORDER BY refunded
         ROWS UNBOUNDED PRECEDING
     )
@@ -216,7 +222,7 @@ credited AS (
         END AS program_fee
     FROM split
 )
-SELECT * FROM credited WHERE original_transaction_id IS NULL
+SELECT * FROM credited WHERE takes_back IS NULL
 UNION ALL BY NAME
 SELECT * REPLACE (
     earned - lag(earned, 1, 0) OVER pieces AS earned, rebate - lag(rebate, 1, 0) OVER pieces AS rebate,
@@ -226,9 +232,9 @@ SELECT * REPLACE (
     program_fee - lag(program_fee, 1, 0) OVER pieces AS program_fee
 )
 FROM credited
-WHERE original_transaction_id IS NOT NULL
+WHERE takes_back IS NOT NULL
 WINDOW pieces AS (
-    PARTITION BY program, lever, role, participant_id, source, original_transaction_id ORDER BY refunded
+    PARTITION BY program, lever, role, participant_id, source, takes_back ORDER BY refunded
 );
 
 CREATE OR REPLACE TEMP MACRO cap_money(cap_on, amount, minor, rounding) AS money_of(

@@ -19,8 +19,55 @@ FROM summed
 LEFT JOIN cover_kinds USING (cover_kind)
 LEFT JOIN exchange USING (program, transaction_currency, period);
 
+-- Sums of lines, and what refunds of each later, or earlier, period take back of them: `rated_base` is what
+-- they take back up to it, so that of a sum that is refunded whole nothing is left.
 CREATE OR REPLACE TEMP VIEW aggregates AS
-SELECT * EXCLUDE (rows, earned, rebate, fee, program_earned, program_rebate, program_fee), 1 AS rows,
-    base AS rated_base, millionths_of(base) AS millionths
-FROM tallies
-WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL;
+WITH parts AS (
+    SELECT * EXCLUDE (rows, earned, rebate, fee, program_earned, program_rebate, program_fee,
+            stray_partner_id),
+        period AS summed_period
+    FROM tallies
+    WHERE aggregated AND participant_id IS NOT NULL AND reason IS NULL
+    UNION ALL BY NAME
+    SELECT summed.*, cover_kinds.* EXCLUDE (cover_kind),
+        exchange.* EXCLUDE (program, transaction_currency, period)
+    FROM (
+        SELECT cover_kind, role, participant_id, period, transaction_currency, reason, customer_id, base,
+            summed_period
+        FROM summed_pieces
+    ) AS summed
+    JOIN cover_kinds USING (cover_kind)
+    JOIN exchange
+        ON exchange.program = cover_kinds.program AND exchange.period = summed_period
+        AND exchange.transaction_currency = summed.transaction_currency
+),
+sums AS (
+    SELECT * REPLACE (sum(base) AS base)
+    FROM parts
+    GROUP BY ALL
+),
+reached AS (
+    SELECT *, sum(base) OVER (
+        PARTITION BY cover_kind, role, participant_id, transaction_currency, customer_id, summed_period,
+            summed_period = period
+        ORDER BY period
+    ) AS rated_base
+    FROM sums
+)
+SELECT *, 1 AS rows, millionths_of(rated_base) AS millionths
+FROM reached;
+
+CREATE OR REPLACE TEMP TABLE aggregate_amounts AS
+SELECT * REPLACE (
+    earned - lag(earned, 1, 0) OVER periods AS earned, rebate - lag(rebate, 1, 0) OVER periods AS rebate,
+    fee - lag(fee, 1, 0) OVER periods AS fee,
+    program_earned - lag(program_earned, 1, 0) OVER periods AS program_earned,
+    program_rebate - lag(program_rebate, 1, 0) OVER periods AS program_rebate,
+    program_fee - lag(program_fee, 1, 0) OVER periods AS program_fee
+)
+FROM amounts_of('aggregates')
+WINDOW periods AS (
+    PARTITION BY cover_kind, role, participant_id, transaction_currency, customer_id, summed_period,
+        summed_period = period
+    ORDER BY period
+);

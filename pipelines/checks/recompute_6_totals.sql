@@ -11,7 +11,7 @@ WITH amounts AS (
     UNION ALL
     SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
         program_minor, rows, earned, rebate, fee, program_earned, program_rebate, program_fee
-    FROM amounts_of('aggregates')
+    FROM aggregate_amounts
     WHERE cap IS NULL
     UNION ALL
     SELECT program, lever, participant_id, period, transaction_currency, share, fee_share, minor,
@@ -48,11 +48,7 @@ GROUP BY ALL;
 -- Lines of partners that some program covers but doesn't map may be out of scope.
 CREATE OR REPLACE TEMP VIEW stray_lines AS
 SELECT *
-FROM (
-    FROM plain_lines
-    UNION ALL
-    SELECT * FROM transactions_in_force SEMI JOIN netted_refunds USING (source, transaction_id)
-)
+FROM plain_lines
 WHERE billed_partner_id IN (SELECT stray_partner_id FROM tallies)
     OR reseller_partner_id IN (SELECT stray_partner_id FROM tallies);
 
@@ -71,7 +67,7 @@ WITH refused AS (
     FROM pieces
     JOIN original_outcomes AS originals
         ON originals.source = pieces.source AND originals.transaction_id = pieces.original
-    WHERE participant_id IS NOT NULL AND NOT aggregated AND (excess OR reason IS NOT NULL)
+    WHERE participant_id IS NOT NULL AND (excess OR reason IS NOT NULL)
     UNION ALL
     SELECT 'unearned', 'NORATE', program, lever, participant_id, role, period, transaction_currency,
         rows, base

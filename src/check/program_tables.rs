@@ -12,7 +12,7 @@ use earnest_core::decimal::{RATE_SCALE, Rounding, format};
 use earnest_core::earning::EarningType;
 use earnest_core::program::cap::{CapOn, ProgramCap};
 use earnest_core::program::{
-    Days, First, Follow, Grain, Lever, LeverRate, PaysAs, Program, Redecide, Unmapped,
+    Days, First, Follow, Lever, LeverRate, PaysAs, Program, Redecide, Unmapped,
 };
 use std::collections::BTreeMap;
 
@@ -259,7 +259,7 @@ impl Tables {
             PaysAs::Rebate => "rebate",
             PaysAs::Fee => "fee",
         };
-        let aggregated = lever.grain == Grain::CustomerProductGroupPeriod;
+        let aggregated = lever.sums();
         let draws = lever.draws.name();
         let measured = lever.measured.is_some();
         let engagement = lever.engagement.map(|engagement| &program.engagements[engagement]);

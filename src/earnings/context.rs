@@ -14,7 +14,7 @@ use crate::warehouse::Store;
 use chrono::NaiveDate;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{MONEY_SCALE, Unit};
-use earnest_core::program::{Program, Unmapped};
+use earnest_core::program::{Lever, Program, Unmapped};
 use earnest_core::reason::Reason;
 
 pub struct Context<'a> {
@@ -37,6 +37,8 @@ pub struct Context<'a> {
     /// Program → partner key → participant by date.
     mappings: Vec<Vec<PartnerMapping>>,
     pub facts: Vec<ProgramFacts>,
+    /// Some lever sums lines before it rounds.
+    pub sums: bool,
     /// Decimals of currencies, by their keys.
     minor_units: Vec<u32>,
 }
@@ -113,6 +115,7 @@ impl<'a> Context<'a> {
             baselines: None,
             mappings,
             facts,
+            sums: programs.iter().flat_map(|program| &program.levers).any(Lever::sums),
             minor_units,
         }
     }

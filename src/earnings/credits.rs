@@ -99,7 +99,7 @@ impl Credits<'_> {
         }
     }
 
-    /// What is credited of a refund's piece. `before` is what pieces before it take back of the same
+    /// What is credited of a refund's piece, or of what refunds take back of a sum, with its key. `before` is what pieces before it take back of the same
     /// earning, `reversed` what this one does, both gross. All pieces together are rounded as the
     /// earning was, so they take back what was credited, to the cent.
     ///
@@ -107,12 +107,12 @@ impl Credits<'_> {
     /// On overflow.
     pub fn of_piece(
         &self,
-        line: &Line,
+        item: (&Line, Option<&str>),
         outcome: &Outcome,
         terms: &Terms,
         (before, reversed): (&Amounts, &Amounts),
     ) -> Result<Amounts> {
-        let Some(Found { credit, before: taken, on }) = self.found((line, None), outcome) else {
+        let Some(Found { credit, before: taken, on }) = self.found(item, outcome) else {
             return Ok(*reversed);
         };
         let all = taken.plus(credit).part(&before.plus(reversed), *on, terms)?;

@@ -8,12 +8,12 @@ use super::ineligible::Bar;
 use super::meet::{self, SoFar};
 use super::rows::Subject;
 use super::rules::{Cover, OUT_OF_TERM, baselines, covers};
-use super::segments::DaySegments;
+use super::segments::{DaySegments, Segments};
 use crate::error::Result;
 use arrow::array::Array;
 use earnest_core::calendar::Period;
 use earnest_core::earning::{Amounts, Terms};
-use earnest_core::program::{DataRole, First, Grain, Role};
+use earnest_core::program::{DataRole, First, Role};
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,8 +69,9 @@ pub enum Verdict {
     Earned(Terms, Amounts),
     /// Reasons by precedence; what it would have earned (money scale), if computable.
     Refused(Arc<[Reason]>, Option<i128>),
-    /// It is summed with others first; refused for these reasons if there are any.
-    Aggregated(Terms, Arc<[Reason]>),
+    /// It is summed with others first, up to the last day of their segment of constant rules (since 1970);
+    /// refused for these reasons if there are any.
+    Aggregated(Terms, Arc<[Reason]>, i32),
     /// It adds to a measure, which earns.
     Measured(Terms),
 }
@@ -134,6 +135,7 @@ pub struct Evaluator<'a> {
     products: Vec<(Option<String>, Option<String>)>,
     product_keys: HashMap<(Option<String>, Option<String>), usize>,
     days: DaySegments,
+    segments: Segments,
     /// Position in `sets`, plus one, by product, segment, role and data role; 0: not looked up yet.
     slots: Vec<u32>,
     sets: Vec<CoverSet>,
@@ -158,6 +160,7 @@ impl<'a> Evaluator<'a> {
             products: Vec::new(),
             product_keys: HashMap::new(),
             days: DaySegments::of(context.programs, &context.products, period),
+            segments: Segments::of(context.programs, period),
             slots: Vec::new(),
             sets: Vec::new(),
             set_keys: HashMap::new(),
@@ -245,7 +248,8 @@ impl<'a> Evaluator<'a> {
                 Ok(holder) => {
                     let who = (role, holder, partner);
                     let so_far = &mut self.so_far;
-                    let outcome = outcome(self.context, program, facts, &cover, rate, who, so_far)?;
+                    let rules = (self.context, &self.segments);
+                    let outcome = outcome(rules, program, facts, &cover, rate, who, so_far)?;
                     evaluated.outcomes.push(outcome);
                 }
                 Err(unmapped) => reason = reason.max(*unmapped),
@@ -337,7 +341,7 @@ impl<'a> Evaluator<'a> {
 
 /// What a lever makes of a line in a role; what it earns is added to `so_far` if others ask for it.
 fn outcome(
-    context: &Context,
+    (context, segments): (&Context, &Segments),
     program: usize,
     facts: &Facts,
     cover: &Cover,
@@ -375,8 +379,9 @@ fn outcome(
             false => Verdict::Measured(terms),
             true => Verdict::Refused(against.reasons(holder), None),
         }
-    } else if lever.grain == Grain::CustomerProductGroupPeriod {
-        Verdict::Aggregated(terms, against.reasons(holder))
+    } else if lever.sums() {
+        let last_day = segments.last_day(place, facts.transaction_on);
+        Verdict::Aggregated(terms, against.reasons(holder), last_day)
     } else if !refused {
         let (whole, own) = amounts()?;
         if context.facts[program].stacks {

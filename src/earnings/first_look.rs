@@ -1,6 +1,7 @@
 //! The first look at all lines, before a row is written: what they add to measures, and what they earn
 //! under caps. Both wait in buckets; then windows are earned, and caps credit what is earned.
 
+use super::aggregate::TakenBack;
 use super::context::Context;
 use super::credits::{self, Capped, CapsClosed, Look};
 use super::evaluate::Evaluated;
@@ -22,6 +23,8 @@ pub struct FirstLook {
     pub capped: Capped,
     /// Lines that are refunded; `None`: nothing had to be known, so no line was looked at.
     pub originals: Option<Originals>,
+    /// What refunds take back of sums of such lines, if they are known.
+    pub taken_back: TakenBack,
 }
 
 /// Finds what measures earn and what caps credit; nothing is read if no program has either.
@@ -33,9 +36,13 @@ pub fn look(context: &Context, periods: &[PeriodFiles], closed: CapsClosed) -> R
     let levers = || context.programs.iter().flat_map(|program| &program.levers);
     let measured = levers().any(|lever| lever.measured.is_some());
     let capped = context.programs.iter().any(|program| !program.caps.is_empty());
-    let originals = match measured || capped {
-        true => Some(lines(context, periods, closed, &Waiting { added: &added, earned: &earned })?),
-        false => None,
+    let waiting = Waiting { added: &added, earned: &earned };
+    let (originals, taken_back) = match measured || capped {
+        true => {
+            let (originals, taken_back) = lines(context, periods, closed, &waiting)?;
+            (Some(originals), taken_back)
+        }
+        false => (None, TakenBack::default()),
     };
     let measures = match measured {
         true => windows::solve(context, &added)?,
@@ -46,11 +53,11 @@ pub fn look(context: &Context, periods: &[PeriodFiles], closed: CapsClosed) -> R
         measures.periods().into_par_iter().try_for_each(|period| {
             let mut look = Look::new(context, period, closed, &earned);
             look.measured(&measures.of(period)?)?;
-            look.finish()
+            look.finish(&TakenBack::default())
         })?;
     }
     let capped = credits::credit(context, closed, &earned)?;
-    Ok(FirstLook { measures, capped, originals })
+    Ok(FirstLook { measures, capped, originals, taken_back })
 }
 
 fn caps_measures(program: &Program) -> bool {
@@ -70,14 +77,15 @@ fn lines(
     periods: &[PeriodFiles],
     closed: CapsClosed,
     waiting: &Waiting,
-) -> Result<Originals> {
+) -> Result<(Originals, TakenBack)> {
     let units: Vec<_> = largest_first(periods)
         .into_iter()
         .par_bridge()
         .map(|(period, files)| {
             let mut both = Both::new(context, *period, closed, waiting);
             let aside = unit::read_lines(context, *period, files, &mut both)?;
-            both.finish(waiting)?;
+            both.look.summed(&aside);
+            both.finish(waiting, &TakenBack::default())?;
             Ok((*period, aside))
         })
         .collect::<Result<_>>()?;
@@ -87,15 +95,16 @@ fn lines(
         originals.extend(aside.originals);
         refunds.push((period, aside.refunds));
     }
+    let taken_back = TakenBack::of(context, &refunds, &originals)?;
     refunds.into_par_iter().try_for_each(|(period, refunds)| {
         let mut both = Both::new(context, period, closed, waiting);
         for refund in &refunds {
             both.collector.pieces(refund, &originals)?;
             both.look.pieces(refund, &originals)?;
         }
-        both.finish(waiting)
+        both.finish(waiting, &taken_back)
     })?;
-    Ok(originals)
+    Ok((originals, taken_back))
 }
 
 /// Takes lines for measures and for caps.
@@ -115,9 +124,9 @@ impl<'a> Both<'a> {
         Both { collector: Collector::new(context, period), look }
     }
 
-    fn finish(self, waiting: &Waiting) -> Result<()> {
+    fn finish(self, waiting: &Waiting, taken_back: &TakenBack) -> Result<()> {
         self.collector.finish(waiting.added)?;
-        self.look.finish()
+        self.look.finish(taken_back)
     }
 }
 

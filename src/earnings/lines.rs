@@ -1,7 +1,7 @@
 //! The second look at a period: its lines in, rows of results out.
 
 use super::PeriodFiles;
-use super::aggregate::Aggregates;
+use super::aggregate::{Aggregates, TakenBack};
 use super::context::Context;
 use super::credits::Credits;
 use super::evaluate::Evaluated;
@@ -9,7 +9,6 @@ use super::first_look::FirstLook;
 use super::originals::Originals;
 use super::reversal::reverse;
 use super::rows::Line;
-use super::segments::Segments;
 use super::shares::Shares;
 use super::sink::{Sink, Written};
 use super::unit::{self, RefundLine, SetAside, Taker};
@@ -31,23 +30,26 @@ pub fn calculate(
     first_look: &FirstLook,
     (period, files): &PeriodFiles,
 ) -> Result<UnitResult> {
-    let FirstLook { measures, capped, originals } = first_look;
+    let FirstLook { measures, capped, originals, taken_back } = first_look;
     let credits = &capped.of(*period)?;
     let mut writer = Writer {
         sink: Sink::new(context, *period, "rows")?,
         aggregates: Aggregates::default(),
-        segments: Segments::of(context.programs, *period),
         shares: Shares::of(context, (measures, credits), *period)?,
         credits,
         keeps_originals: originals.is_none(),
     };
     let mut aside = unit::read_lines(context, *period, files, &mut writer)?;
-    let Writer { mut sink, aggregates, mut shares, .. } = writer;
-    aggregates.finish(&mut sink, credits)?;
-    if let Some(originals) = originals {
-        let refunds = std::mem::take(&mut aside.refunds);
-        reverse(context, &mut sink, refunds, originals, (&mut shares, credits))?;
+    let Writer { mut sink, mut aggregates, mut shares, .. } = writer;
+    match originals {
+        Some(originals) => {
+            let refunds = std::mem::take(&mut aside.refunds);
+            let takers = (&mut aggregates, &mut shares, credits);
+            reverse(context, &mut sink, refunds, originals, takers)?;
+        }
+        None => aside.summed(context, |line, outcome| aggregates.collect(line, outcome)),
     }
+    aggregates.finish(&mut sink, credits, taken_back)?;
     shares.finish(&mut sink)?;
     Ok(UnitResult { written: sink.finish()?, aside })
 }
@@ -59,20 +61,24 @@ pub fn calculate(
 pub fn reversed(
     context: &Context,
     FirstLook { measures, capped, .. }: &FirstLook,
-    originals: &Originals,
+    (originals, taken_back): (&Originals, &TakenBack),
     (period, refunds): (Period, Vec<RefundLine>),
 ) -> Result<Written> {
     let mut sink = Sink::new(context, period, "refunds")?;
     let credits = &capped.of(period)?;
     let mut shares = Shares::of(context, (measures, credits), period)?;
-    reverse(context, &mut sink, refunds, originals, (&mut shares, credits))?;
+    let mut aggregates = Aggregates::default();
+    let takers = (&mut aggregates, &mut shares, credits);
+    reverse(context, &mut sink, refunds, originals, takers)?;
+    // Those of its own period are in its sums already.
+    aggregates.of_other_periods(period);
+    aggregates.finish(&mut sink, credits, taken_back)?;
     sink.finish()
 }
 
 struct Writer<'a> {
     sink: Sink<'a>,
     aggregates: Aggregates,
-    segments: Segments,
     shares: Shares<'a>,
     credits: &'a Credits<'a>,
     keeps_originals: bool,
@@ -88,7 +94,7 @@ impl Taker for Writer<'_> {
     }
 
     fn line(&mut self, line: &Line, evaluated: &Evaluated) -> Result<()> {
-        self.aggregates.collect(&self.segments, line, &evaluated.outcomes);
+        evaluated.outcomes.iter().for_each(|outcome| self.aggregates.collect(line, outcome));
         self.shares.line(&mut self.sink, line, &evaluated.outcomes)?;
         self.sink.line(line, evaluated, self.credits)
     }

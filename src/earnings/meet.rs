@@ -80,7 +80,7 @@ fn candidate(context: &Context, outcome: &Outcome) -> Candidate {
 fn would_earn(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Earned(..) | Verdict::Measured(_) => true,
-        Verdict::Aggregated(_, reasons) => reasons.is_empty(),
+        Verdict::Aggregated(_, reasons, _) => reasons.is_empty(),
         Verdict::Refused(..) => false,
     }
 }
@@ -89,7 +89,9 @@ fn outrank(verdict: &mut Verdict) {
     let reasons = || Arc::from([Reason::Outranked]);
     *verdict = match verdict {
         Verdict::Earned(_, amounts) => Verdict::Refused(reasons(), Some(amounts.earned)),
-        Verdict::Aggregated(terms, _) => Verdict::Aggregated(*terms, reasons()),
+        Verdict::Aggregated(terms, _, last_day) => {
+            Verdict::Aggregated(*terms, reasons(), *last_day)
+        }
         Verdict::Measured(_) | Verdict::Refused(..) => Verdict::Refused(reasons(), None),
     };
 }

@@ -43,6 +43,7 @@ use crate::ingest::InForceFile;
 use crate::schema;
 use crate::warehouse::{DataFile, Store};
 pub use additions::FrozenAddition;
+use aggregate::TakenBack;
 use arrow::array::RecordBatch;
 use baselines::Baselines;
 pub use baselines::{CorrectedLines, FrozenBaseline, FrozenBaselines, Gone};
@@ -181,10 +182,12 @@ pub fn earn(request: &Request) -> Result<Earned> {
         written.push(unit.written);
         originals.extend(unit.aside.originals);
     }
+    waiting.retain(|(_, refunds)| !refunds.is_empty());
+    let taken_back = TakenBack::of(&context, &waiting, &originals)?;
+    let refunded = (&originals, &taken_back);
     let reversals: Vec<Written> = waiting
         .into_par_iter()
-        .filter(|(_, refunds)| !refunds.is_empty())
-        .map(|refunds| lines::reversed(&context, &first_look, &originals, refunds))
+        .map(|refunds| lines::reversed(&context, &first_look, refunded, refunds))
         .collect::<Result<_>>()?;
     written.extend(reversals);
     let added = context.additions.as_ref();

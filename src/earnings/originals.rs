@@ -179,7 +179,7 @@ mod tests {
             outcome(2, Verdict::Refused(Arc::clone(&reasons), Some(0)), None),
             outcome(2, Verdict::Refused(Arc::clone(&reasons), Some(beyond)), None),
             outcome(3, Verdict::Measured(terms()), None),
-            outcome(3, Verdict::Aggregated(terms(), reasons), None),
+            outcome(3, Verdict::Aggregated(terms(), reasons, 18_000), None),
         ];
         let mut shared = SharedOutcomes::default();
         for outcome in &outcomes {

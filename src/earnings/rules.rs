@@ -109,12 +109,6 @@ impl ProductGroups {
     }
 }
 
-/// True if a lever covers lines of a day, products and roles aside. In no term the dates of its rates
-/// don't count, as in [`covers`].
-pub fn is_open(program: &Program, lever: &Lever, day: NaiveDate) -> bool {
-    program.term_on(day).is_none() || lever.rates.iter().any(|rate| rate.days.contain(day))
-}
-
 /// The levers of a program that cover a product in a role on a day, in declared order, filters aside. One
 /// of which several rates ask for countries is there once for each of these, in declared order: the
 /// first whose countries hold counts.

@@ -1,15 +1,13 @@
 //! One period: its staged files in, its lines with their outcomes out. Linked refunds and the outcomes
-//! of the lines they refund are set aside; they meet when all periods are done. Levers that sum lines net
-//! a refund where it stands, whatever others make of it.
+//! of the lines they refund are set aside; they meet when all periods are done.
 
 use super::context::Context;
-use super::evaluate::{Evaluated, Evaluator, Facts, Verdict};
+use super::evaluate::{Evaluated, Evaluator, Facts, Outcome};
 use super::ineligible::Bar;
-use super::links::Linked;
+use super::links::{Linked, Reversal};
 use super::originals::{Original, SharedOutcomes};
 use super::read::{Columns, open};
 use super::rows::Line;
-use super::rules::is_open;
 use crate::error::Result;
 use crate::ingest::InForceFile;
 use arrow::array::Array;
@@ -29,10 +27,45 @@ pub struct RefundLine {
     pub currency: i32,
     /// Since when it is known, in days since 1970.
     pub known_on: Option<i32>,
-    /// Some lever that is asked for sums it like any other line.
-    pub netted: bool,
     /// As [`Evaluated::counted`].
     pub counted: Vec<Period>,
+}
+
+impl RefundLine {
+    /// Its pieces, and what exceeds what it could refund.
+    pub fn reversals<'a>(
+        &'a self,
+        context: &'a Context,
+    ) -> impl Iterator<Item = (&'a RefundLine, &'a Reversal)> {
+        context.links.refunds[self.number].iter().map(move |reversal| (self, reversal))
+    }
+
+    /// A piece of it as a line of a period: it takes back base of its original.
+    pub fn piece<'a>(
+        &'a self,
+        period: i32,
+        reversal: &Reversal,
+        original: &'a Original,
+    ) -> Line<'a> {
+        Line {
+            source: self.source,
+            transaction_id: Some(&self.transaction_id),
+            original_transaction_id: Some(&original.transaction_id),
+            customer_id: self.customer_id.as_deref(),
+            transaction_on: self.transaction_on,
+            period,
+            currency: self.currency,
+            base: reversal.before - reversal.cumulated,
+            quantity: 0,
+            known_on: self.known_on,
+        }
+    }
+
+    /// The same, as it is summed: by its original's customer.
+    pub fn summed<'a>(&'a self, reversal: &Reversal, original: &'a Original) -> Line<'a> {
+        let customer_id = original.customer_id.as_deref();
+        Line { customer_id, ..self.piece(0, reversal, original) }
+    }
 }
 
 /// What waits until all periods are done.
@@ -43,6 +76,24 @@ pub struct SetAside {
     pub refunds: Vec<RefundLine>,
 }
 
+impl SetAside {
+    /// Hands over what refunds take back, within the period, of lines that levers sum.
+    pub fn summed(&self, context: &Context, mut take: impl FnMut(&Line, &Outcome)) {
+        if !context.sums {
+            return;
+        }
+        let originals: HashMap<usize, &Original> =
+            self.originals.iter().map(|(number, original)| (*number, original)).collect();
+        for (refund, reversal) in self.refunds.iter().flat_map(|one| one.reversals(context)) {
+            let Some(original) = originals.get(&reversal.original) else { continue };
+            if reversal.excess == 0 {
+                let line = refund.summed(reversal, original);
+                original.outcomes().iter().for_each(|outcome| take(&line, outcome));
+            }
+        }
+    }
+}
+
 /// Who takes the lines of a period with their outcomes.
 pub trait Taker {
     /// False: outcomes under the lever are left out.
@@ -51,7 +102,7 @@ pub trait Taker {
     /// True if lines that are refunded are to be kept with their outcomes.
     fn keeps_originals(&self) -> bool;
 
-    /// Takes a line, of a linked refund only what levers net that sum.
+    /// Takes a line that is no linked refund.
     ///
     /// # Errors
     /// If the disk refuses, or on overflow.
@@ -217,17 +268,15 @@ impl<T: Taker> Unit<'_, T> {
             known_on: (facts.base < 0)
                 .then(|| known.since((source, id), facts.base, self.known_on)),
         };
-        let waits = match linked {
-            Some(Linked::Refunded(number)) => {
-                if self.keeps {
-                    self.keep(number, &line, id);
-                }
-                false
+        match linked {
+            Some(Linked::Refund(number)) => {
+                self.set_aside(number, &line, id);
+                return Ok(());
             }
-            Some(Linked::Refund(number)) => self.set_aside(number, &line, id),
-            None => false,
-        };
-        if waits { Ok(()) } else { self.taker.line(&line, &self.evaluated) }
+            Some(Linked::Refunded(number)) if self.keeps => self.keep(number, &line, id),
+            _ => {}
+        }
+        self.taker.line(&line, &self.evaluated)
     }
 
     /// Keeps a refunded line's outcomes.
@@ -245,20 +294,8 @@ impl<T: Taker> Unit<'_, T> {
         self.aside.originals.push((number, original));
     }
 
-    /// Sets a linked refund aside: what it takes back comes from the lines it refunds. Only what levers
-    /// net that sum is left; true if nothing is.
-    fn set_aside(&mut self, number: usize, line: &Line, id: &str) -> bool {
-        // Levers that sum net refunds, if they can have summed what is refunded.
-        let (programs, reversals) = (self.context.programs, &self.context.links.refunds[number]);
-        self.evaluated.outcomes.retain(|outcome| {
-            let program = &programs[outcome.program];
-            let lever = &program.levers[outcome.lever];
-            matches!(outcome.verdict, Verdict::Aggregated(..))
-                && reversals.iter().any(|reversal| is_open(program, lever, reversal.original_on))
-        });
-        self.evaluated.baselines.clear();
-        self.evaluated.firsts.clear();
-        let netted = !self.evaluated.whole();
+    /// Sets a linked refund aside: what it takes back comes from the lines it refunds.
+    fn set_aside(&mut self, number: usize, line: &Line, id: &str) {
         self.aside.refunds.push(RefundLine {
             number,
             source: line.source,
@@ -267,9 +304,7 @@ impl<T: Taker> Unit<'_, T> {
             transaction_on: line.transaction_on,
             currency: line.currency,
             known_on: line.known_on,
-            netted,
             counted: std::mem::take(&mut self.evaluated.counted),
         });
-        !netted
     }
 }

@@ -27,7 +27,7 @@ struct Item {
     earns: Cents,
     /// Ten-thousandths of program currency.
     base: i128,
-    /// The place of the line that it takes back.
+    /// The place of the line that it takes back, or a number of the sum's after those.
     refunds: Option<usize>,
 }
 
@@ -53,26 +53,38 @@ fn of_measure(terms: &Terms, lever: &measured::Lever, number: usize, lines: &[Li
 }
 
 fn of_sums(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Item> {
-    let mut sums: BTreeMap<(usize, usize, i32, bool), i128> = BTreeMap::new();
+    // By participant, customer, currency, month of the sale and, in order, of what lowers it.
+    let mut sums: BTreeMap<(usize, usize, bool, i32, i32), i128> = BTreeMap::new();
     for line in lines {
-        let key = (line.participant, line.customer, line.month, line.euro);
+        let sold_in = sold(lines, line).month;
+        let key = (line.participant, line.customer, line.euro, sold_in, line.month);
         *sums.entry(key).or_default() += line.cents;
     }
-    let item = |((participant, customer, booked, euro), cents): (_, i128)| {
+    let mut refunded: BTreeMap<(usize, usize, bool, i32), (usize, i128)> = BTreeMap::new();
+    let mut items = Vec::new();
+    for ((participant, customer, euro, sold_in, booked), cents) in sums {
         let currency = if euro { "EUR" } else { "USD" };
-        let exchange = terms.rate(euro, booked);
-        let day = (booked, last_day(booked));
-        let key = format!("C{customer}/*/{}/{currency}/{}", month(booked), date(day));
-        Item {
-            place: (day, key, number, participant),
-            customer: Some(customer),
-            counts: booked,
-            earns: terms.exchanged(terms.divided(cents * rate, 10_000), exchange),
-            base: cents * exchange,
-            refunds: None,
+        let exchange = terms.rate(euro, sold_in);
+        let of = date((sold_in, last_day(sold_in)));
+        let key = format!("C{customer}/*/{}/{currency}/{of}", month(booked));
+        let earned = |cents: i128| terms.exchanged(terms.divided(cents * rate, 10_000), exchange);
+        let (mut refunds, mut before) = (None, 0);
+        if booked != sold_in {
+            let next = lines.len() + refunded.len();
+            let of = refunded.entry((participant, customer, euro, sold_in)).or_insert((next, 0));
+            (refunds, before) = (Some(of.0), of.1);
+            of.1 += cents;
         }
-    };
-    sums.into_iter().map(item).collect()
+        items.push(Item {
+            place: ((booked, last_day(booked)), key, number, participant),
+            customer: Some(customer),
+            counts: sold_in,
+            earns: earned(before + cents) - earned(before),
+            base: cents * exchange,
+            refunds,
+        });
+    }
+    items
 }
 
 fn of_lines(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Item> {
@@ -90,13 +102,10 @@ fn of_lines(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Ite
 /// What is earned, and how many credits a cap changed of each kind of lever.
 fn evaluate(terms: &Terms, rules: &Rules, lines: &[Line]) -> (Sums, [usize; 3]) {
     let mut items: Vec<Item> = Vec::new();
-    // A lever that sums nets refunds like all other lines: there they take back nothing by name.
-    let netted: Vec<Line> =
-        lines.iter().map(|line| Line { refunds: None, ..line.clone() }).collect();
     for (number, lever) in rules.levers.iter().enumerate() {
         items.extend(match lever {
             Lever::Measured(lever) => of_measure(terms, lever, number, lines),
-            Lever::Summed(rate) => of_sums(terms, *rate, number, &netted),
+            Lever::Summed(rate) => of_sums(terms, *rate, number, lines),
             Lever::Line(rate) => of_lines(terms, *rate, number, lines),
         });
     }

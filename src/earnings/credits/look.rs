@@ -2,16 +2,15 @@
 
 use super::scope::{ScopeKey, ScopeOf, Sum, Tally};
 use super::{CapsClosed, ItemKey, Keyed};
-use crate::earnings::aggregate::Aggregates;
+use crate::earnings::aggregate::{Aggregates, TakenBack};
 use crate::earnings::context::Context;
 use crate::earnings::evaluate::{Evaluated, Outcome, Verdict};
 use crate::earnings::facts::day;
 use crate::earnings::measures::Subject;
 use crate::earnings::originals::Originals;
 use crate::earnings::rows::Line;
-use crate::earnings::segments::Segments;
 use crate::earnings::settled_first::Settled;
-use crate::earnings::unit::RefundLine;
+use crate::earnings::unit::{RefundLine, SetAside};
 use crate::earnings::windows::SolvedWindow;
 use crate::error::Result;
 use crate::warehouse::{Records, Spill, SpillWriter};
@@ -75,7 +74,6 @@ impl Order<'_> {
 pub struct Look<'a> {
     context: &'a Context<'a>,
     period: Period,
-    segments: Segments,
     closed: CapsClosed<'a>,
     aggregates: Aggregates,
     sums: Keyed<ScopeKey, Sum>,
@@ -113,7 +111,6 @@ impl<'a> Look<'a> {
         Look {
             context,
             period,
-            segments: Segments::of(context.programs, period),
             closed,
             aggregates: Aggregates::default(),
             sums: HashMap::default(),
@@ -135,46 +132,59 @@ impl<'a> Look<'a> {
                     let item = Gross { line, aggregate, outcome, terms, amounts, taken_back };
                     self.take(&item, &ruled, false)?;
                 }
-                Verdict::Aggregated(..)
-                    if self.context.programs[outcome.program].is_capped(outcome.lever) =>
-                {
-                    let outcome = std::slice::from_ref(outcome);
-                    self.aggregates.collect(&self.segments, line, outcome);
-                }
+                Verdict::Aggregated(..) => self.collect(line, outcome),
                 _ => {}
             }
         }
         Ok(())
     }
 
+    /// Takes what refunds of the period take back of its own sums.
+    pub fn summed(&mut self, aside: &SetAside) {
+        aside.summed(self.context, |line, outcome| self.collect(line, outcome));
+    }
+
+    fn collect(&mut self, line: &Line, outcome: &Outcome) {
+        if self.context.programs[outcome.program].is_capped(outcome.lever) {
+            self.aggregates.collect(line, outcome);
+        }
+    }
+
     /// Hands over what was found.
     ///
     /// # Errors
     /// If the disk refuses, or on overflow.
-    pub fn finish(mut self) -> Result<()> {
-        self.aggregates()?;
+    pub fn finish(mut self, taken_back: &TakenBack) -> Result<()> {
+        self.aggregates(taken_back)?;
         for (key, sum) in self.sums {
             self.earned.add(self.context.bucket(key), &Entry::Sum(key, sum))?;
         }
         self.earned.finish()
     }
 
-    /// Takes the aggregates that the period's lines add up to.
-    fn aggregates(&mut self) -> Result<()> {
+    /// Takes the aggregates that the period's lines add up to, and what its refunds take back of others.
+    fn aggregates(&mut self, taken_back: &TakenBack) -> Result<()> {
         let (context, period) = (self.context, self.period);
         let aggregates = std::mem::take(&mut self.aggregates);
-        aggregates.earned(&context.names, period, |summed| {
-            let (on, customer) = (day(summed.line.transaction_on), summed.line.customer_id);
-            let ruled = Ruled { on, period, customer, measured: None };
+        aggregates.earned((&context.names, period), taken_back, |summed| {
+            let (line, customer) = (&summed.line, summed.line.customer_id);
+            let (mut on, mut period, mut taken_back) = (line.transaction_on, period, None);
+            if let Some(of) = &summed.refunded {
+                (on, period) = (of.on, of.period);
+                let original = item_key((line, Some(&of.key)), &summed.outcome);
+                taken_back = Some((original, -of.before));
+            }
+            let follows = summed.refunded.is_some() && on <= line.transaction_on;
+            let ruled = Ruled { on: day(on), period, customer, measured: None };
             let item = Gross {
-                line: &summed.line,
+                line,
                 aggregate: Some(&summed.key),
                 outcome: &summed.outcome,
                 terms: &summed.terms,
                 amounts: &summed.amounts,
-                taken_back: None,
+                taken_back,
             };
-            self.take(&item, &ruled, false)
+            self.take(&item, &ruled, follows)
         })
     }
 
@@ -284,19 +294,11 @@ impl<'a> Look<'a> {
         for reversal in pieces.filter(|reversal| reversal.excess == 0) {
             let original = originals.of(reversal)?;
             let id = &*original.transaction_id;
-            let line = Line {
-                source: refund.source,
-                transaction_id: Some(&refund.transaction_id),
-                original_transaction_id: Some(id),
-                customer_id: None,
-                transaction_on: refund.transaction_on,
-                period: 0,
-                currency: refund.currency,
-                base: reversal.before - reversal.cumulated,
-                quantity: 0,
-                known_on: None,
-            };
+            let line = refund.piece(0, reversal, original);
             for outcome in &original.outcomes() {
+                if original.period != self.period {
+                    self.collect(&refund.summed(reversal, original), outcome);
+                }
                 let Verdict::Earned(terms, amounts) = &outcome.verdict else { continue };
                 let reversed = amounts.reversed(
                     reversal.before,
