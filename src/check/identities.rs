@@ -242,7 +242,14 @@ pub const CHECKS: &[Check] = &[
                         sum(program_amount) AS earned
                     FROM earnings
                     JOIN coop_fund USING (program, participant_id, fund_half)
-                    WHERE earning_type = 'coop' AND (period || '-01')::DATE < half_until
+                    JOIN (
+                        SELECT DISTINCT program, subject AS participant_id, determinations.window AS fund_half, decided_on
+                        FROM determinations WHERE kind = 'coop_threshold'
+                    ) AS decided USING (program, participant_id, fund_half)
+                    -- A refund counts if its month was over when the half was decided.
+                    WHERE earning_type = 'coop' AND (
+                        (period || '-01')::DATE < half_until OR last_day((period || '-01')::DATE) <= decided_on
+                    )
                     GROUP BY ALL
                 ) AS earned ON earned.program = determinations.program
                     AND earned.participant_id = subject AND earned.fund_half = determinations.window

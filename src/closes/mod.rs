@@ -46,6 +46,7 @@ use crate::schema::{EARNINGS, PARTICIPANT_MAP, SETTLED_EARNINGS};
 use crate::warehouse::{DataFile, Snapshot, Store};
 use arrow::array::RecordBatch;
 use changes::Compared;
+use chrono::NaiveDate;
 use earnest_core::calendar::{FiscalHalf, Period};
 use earnest_core::earning::EarningType;
 use earnest_core::program::Program;
@@ -75,6 +76,8 @@ pub struct Closed {
     /// Payments that came back into closed cycles, by program, participant and payment id.
     returned: HashMap<(usize, String, String), Returned>,
     thresholds: HashMap<(usize, String, FiscalHalf), Threshold>,
+    /// The as-of date of each close.
+    as_of: BTreeMap<Period, NaiveDate>,
     /// Trailing revenue that was reached, for good.
     pub revenue: Vec<Frozen>,
     /// What was corrected since of the lines that decided.
@@ -114,8 +117,10 @@ impl Closed {
     ) -> Result<Closed> {
         let events = events::read(store, kept)?;
         let mut closed = Closed::default();
-        if let Some(last) = kept::in_force(&events).into_keys().next_back() {
-            closed = Closed::through(last, store, kept, programs)?;
+        let in_force = kept::in_force(&events);
+        if let Some((last, _)) = in_force.last_key_value() {
+            closed = Closed::through(*last, store, kept, programs)?;
+            closed.as_of = in_force.iter().map(|(cycle, event)| (*cycle, event.as_of)).collect();
             calendars::hold(store, kept, programs)?;
         }
         if let Some(previous) = previous {
@@ -151,6 +156,12 @@ impl Closed {
     #[must_use]
     pub fn is_closed(&self, cycle: Period) -> bool {
         self.last.is_some_and(|last| cycle <= last)
+    }
+
+    /// The day as of which a cycle was closed: what became known later wasn't known to it.
+    #[must_use]
+    pub fn known_by(&self, cycle: Period) -> Option<NaiveDate> {
+        self.as_of.get(&cycle).copied()
     }
 
     /// Which closed cycle settled an earning of a capped lever first.

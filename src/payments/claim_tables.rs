@@ -55,7 +55,10 @@ pub fn coop_fund(accounts: &[FundAccount]) -> Result<RecordBatch> {
         money(rows, |row| row.2.available())?,
         days(rows.iter().map(|row| windows(row).map(|windows| windows.use_from))),
         days(rows.iter().map(|row| windows(row).and_then(|windows| after(windows.use_to)))),
-        days(rows.iter().map(|row| windows(row).map(|windows| windows.claim_from))),
+        days(
+            rows.iter()
+                .map(|row| windows(row).map(|windows| row.2.terms.claim_from(Some(windows)))),
+        ),
         days(rows.iter().map(|row| windows(row).and_then(|windows| after(windows.claim_to)))),
         days(rows.iter().map(|row| Some(row.2.terms.settled_on))),
         days(rows.iter().map(|row| ends(&row.2))),

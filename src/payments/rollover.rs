@@ -64,18 +64,26 @@ pub fn decide(
             (None, Some(last)) => own.max(last.plus(1)),
             (None, None) => own,
         };
-        if program.due_day(cycle, EarningType::Coop) > as_of {
+        let due_on = program.due_day(cycle, EarningType::Coop);
+        if due_on > as_of {
             return None;
         }
-        let due = |posting: &&Posting| {
-            program.due_day(posting.cycle(program), EarningType::Coop) <= as_of
+        let known_by = frozen.map_or(as_of, |_| closed.known_by(cycle).unwrap_or(due_on));
+        // A refund that is known when the half is decided counts then, though its own month is due later.
+        let enters = |posting: &Posting| {
+            let own = posting.cycle(program);
+            let known = posting.entered.is_none()
+                && posting.period.last_day() <= due_on
+                && posting.known_on.is_none_or(|day| day <= known_by);
+            if known { own.min(cycle) } else { own }
         };
+        let due = |posting: &&Posting| program.due_day(enters(posting), EarningType::Coop) <= as_of;
         let due: Vec<&Posting> = postings.into_iter().filter(due).collect();
-        let entered = due.iter().map(|posting| (posting.cycle(program), posting.amount));
+        let entered = due.iter().map(|posting| (enters(posting), posting.amount));
         let stays = stay.contains(&(position, participant.to_owned(), half));
         let mut earnings: BTreeMap<Period, i64> = BTreeMap::new();
         for posting in &due {
-            *earnings.entry(posting.cycle(program).max(cycle)).or_default() += posting.earnings;
+            *earnings.entry(enters(posting).max(cycle)).or_default() += posting.earnings;
         }
         Some(Decision {
             program: position,
@@ -92,7 +100,10 @@ pub fn decide(
                 },
                 // All of it came after the close of its own cycle.
                 None if cycle > own => {
-                    let of_half = due.iter().filter(|posting| posting.period <= half.last());
+                    let counts = |posting: &&&Posting| {
+                        posting.period <= half.last() || enters(posting) <= cycle
+                    };
+                    let of_half = due.iter().filter(counts);
                     let measured = of_half.map(|posting| posting.amount).sum();
                     let qualified = stays || qualifies(measured, threshold);
                     Conversion { measured, ..carry_on(entered, cycle, qualified) }

@@ -50,7 +50,11 @@ pub const COOP_FUND: Table = Table {
             "First day on which it is used; null: the program has no windows",
         ),
         optional("use_until", Date, "First day after it is used"),
-        optional("claim_from", Date, "First day on which it is claimed"),
+        optional(
+            "claim_from",
+            Date,
+            "First day on which it is claimed: the window is open, and the half settled",
+        ),
         optional("claim_until", Date, "First day after it is claimed"),
         optional(
             "settled_on",

@@ -121,7 +121,8 @@ const FAULTS: &[(&str, &str, &str)] = &[
         "conversions",
         "determinations",
         "SELECT program, 'coop_threshold' AS kind, participant_id AS subject, fund_half AS \"window\",
-            'converted' AS outcome, earned AS measured, earned AS threshold, NULL::VARCHAR AS frozen_by
+            'converted' AS outcome, earned AS measured, earned AS threshold, half_until - 1 AS decided_on,
+            NULL::VARCHAR AS frozen_by
             FROM coop_fund",
     ),
     (

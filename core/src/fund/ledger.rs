@@ -7,6 +7,7 @@
 //! has nothing besides: what is too much expires or rolls over, and comes back if it is needed. So what a
 //! fund has in the end doesn't depend on the order of what happens on a day.
 
+use super::FundWindows;
 use crate::calendar::FiscalHalf;
 use crate::waterfall::FundMovements;
 use chrono::NaiveDate;
@@ -24,6 +25,12 @@ pub struct FundTerms {
 }
 
 impl FundTerms {
+    /// First day on which it is claimed: its window is open, and it is settled.
+    #[must_use]
+    pub fn claim_from(&self, windows: Option<FundWindows>) -> NaiveDate {
+        windows.map_or(self.settled_on, |windows| windows.claim_from.max(self.settled_on))
+    }
+
     /// The end can't come before the fund is settled.
     fn ends_on(&self) -> Option<NaiveDate> {
         self.end.map(|(day, _)| day.max(self.settled_on))

@@ -34,6 +34,12 @@ fn due_on(month: i32) -> NaiveDate {
     first_of(month + 2) + Days::new(14)
 }
 
+/// The day on which a month's co-op of a half counts for its threshold: what is known then does.
+fn enters_on(month: i32, half: Half) -> NaiveDate {
+    let decided_on = due_on(6 * half + 5);
+    if first_of(month + 1) <= decided_on { due_on(month).min(decided_on) } else { due_on(month) }
+}
+
 /// The rules of a program's funds. Cents, days, months.
 #[derive(Clone)]
 pub struct Rules {
@@ -100,17 +106,18 @@ impl Funds<'_> {
         own.map(|(_, _, cents, _)| cents).sum()
     }
 
-    /// Co-op of months up to the half's last, once that is due and there is any; and whether it qualifies.
+    /// Co-op of months that are over when the half's last is due, once there is any; and whether it qualifies.
     pub fn decision(&self, half: Half) -> Option<(i128, bool)> {
         let threshold = self.rules.threshold?;
         let own = || self.coop.iter().filter(|(_, of, ..)| *of == half);
         if due_on(6 * half + 5) > self.as_of
-            || !own().any(|(month, ..)| due_on(*month) <= self.as_of)
+            || !own().any(|(month, ..)| enters_on(*month, half) <= self.as_of)
         {
             return None;
         }
+        let decides = |month: i32| enters_on(month, half) <= due_on(6 * half + 5);
         let measured: i128 =
-            own().filter(|(month, ..)| *month < 6 * (half + 1)).map(|(_, _, cents, _)| cents).sum();
+            own().filter(|(month, ..)| decides(*month)).map(|(_, _, cents, _)| cents).sum();
         Some((measured, measured >= threshold))
     }
 
@@ -120,7 +127,7 @@ impl Funds<'_> {
 
     /// What became rebate by the as-of date.
     pub fn converted(&self, half: Half) -> i128 {
-        let due = |month: i32| due_on(month) <= self.as_of;
+        let due = |month: i32| enters_on(month, half) <= self.as_of;
         let own = self.coop.iter().filter(|(month, of, ..)| *of == half && due(*month));
         if self.is_converted(half) { own.map(|(_, _, cents, _)| cents).sum() } else { 0 }
     }

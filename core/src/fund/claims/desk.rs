@@ -216,8 +216,7 @@ where
         if !used {
             return Some(ClaimReason::OutsideUse);
         }
-        let opens_on = windows.map_or(NaiveDate::MIN, |windows| windows.claim_from);
-        if submitted_on < opens_on.max(fund.terms.settled_on) {
+        if submitted_on < fund.terms.claim_from(windows) {
             return Some(ClaimReason::TooEarly);
         }
         if windows.is_some_and(|windows| submitted_on > windows.claim_to) {
