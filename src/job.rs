@@ -122,6 +122,7 @@ struct RawSource {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[serde(expecting = "a table per file: `[sources.NAME.control.\"FILE\"]` with `rows` and `sums`")]
 struct RawControl {
     rows: Option<u64>,
     #[serde(default)]

@@ -411,6 +411,7 @@ pub(crate) struct Clock(BTreeMap<&'static str, (Duration, Duration)>);
 
 impl Clock {
     fn time<T>(&mut self, stage: &'static str, act: impl FnOnce() -> T) -> T {
+        tracing::debug!(stage, "begins");
         let (start, busy) = (Instant::now(), cpu());
         let done = act();
         let (elapsed, busy) = (start.elapsed(), cpu().saturating_sub(busy));

@@ -8,11 +8,13 @@ use crate::ingest::plausible::{By, Plausible, Product, Way};
 use crate::ingest::{Record, reread};
 use crate::job::{Job, Source};
 use crate::query::text_rows;
+use crate::schema;
 use duckdb::Connection;
 use earnest_core::decimal::{
     AMOUNT_SCALE, EXACT_SCALE, RATE_SCALE, Rounding, divide, format, power_of_ten, rescale,
     round_factors,
 };
+use earnest_core::program::Program;
 use earnest_core::{Error, currency, invoice};
 use std::collections::BTreeMap;
 
@@ -268,4 +270,43 @@ pub fn tied(connection: &Connection) -> Result<Vec<Doubt>> {
         Doubt { record: record.parse().ok(), ..Doubt::warning(file, message, remedy) }
     });
     Ok(doubts.collect())
+}
+
+/// Exports that name programs.
+const NAMING: [&schema::Table; 6] = [
+    &schema::ENROLLMENTS,
+    &schema::PARTICIPANT_MAP,
+    &schema::INELIGIBILITIES,
+    &schema::CLAIMS,
+    &schema::PAYMENT_STATUSES,
+    &schema::MANUAL_ADJUSTMENTS,
+];
+
+/// Names of programs that no program file of the job has: such rows say nothing to any of them.
+///
+/// # Errors
+/// If DuckDB breaks.
+pub fn strange_programs(connection: &Connection, programs: &[Program]) -> Result<Vec<Doubt>> {
+    program_tables::load(connection, programs)?;
+    let mut doubts = Vec::new();
+    for table in NAMING.map(|table| table.name) {
+        let sql = format!(
+            "SELECT min_by(source_file, (source_file, record)), min_by(record, (source_file, record))::VARCHAR,
+                concat('expected a program of the job, found `', program, '` in ', count(*), ' records')
+            FROM {table}_in_force
+            WHERE trim(program) <> '' AND trim(program) NOT IN (SELECT name FROM program_name)
+            GROUP BY program ORDER BY ALL"
+        );
+        for row in text_rows(connection, &sql, &[])? {
+            let mut cells = row.into_iter().map(Option::unwrap_or_default);
+            let mut next = || cells.next().unwrap_or_default();
+            let (file, record, message) = (next(), next(), next());
+            let remedy = "correct the name, or add an alias to its program file; a program of another job is no fault";
+            doubts.push(Doubt {
+                record: record.parse().ok(),
+                ..Doubt::warning(file, message, remedy)
+            });
+        }
+    }
+    Ok(doubts)
 }

@@ -96,7 +96,10 @@ fn doubts(global: &Global, args: &Args, name: &str) -> Result<Vec<Doubt>> {
         "sources" => {
             let mut doubts = sources::plausible(&job)?;
             if let Some(reader) = published(global, args)? {
-                doubts.extend(sources::tied(&reader.connect(args.at)?.0)?);
+                let (connection, _) = reader.connect(args.at)?;
+                doubts.extend(sources::tied(&connection)?);
+                let programs = crate::run::load_programs(&job)?;
+                doubts.extend(sources::strange_programs(&connection, &programs)?);
             }
             Ok(doubts)
         }

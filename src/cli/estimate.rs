@@ -191,6 +191,11 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
     for (format, path) in others {
         exports.extend(path.iter().map(|path| (format.to_owned(), path.clone())));
     }
+    for path in args.program.iter().chain(exports.iter().map(|(_, path)| path)) {
+        std::fs::File::open(path).map_err(|error| {
+            Error::usage(format!("{}: expected a file, found {error}", path.display()))
+        })?;
+    }
     let now = Utc::now();
     let estimate = crate::estimate::estimate(&Request {
         programs: &args.program,

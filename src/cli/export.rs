@@ -25,6 +25,20 @@ pub struct Args {
 
 pub fn execute(global: &Global, args: &Args) -> Result<Done> {
     let now = Utc::now();
+    // An export counts once it is recorded, so there must be a place for it before.
+    let part = PathBuf::from(format!("{}.part", args.out.display()));
+    let place = if args.out.is_dir() {
+        Err(std::io::ErrorKind::IsADirectory.into())
+    } else {
+        std::fs::File::create(&part)
+    };
+    place.map_err(|error| {
+        Error::usage(format!(
+            "{}: expected a file that can be written, found {error}",
+            args.out.display()
+        ))
+        .hint("name a file in a folder that is there; nothing was exported")
+    })?;
     let exported = export(
         &Request {
             run: RunOptions {
@@ -44,8 +58,17 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
             by: by(now)?,
         },
         &args.out.display().to_string(),
-    )?;
-    std::fs::write(&args.out, &exported.csv).map_err(|error| Error::io(&args.out, &error))?;
+    );
+    let written =
+        |csv: &[u8]| std::fs::write(&part, csv).and_then(|()| std::fs::rename(&part, &args.out));
+    let exported = match exported {
+        Ok(exported) => exported,
+        Err(error) => {
+            std::fs::remove_file(&part).map_err(|error| Error::io(&part, &error))?;
+            return Err(error);
+        }
+    };
+    written(exported.csv.as_ref()).map_err(|error| Error::io(&args.out, &error))?;
     let again = if exported.duplicate { ", exported before" } else { "" };
     output::line(&format!(
         "cycle {}: batch {}, {} orders{again}",

@@ -9,6 +9,7 @@ mod explain;
 mod export;
 mod generate;
 mod output;
+mod progress;
 mod query;
 mod report;
 mod run;

@@ -1,12 +1,16 @@
 //! The only place that prints. stdout is data, stderr is talk.
 
-use super::Log;
+use super::{Log, progress};
 use crate::error::{Error, ErrorKind};
 use std::io::{IsTerminal, Write};
+use tracing_subscriber::Layer;
 pub use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Writes data. A reader that closed its end (`| head`) is no fault.
 pub fn data(bytes: &[u8]) {
+    progress::end();
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
@@ -35,6 +39,7 @@ pub fn error(error: &Error, log: Log) {
             format!("{fields}\n")
         }
     };
+    progress::end();
     let _ = std::io::stderr().lock().write_all(written.as_bytes());
 }
 
@@ -44,20 +49,24 @@ pub fn usage(error: &clap::Error) -> u8 {
     if error.use_stderr() { ErrorKind::Usage.exit_code() } else { 0 }
 }
 
-/// From here on, messages of at least this level go to stderr.
+/// From here on, messages of at least this level go to stderr. On a terminal a bar shows the stages that
+/// are done, instead of a line for each.
 pub fn start_log(log: Log, level: LevelFilter) {
-    let to = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(level)
-        .with_target(false);
-    let _ = match log {
-        Log::Text => to
-            .without_time()
-            .with_level(false)
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
-        Log::Json => to.json().flatten_event(true).try_init(),
-    };
+    let terminal = std::io::stderr().is_terminal();
+    let to = tracing_subscriber::fmt::layer().with_writer(|| progress::Beside).with_target(false);
+    match log {
+        Log::Text => {
+            let follows = terminal && level == LevelFilter::INFO;
+            let level = if follows { LevelFilter::WARN } else { level };
+            let to = to.without_time().with_level(false).with_ansi(terminal).with_filter(level);
+            let bar = follows.then_some(progress::Follow).with_filter(LevelFilter::DEBUG);
+            _ = tracing_subscriber::registry().with(to).with(bar).try_init();
+        }
+        Log::Json => {
+            let to = to.json().flatten_event(true).with_filter(level);
+            _ = tracing_subscriber::registry().with(to).try_init();
+        }
+    }
 }
 
 /// Rows of cells in columns; those that are `right` hold numbers.

@@ -136,6 +136,16 @@ fn source_files(source: &Source) -> Result<Vec<PathBuf>> {
         return Err(Error::check(message)
             .hint("the delivery is incomplete: deliver the file, or remove its control totals"));
     }
+    let names: HashSet<String> = files.iter().map(|file| relative(source, file)).collect();
+    if let Some(name) = source.control.keys().find(|name| !names.contains(*name)) {
+        let message = format!(
+            "[sources.{}.control]: expected a file of the source, below {}, found `{name}`, which isn't there",
+            source.name,
+            source.root.display()
+        );
+        return Err(Error::check(message)
+            .hint("the delivery is incomplete: deliver the file, or remove its control totals"));
+    }
     if files.is_empty() && source.required {
         let message =
             format!("source `{}`: expected files at `{}`, found none", source.name, source.path);

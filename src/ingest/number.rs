@@ -9,7 +9,7 @@ pub struct Marks {
     /// Between whole and fraction, one ASCII character.
     pub decimal: u8,
     /// Between groups of three digits; `None`: the source has none.
-    pub thousands: Option<u8>,
+    pub thousands: Option<char>,
 }
 
 /// Powers of ten up to the largest that 128 bits hold.
@@ -47,17 +47,20 @@ pub fn decimal(
     let mut taken = 0_u32;
     let mut position = 0;
     let mut group: Option<usize> = None;
+    let mut bytes = [0; 4];
+    let thousands = marks.thousands.map(|mark| &*mark.encode_utf8(&mut bytes)).map(str::as_bytes);
     while position < rest.len() && rest[position] != marks.decimal {
         let byte = rest[position];
         if byte.is_ascii_digit() {
             push(&mut small, &mut large, &mut count, byte)?;
             group = group.map(|length| length + 1);
-        } else if Some(byte) == marks.thousands {
+        } else if let Some(mark) = thousands.filter(|mark| rest[position..].starts_with(mark)) {
             let placed = group.map_or(matches!(position, 1..=3), |length| length == 3);
             if !placed {
                 return Err(RejectReason::BadDecimal);
             }
             group = Some(0);
+            position += mark.len() - 1;
         } else {
             return Err(RejectReason::BadDecimal);
         }
@@ -126,8 +129,9 @@ mod tests {
     use super::*;
 
     const PLAIN: Marks = Marks { decimal: b'.', thousands: None };
-    const ENGLISH: Marks = Marks { decimal: b'.', thousands: Some(b',') };
-    const GERMAN: Marks = Marks { decimal: b',', thousands: Some(b'.') };
+    const ENGLISH: Marks = Marks { decimal: b'.', thousands: Some(',') };
+    const GERMAN: Marks = Marks { decimal: b',', thousands: Some('.') };
+    const FRENCH: Marks = Marks { decimal: b',', thousands: Some('\u{202F}') };
 
     #[test]
     fn numbers_are_exact() {
@@ -142,6 +146,7 @@ mod tests {
             ("1234.50", ENGLISH, 1_234_500),
             ("-12,345,678", ENGLISH, -12_345_678_000),
             ("1.234,50", GERMAN, 1_234_500),
+            ("-1\u{202F}234\u{202F}567,5", FRENCH, -1_234_567_500),
             ("999999999999999.999", PLAIN, 999_999_999_999_999_999),
         ];
         for (text, marks, expected) in cases {
@@ -163,6 +168,9 @@ mod tests {
         }
         for text in ["12,34", "1,23,456", ",123", "1234,567", "1,2345", "1,", "1,234,", "1,.5"] {
             assert_eq!(decimal(text, ENGLISH, 3, 3, 18), Err(RejectReason::BadDecimal), "`{text}`");
+        }
+        for text in ["12\u{202F}34", "1\u{A0}234", "1 234", "\u{202F}123"] {
+            assert_eq!(decimal(text, FRENCH, 3, 3, 18), Err(RejectReason::BadDecimal), "`{text}`");
         }
         assert_eq!(decimal("1.005", PLAIN, 2, 3, 18), Err(RejectReason::TooManyDecimals));
         assert_eq!(decimal("1.5", PLAIN, 0, 3, 18), Err(RejectReason::TooManyDecimals));

@@ -16,7 +16,7 @@ use crate::job::{Source, thread_pool};
 use crate::schema::Table;
 use crate::warehouse::{DataFile, SealedFile};
 use earnest_core::decimal::{self, RATE_SCALE};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -172,6 +172,15 @@ impl Run<'_> {
             Identity::ReplaceBy(_) => supersede_slices(&mut self.versions),
             Identity::Key(_) => supersede_keys(&self.versions, &self.keys),
         }?;
+        let conflicts = found.iter().filter(|row| row.kind == Kind::ConflictingVersions);
+        let keys: BTreeSet<&str> = conflicts.filter_map(|row| row.key.as_deref()).collect();
+        if let Some(first) = keys.first() {
+            self.outcome.attention.push(format!(
+                "{}: {} keys with versions that contradict each other: none counts until a newer one comes; the first: `{first}`",
+                self.source.name,
+                keys.len()
+            ));
+        }
         self.versions.recorded.extend(found.iter().cloned());
         self.outcome.supersessions.extend(found);
         Ok(())

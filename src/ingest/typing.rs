@@ -300,7 +300,7 @@ fn number(text: &str, convert: Convert, marks: Marks, minor_units: u32) -> Resul
 fn expected_number(marks: Marks) -> String {
     let decimal = char::from(marks.decimal);
     match marks.thousands {
-        Some(mark) => format!("a decimal number such as `1{}234{decimal}50`", char::from(mark)),
+        Some(mark) => format!("a decimal number such as `1{mark}234{decimal}50`"),
         None => format!("a decimal number such as `1234{decimal}50`"),
     }
 }

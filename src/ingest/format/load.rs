@@ -227,14 +227,31 @@ fn mark(file: &TomlFile, text: Option<&Text>, default: u8) -> Result<Option<u8>>
     }
 }
 
+/// One character, e.g. the no-break space that French exports have; `None` for the empty text.
+fn thousands(file: &TomlFile, text: &Text) -> Result<Option<char>> {
+    let mut marks = text.get_ref().chars();
+    match (marks.next(), marks.next()) {
+        (None, _) => Ok(None),
+        (Some(mark), None) if !mark.is_alphanumeric() && !"+-\"\r\n".contains(mark) => {
+            Ok(Some(mark))
+        }
+        _ => {
+            let found = text.get_ref();
+            let message =
+                format!("expected one character that is no letter, digit or sign, found `{found}`");
+            Err(file.error(Some(text.span()), message))
+        }
+    }
+}
+
 fn marks_of(file: &TomlFile, raw: &raw::Format) -> Result<Marks> {
     let decimal = mark(file, raw.decimal_mark.as_ref(), b'.')?.unwrap_or(b'.');
     let thousands = match &raw.thousands_mark {
-        Some(text) => mark(file, Some(text), b',')?,
+        Some(text) => thousands(file, text)?,
         None => None,
     };
     if let Some(text) = &raw.thousands_mark
-        && thousands == Some(decimal)
+        && thousands == Some(char::from(decimal))
     {
         let message = format!(
             "expected a `thousands_mark` other than `decimal_mark`, found `{}` for both",

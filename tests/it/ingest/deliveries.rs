@@ -153,7 +153,7 @@ fn a_newer_row_supersedes_the_older_one_in_whatever_order_they_arrive() {
 fn rows_of_one_key_and_rank_that_differ_are_both_out_of_force() {
     let mut feed = Feed::lines();
     feed.put("a-lines_2021-02-08.csv", lines(&[("A", "10"), ("B", "20"), ("C", "30")]));
-    feed.must();
+    assert!(feed.must().attention.is_empty());
     feed.put("b-lines_2021-02-08.csv", lines(&[("A", "11"), ("B", "20"), ("D", "40")]));
     feed.put(
         "c-lines_2021-02-09.csv",
@@ -161,6 +161,12 @@ fn rows_of_one_key_and_rank_that_differ_are_both_out_of_force() {
     );
     let ingested = feed.must();
     assert_eq!(ingested.duplicate, 1, "an equal row of one delivery is a duplicate");
+    assert_eq!(
+        ingested.attention,
+        [
+            "lines: 2 keys with versions that contradict each other: none counts until a newer one comes; the first: `A`"
+        ]
+    );
     assert_eq!(feed.in_force("2021-02-08"), ["20", "30", "40"]);
     assert_eq!(feed.in_force("2021-02-09"), ["20", "30", "40", "60"]);
     assert_eq!(
@@ -173,7 +179,7 @@ fn rows_of_one_key_and_rank_that_differ_are_both_out_of_force() {
         ]
     );
     feed.put("lines_2021-03-08.csv", lines(&[("A", "12"), ("E", "52")]));
-    feed.must();
+    assert!(feed.must().attention.is_empty());
     assert_eq!(feed.in_force("2021-03-08"), ["12", "20", "30", "40", "52", "60"]);
 }
 
