@@ -244,6 +244,16 @@ fn orders_wait_for_an_approval_that_names_their_digest() {
     let (code, _, said) = ask(&["close", "2021-06", "--void", "--reason", "why"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("expected a close without approval, found it approved"), "{said}");
+    let left = || fs::read_dir(folder.path()).expect("a folder").count();
+    let before = left();
+    // An export that has no place to go isn't one.
+    for nowhere in [folder.path().join("nowhere/orders.csv"), folder.path().to_owned()] {
+        let place = nowhere.display().to_string();
+        let (code, _, said) = ask(&["export", "--payment-orders", "2021-06", "--out", &place]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(&format!("{place}: expected a file that can be written")), "{said}");
+    }
+    assert_eq!(left(), before);
     for (code, duplicate) in [(0, "no"), (1, "yes")] {
         let (found, said, talk) = ask(&export);
         assert_eq!(found, Some(code), "{said} {talk}");

@@ -175,6 +175,13 @@ fn control_totals_are_tied() {
         message_of(job, NAME, good()),
         format!("…/in/{NAME}: control total: expected USD 16.00, found USD 15.50")
     );
+    let other = control.replace("2021-02-08", "2021-03-08");
+    let job = Feed::new().source("nce", "nce-invoice-reconciliation", "in/*.csv", &other);
+    assert_eq!(
+        message_of(job, NAME, good()),
+        "[sources.nce.control]: expected a file of the source, below …/in, found `invoice_2021-03-08.csv`, \
+         which isn't there"
+    );
 }
 
 #[test]
