@@ -64,7 +64,7 @@ WHERE cap IS NOT NULL AND participant_id IS NOT NULL AND reason IS NULL AND NOT 
     AND NOT measured;
 
 -- Gross is in program currency: minor units of what is earned, or base with 12 decimals.
-CREATE OR REPLACE TEMP TABLE capped_items AS
+CREATE OR REPLACE TEMP TABLE cap_items AS
 WITH items AS (
     SELECT source, transaction_id, NULL AS original_transaction_id, program, lever, cap, role,
         participant_id, customer_id, transaction_on, period, period AS window_period,
@@ -131,7 +131,8 @@ scoped AS (
         CASE cap_on
             WHEN 'payout' THEN program_earned::HUGEINT
             ELSE divided(added('amount', base, exchange_rate, NULL), 1000000000::HUGEINT)
-        END AS gross
+        END AS gross,
+        hash(items.program, cap, scope_participant, scope_company, scope_customer, window_on) AS scope
     FROM whose AS items
     LEFT JOIN settled_first
         ON settled_first.program = items.program AND settled_first.lever = items.lever
@@ -139,25 +140,50 @@ scoped AS (
         AND settled_first.source = coalesce(items.source, '')
         AND settled_first.transaction_id = items.transaction_id
         AND settled_first.original_transaction_id IS NOT DISTINCT FROM items.original_transaction_id
+)
+SELECT source, transaction_id, original_transaction_id, takes_back, program, lever, lever_place, cap, role,
+    participant_id, transaction_on, period, transaction_currency, refunded, share, fee_share, share_part,
+    share_whole, rebate_rounding, minor, program_minor, earned, rebate, fee, program_earned,
+    program_rebate, program_fee, cap_on, cap_limit, months, scope_participant, scope_company,
+    scope_customer, window_on, settled_in, gross, scope, row_number() OVER () AS item
+FROM scoped;
+
+-- Where nothing is taken back and the limit isn't passed, all is credited. Else in order, over as few columns
+-- as order and amount have: a window of any scope must fit in memory.
+CREATE OR REPLACE TEMP TABLE cap_credits AS
+WITH ordered AS (
+    SELECT scope, any_value(cap_limit) AS cap_limit
+    FROM cap_items
+    GROUP BY scope
+    HAVING min(gross) < 0 OR sum(greatest(gross, 0)) > any_value(cap_limit)
 ),
 running AS (
-    SELECT *, sum(gross) OVER (
-        PARTITION BY program, cap, scope_participant, scope_company, scope_customer, window_on
+    SELECT item, gross, cap_limit, sum(gross) OVER (
+        PARTITION BY scope
         ORDER BY settled_in NULLS LAST, transaction_on, transaction_id, source,
             original_transaction_id NULLS FIRST,
             lever_place, role, participant_id
         ROWS UNBOUNDED PRECEDING
     ) AS reached
-    FROM scoped
+    FROM (
+        SELECT item, scope, gross, ordered.cap_limit, settled_in, transaction_on, transaction_id, source,
+            original_transaction_id, lever_place, role, participant_id
+        FROM cap_items
+        JOIN ordered USING (scope)
+    )
 )
-SELECT source, transaction_id, original_transaction_id, takes_back, program, lever, cap, role, participant_id,
-    transaction_on, period, transaction_currency, refunded, share, fee_share, share_part, share_whole,
-    rebate_rounding, minor, program_minor, earned, rebate, fee, program_earned, program_rebate, program_fee,
-    cap_on, cap_limit, months, scope_participant, scope_company, scope_customer, window_on,
-    settled_in, gross,
-    least(greatest(reached, 0), cap_limit) - least(greatest(reached - gross, 0), cap_limit)
-        AS credited
-FROM running;
+SELECT item, credited
+FROM (
+    SELECT item, gross, least(greatest(reached, 0), cap_limit)
+            - least(greatest(reached - gross, 0), cap_limit) AS credited
+    FROM running
+)
+WHERE credited <> gross;
+
+CREATE OR REPLACE TEMP VIEW capped_items AS
+SELECT items.* EXCLUDE (item, scope, lever_place), coalesce(cap_credits.credited, gross) AS credited
+FROM cap_items AS items
+LEFT JOIN cap_credits USING (item);
 
 CREATE OR REPLACE TEMP MACRO credited_part(amount, credited, gross, rounding) AS
     rounded(amount::HUGEINT * abs(credited), abs(gross), rounding)::BIGINT;
