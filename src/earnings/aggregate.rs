@@ -29,6 +29,8 @@ struct Member {
     transaction_on: i32,
     partner: i32,
     base: i128,
+    /// Since when it is known, if it takes away.
+    known_on: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +75,7 @@ impl Aggregates {
             transaction_on: line.transaction_on,
             partner: outcome.subject.partner,
             base: line.base,
+            known_on: line.known_on,
         });
     }
 
@@ -168,6 +171,9 @@ impl<'a> Summed<'a> {
             before,
             taken,
         });
+        // All of what is taken back is known when its last part is.
+        let known = group.members.iter().filter_map(|member| member.known_on);
+        let known_on = known.max().filter(|_| others);
         let first = group.members.iter().min_by_key(|member| (member.source, member.partner));
         let partner = group.members.iter().map(|member| member.partner).min().unwrap_or_default();
         let subject = Subject { partner, ..group.outcome.subject };
@@ -186,7 +192,7 @@ impl<'a> Summed<'a> {
                 currency: key.currency,
                 base,
                 quantity: 0,
-                known_on: None,
+                known_on,
             },
             outcome: Outcome { subject, ..group.outcome.clone() },
             terms: group.terms,
