@@ -95,6 +95,39 @@ fn converted_coop_is_explained_down_to_its_transactions() {
     assert!(page.contains("2021-08") && !page.contains('✗'), "{page}");
 }
 
+/// A refund of the next half's first month that was known at the decision converts with it.
+#[test]
+fn a_refund_that_converts_before_its_own_cycle_is_explained() {
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let pipeline = project().join("tests/golden/close-threshold-refund-known/job.toml");
+    let ask = |arguments: &[&str]| {
+        let output = support::earnest(&pipeline, warehouse.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    let explained = || {
+        let sql = "select payment_id from payments where cycle = '2021-08'";
+        let id = ask(&["query", "-o", "csv", sql]).lines().nth(1).expect("a payment").to_owned();
+        let page = ask(&["explain", "payment", &id]);
+        assert!(page.contains("= 288.00 USD is the item ✓") && !page.contains('✗'), "{page}");
+        assert!(page.contains("R1 ") && !page.contains("R2 "), "{page}");
+    };
+    ask(&["run", "--as-of", "2021-08-20"]);
+    explained();
+    ask(&["close", "2021-08", "--as-of", "2021-08-20"]);
+    ask(&["run", "--as-of", "2021-09-20"]);
+    explained();
+    // A refund of a sum says which line it takes back.
+    let warehouse = tempfile::tempdir().expect("a folder");
+    let pipeline = project().join("tests/golden/refund-of-a-sum/job.toml");
+    let output = support::earnest(&pipeline, warehouse.path(), &["run", "--as-of", "2021-09-20"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let page = support::earnest(&pipeline, warehouse.path(), &["explain", "transaction", "R3"]);
+    let page = stdout(&page);
+    let reversed = page.lines().filter(|line| line.contains("C2/azure/2021-07/EUR/2021-04-30  L3"));
+    assert_eq!(reversed.count(), 2, "{page}");
+}
+
 #[test]
 fn a_fund_and_its_claims_are_explained() {
     let warehouse = tempfile::tempdir().expect("a folder");

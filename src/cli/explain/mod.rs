@@ -1,5 +1,6 @@
 //! `earnest explain`: why this amount, down to the transactions.
 
+mod conversion;
 mod life;
 mod page;
 mod participant;

@@ -1,5 +1,6 @@
 //! A payment: order → items → levers and rates → transactions, each level added up again.
 
+use super::conversion::CONVERTED;
 use super::life;
 use super::page::{Page, Section};
 use crate::error::{Error, Result};
@@ -148,42 +149,6 @@ const CHANGE_NAMES: &[&str] = &[
     "*earning_amount",
     "-",
 ];
-
-/// Co-op that converted in the cycles from the item's origin to the payment's: what is earned now,
-/// without what changed after closes, in the cycle of its month; and each change in its own.
-const CONVERTED: &str = "
-    WITH parts AS (
-        SELECT program, participant_id, fund_half, period, NULL AS entered, transaction_id,
-            aggregate_key, transaction_on, original_transaction_id, customer_id, base,
-            transaction_currency, earning_amount, program_amount, program_currency
-        FROM earnings WHERE earning_type = 'coop'
-        UNION ALL BY NAME
-        SELECT program, participant_id, fund_half, period, NULL AS entered, transaction_id,
-            aggregate_key, transaction_on, original_transaction_id, customer_id,
-            transaction_currency, -program_amount AS program_amount, program_currency
-        FROM settlement_changes WHERE earning_type = 'coop'
-        UNION ALL BY NAME
-        SELECT program, participant_id, fund_half, period, cycle AS entered, transaction_id,
-            aggregate_key, transaction_on, original_transaction_id, customer_id,
-            transaction_currency, program_amount, program_currency
-        FROM settlement_changes WHERE earning_type = 'coop'
-    )
-    SELECT coalesce(parts.transaction_id, aggregate_key), transaction_on::VARCHAR,
-        coalesce('reverses ' || original_transaction_id, 'co-op'), customer_id,
-        any_value(base)::VARCHAR, transaction_currency, any_value(earning_amount)::VARCHAR,
-        transaction_currency, sum(program_amount)::DECIMAL(18, 3)::VARCHAR, parts.program_currency
-    FROM parts JOIN coop_fund USING (program, participant_id, fund_half)
-    JOIN determinations ON determinations.program = parts.program
-        AND subject = participant_id AND \"window\" = fund_half AND kind = 'coop_threshold'
-    WHERE parts.program = ? AND participant_id = ?
-        AND strftime(half_until - INTERVAL 1 DAY, '%Y-%m') = ?
-        AND greatest(determinations.cycle, coalesce(entered, strftime(
-            (period || '-01')::DATE + to_months(datediff('month', half_until - INTERVAL 1 DAY,
-                (determinations.cycle || '-01')::DATE)::INTEGER), '%Y-%m'))) BETWEEN ? AND ?
-    GROUP BY parts.transaction_id, aggregate_key, transaction_on, original_transaction_id,
-        customer_id, transaction_currency, parts.program_currency, entered
-    HAVING sum(program_amount) <> 0
-    ORDER BY abs(sum(program_amount)) DESC, 1, original_transaction_id";
 
 /// The part of a claim that a payment pays, and the parts of it that were refused.
 const CLAIM_ROWS: &str = "

@@ -81,12 +81,13 @@ const BLOCKS: &[Block] = &[
             "program_currency",
             "aggregate",
             "tiers",
+            "reverses",
         ],
         "SELECT program, lever, participant_id, role, earning_type, earnings.period,
             earning_sources.base::VARCHAR,
             coalesce(earning_sources.transaction_currency, earnings.transaction_currency),
             earning_share::VARCHAR, earnings.transaction_currency, program_share::VARCHAR,
-            program_currency, aggregate_key, tier_text(tier_detail)
+            program_currency, aggregate_key, tier_text(tier_detail), earning_sources.original_transaction_id
         FROM earning_sources JOIN earnings USING (earning_id)
         WHERE earning_sources.transaction_id = ? ORDER BY ALL",
     ),
