@@ -166,14 +166,6 @@ fn bad_files_are_named_as_they_were_given() {
         let said = self::text(&output.stderr);
         assert!(said.contains(expected) && said.contains(&path), "{name}: {said}");
     }
-    let sales = folder.path().join("sales.csv").display().to_string();
-    for (program, rates) in [("nowhere.toml", sales.as_str()), (program, "nowhere.csv")] {
-        let arguments = ["--program", program, "--transactions", &sales, "--rates", rates];
-        let output = estimate(&arguments);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
-        let said = self::text(&output.stderr);
-        assert!(said.starts_with("error: nowhere.") && said.contains("expected a file"), "{said}");
-    }
 }
 
 #[test]
