@@ -72,16 +72,19 @@ fn the_sample_story_can_be_asked() {
     assert!(Path::new(catalog.trim()).is_file(), "{catalog}");
 }
 
+/// What a command says that ends with 0.
+fn well(pipeline: &Path, warehouse: &Path, arguments: &[&str]) -> String {
+    let output = support::earnest(pipeline, warehouse, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
 /// The number that the rules work through: EUR 352.00, most of it co-op that became rebate.
 #[test]
 fn converted_coop_is_explained_down_to_its_transactions() {
     let warehouse = tempfile::tempdir().expect("a folder");
     let pipeline = project().join("tests/golden/worked-number-converted/job.toml");
-    let ask = |arguments: &[&str]| {
-        let output = support::earnest(&pipeline, warehouse.path(), arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-        stdout(&output)
-    };
+    let ask = |arguments: &[&str]| well(&pipeline, warehouse.path(), arguments);
     ask(&["run", "--as-of", "2021-08-20"]);
     let sql = "select payment_id from payments where cycle = '2021-08'";
     let id = ask(&["query", "-o", "csv", sql]).lines().nth(1).expect("a payment").to_owned();
@@ -100,11 +103,7 @@ fn converted_coop_is_explained_down_to_its_transactions() {
 fn a_refund_that_converts_before_its_own_cycle_is_explained() {
     let warehouse = tempfile::tempdir().expect("a folder");
     let pipeline = project().join("tests/golden/close-threshold-refund-known/job.toml");
-    let ask = |arguments: &[&str]| {
-        let output = support::earnest(&pipeline, warehouse.path(), arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-        stdout(&output)
-    };
+    let ask = |arguments: &[&str]| well(&pipeline, warehouse.path(), arguments);
     let explained = || {
         let sql = "select payment_id from payments where cycle = '2021-08'";
         let id = ask(&["query", "-o", "csv", sql]).lines().nth(1).expect("a payment").to_owned();
@@ -120,10 +119,8 @@ fn a_refund_that_converts_before_its_own_cycle_is_explained() {
     // A refund of a sum says which line it takes back.
     let warehouse = tempfile::tempdir().expect("a folder");
     let pipeline = project().join("tests/golden/refund-of-a-sum/job.toml");
-    let output = support::earnest(&pipeline, warehouse.path(), &["run", "--as-of", "2021-09-20"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let page = support::earnest(&pipeline, warehouse.path(), &["explain", "transaction", "R3"]);
-    let page = stdout(&page);
+    well(&pipeline, warehouse.path(), &["run", "--as-of", "2021-09-20"]);
+    let page = well(&pipeline, warehouse.path(), &["explain", "transaction", "R3"]);
     let reversed = page.lines().filter(|line| line.contains("C2/azure/2021-07/EUR/2021-04-30  L3"));
     assert_eq!(reversed.count(), 2, "{page}");
 }
@@ -132,11 +129,7 @@ fn a_refund_that_converts_before_its_own_cycle_is_explained() {
 fn a_fund_and_its_claims_are_explained() {
     let warehouse = tempfile::tempdir().expect("a folder");
     let pipeline = project().join("tests/golden/claim-paid/job.toml");
-    let ask = |arguments: &[&str]| {
-        let output = support::earnest(&pipeline, warehouse.path(), arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-        stdout(&output)
-    };
+    let ask = |arguments: &[&str]| well(&pipeline, warehouse.path(), arguments);
     ask(&["run", "--as-of", "2021-06-20"]);
     let sql = "select payment_id from payments where payment_currency = 'EUR'";
     let id = ask(&["query", "-o", "csv", sql]).lines().nth(1).expect("a payment").to_owned();
@@ -259,6 +252,16 @@ fn wrong_usage_ends_with_2_and_says_what_to_do() {
     refused(folder.path(), &["status"], "expected a snapshot, found none");
     refused(folder.path(), &["run", "--as-of", "yesterday"], "invalid value 'yesterday'");
     refused(folder.path(), &["nonsense"], "unrecognized subcommand");
+    // Files that an estimate is given.
+    let (program, sales) = (
+        "pipelines/programs/csp-direct-bill.toml",
+        "sample-data/transactions/harborline-direct_2021-03-03.csv",
+    );
+    for (program, rates) in [("nowhere.toml", sales), (program, "nowhere.csv")] {
+        let given = ["--program", program, "--transactions", sales, "--rates", rates];
+        refused(folder.path(), &[&["estimate"][..], &given].concat(), "error: nowhere.");
+        refused(folder.path(), &[&["estimate"][..], &given].concat(), "expected a file, found");
+    }
     let warehouse = sample();
     let warehouse = warehouse.path();
     refused(warehouse, &["check", "nonsense"], "hint: the checks are `rows_read`");

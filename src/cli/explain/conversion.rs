@@ -42,10 +42,7 @@ pub(super) const CONVERTED: &str = "
         SELECT earning_id, max(first_on) AS known_on
         FROM later JOIN (
             SELECT source, transaction_id, min(known_on) AS first_on
-            FROM transactions
-            JOIN (SELECT DISTINCT delivery_id, known_on FROM run_inputs WHERE state = 'staged')
-                USING (delivery_id)
-            WHERE base < 0 GROUP BY ALL
+            FROM transactions WHERE base < 0 GROUP BY ALL
         ) USING (source, transaction_id)
         GROUP BY ALL
     ),
