@@ -238,7 +238,7 @@ pub const CHECKS: &[Check] = &[
                 ) AS claimed ON claimed.program = determinations.program
                     AND claimed.participant_id = subject AND claimed.fund_half = determinations.window
                 LEFT JOIN (
-                    SELECT earnings.program, earnings.participant_id, earnings.fund_half,
+                    SELECT earnings.program, earnings.participant_id, earnings.fund_half, decided_on,
                         sum(program_amount) AS earned
                     FROM earnings
                     JOIN coop_fund USING (program, participant_id, fund_half)
@@ -253,6 +253,7 @@ pub const CHECKS: &[Check] = &[
                     GROUP BY ALL
                 ) AS earned ON earned.program = determinations.program
                     AND earned.participant_id = subject AND earned.fund_half = determinations.window
+                    AND earned.decided_on = determinations.decided_on
             ) AS determinations
             WHERE kind = 'coop_threshold' AND frozen_by IS NULL AND (measured <> coalesce(earned, 0) OR outcome <> expected)
             UNION ALL

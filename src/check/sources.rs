@@ -259,17 +259,23 @@ pub fn tied(connection: &Connection) -> Result<Vec<Doubt>> {
     connection.execute_batch(MACROS)?;
     let rows = text_rows(connection, UNTIED, &[])?;
     let doubts = rows.into_iter().map(|row| {
-        let mut cells = row.into_iter().map(Option::unwrap_or_default);
-        let mut next = || cells.next().unwrap_or_default();
-        let (file, record, message, by_rounding) = (next(), next(), next(), next());
-        let remedy = if by_rounding == "true" {
+        let by_rounding = row.last().cloned().flatten();
+        let remedy = if by_rounding.as_deref() == Some("true") {
             "no more than what the vendor's cutting of each line explains; else ask for the missing part"
         } else {
             "a part of the usage or of the invoice is missing or stale: ask for both of the month again"
         };
-        Doubt { record: record.parse().ok(), ..Doubt::warning(file, message, remedy) }
+        warning_of(row, remedy)
     });
     Ok(doubts.collect())
+}
+
+/// A doubt from file, record and message.
+fn warning_of(row: Vec<Option<String>>, remedy: &str) -> Doubt {
+    let mut cells = row.into_iter().map(Option::unwrap_or_default);
+    let mut next = || cells.next().unwrap_or_default();
+    let (file, record, message) = (next(), next(), next());
+    Doubt { record: record.parse().ok(), ..Doubt::warning(file, message, remedy) }
 }
 
 /// Exports that name programs.
@@ -297,16 +303,9 @@ pub fn strange_programs(connection: &Connection, programs: &[Program]) -> Result
             WHERE trim(program) <> '' AND trim(program) NOT IN (SELECT name FROM program_name)
             GROUP BY program ORDER BY ALL"
         );
-        for row in text_rows(connection, &sql, &[])? {
-            let mut cells = row.into_iter().map(Option::unwrap_or_default);
-            let mut next = || cells.next().unwrap_or_default();
-            let (file, record, message) = (next(), next(), next());
-            let remedy = "correct the name, or add an alias to its program file; a program of another job is no fault";
-            doubts.push(Doubt {
-                record: record.parse().ok(),
-                ..Doubt::warning(file, message, remedy)
-            });
-        }
+        let remedy = "correct the name, or add an alias to its program file; a program of another job is no fault";
+        let rows = text_rows(connection, &sql, &[])?;
+        doubts.extend(rows.into_iter().map(|row| warning_of(row, remedy)));
     }
     Ok(doubts)
 }

@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::run::RunOptions;
 use chrono::Utc;
 use earnest_core::calendar::Period;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 /// Write the payment orders of a closed cycle as CSV, for the bank or the ERP
 ///
@@ -27,18 +28,12 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
     let now = Utc::now();
     // An export counts once it is recorded, so there must be a place for it before.
     let part = PathBuf::from(format!("{}.part", args.out.display()));
-    let place = if args.out.is_dir() {
-        Err(std::io::ErrorKind::IsADirectory.into())
-    } else {
-        std::fs::File::create(&part)
-    };
-    place.map_err(|error| {
-        Error::usage(format!(
-            "{}: expected a file that can be written, found {error}",
-            args.out.display()
-        ))
-        .hint("name a file in a folder that is there; nothing was exported")
-    })?;
+    if let Err(error) = place(&args.out, &part) {
+        let message =
+            format!("{}: expected a file that can be written, found {error}", args.out.display());
+        return Err(Error::usage(message)
+            .hint("name a file in a folder that is there; nothing was exported"));
+    }
     let exported = export(
         &Request {
             run: RunOptions {
@@ -59,16 +54,12 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         },
         &args.out.display().to_string(),
     );
-    let written =
-        |csv: &[u8]| std::fs::write(&part, csv).and_then(|()| std::fs::rename(&part, &args.out));
-    let exported = match exported {
-        Ok(exported) => exported,
-        Err(error) => {
-            std::fs::remove_file(&part).map_err(|error| Error::io(&part, &error))?;
-            return Err(error);
-        }
-    };
-    written(exported.csv.as_ref()).map_err(|error| Error::io(&args.out, &error))?;
+    if exported.is_err() {
+        std::fs::remove_file(&part).map_err(|error| Error::io(&part, &error))?;
+    }
+    let exported = exported?;
+    std::fs::write(&part, &exported.csv).map_err(|error| Error::io(&part, &error))?;
+    std::fs::rename(&part, &args.out).map_err(|error| Error::io(&args.out, &error))?;
     let again = if exported.duplicate { ", exported before" } else { "" };
     output::line(&format!(
         "cycle {}: batch {}, {} orders{again}",
@@ -79,4 +70,9 @@ pub fn execute(global: &Global, args: &Args) -> Result<Done> {
         tracing::warn!("needs attention: {line}");
     }
     Ok(if attention.is_empty() && !exported.duplicate { Done::Well } else { Done::Attention })
+}
+
+/// Makes the file that becomes the export when it is whole.
+fn place(out: &Path, part: &Path) -> std::io::Result<File> {
+    if out.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { File::create(part) }
 }

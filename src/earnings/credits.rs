@@ -99,9 +99,10 @@ impl Credits<'_> {
         }
     }
 
-    /// What is credited of a refund's piece, or of what refunds take back of a sum, with its key. `before` is what pieces before it take back of the same
-    /// earning, `reversed` what this one does, both gross. All pieces together are rounded as the
-    /// earning was, so they take back what was credited, to the cent.
+    /// What is credited of a refund's piece, or of what refunds take back of a sum, with its key.
+    /// `before` is what pieces before it take back of the same earning, `reversed` what this one does,
+    /// both gross. All pieces together are rounded as the earning was, so they take back what was
+    /// credited, to the cent.
     ///
     /// # Errors
     /// On overflow.

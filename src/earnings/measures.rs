@@ -190,8 +190,7 @@ impl<'a> Collector<'a> {
     /// On overflow, or if what it refunds was not calculated.
     pub fn pieces(&mut self, refund: &RefundLine, originals: &Originals) -> Result<()> {
         let context = self.context;
-        let pieces = context.links.refunds[refund.number].iter();
-        for reversal in pieces.filter(|reversal| reversal.excess == 0) {
+        for (_, reversal) in refund.reversals(context).filter(|(_, one)| one.excess == 0) {
             let original = originals.of(reversal)?;
             let taken = (reversal.before, reversal.cumulated, reversal.base);
             let customer = refund.customer_id.as_deref();

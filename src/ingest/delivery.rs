@@ -130,21 +130,21 @@ fn source_files(source: &Source) -> Result<Vec<PathBuf>> {
         files.push(path);
     }
     let tied: HashSet<PathBuf> = files.iter().flat_map(|file| control_names(file)).collect();
+    let untied = |message: String| {
+        Error::check(message)
+            .hint("the delivery is incomplete: deliver the file, or remove its control totals")
+    };
     if let Some(control) = controls.iter().find(|control| !tied.contains(*control)) {
-        let message =
-            format!("{}: expected the file that it is for, found none", control.display());
-        return Err(Error::check(message)
-            .hint("the delivery is incomplete: deliver the file, or remove its control totals"));
+        let place = control.display();
+        return Err(untied(format!("{place}: expected the file that it is for, found none")));
     }
     let names: HashSet<String> = files.iter().map(|file| relative(source, file)).collect();
     if let Some(name) = source.control.keys().find(|name| !names.contains(*name)) {
-        let message = format!(
+        return Err(untied(format!(
             "[sources.{}.control]: expected a file of the source, below {}, found `{name}`, which isn't there",
             source.name,
             source.root.display()
-        );
-        return Err(Error::check(message)
-            .hint("the delivery is incomplete: deliver the file, or remove its control totals"));
+        )));
     }
     if files.is_empty() && source.required {
         let message =

@@ -290,8 +290,7 @@ impl<'a> Look<'a> {
     /// # Errors
     /// If the disk refuses, on overflow, or if what it refunds was not calculated.
     pub fn pieces(&mut self, refund: &RefundLine, originals: &Originals) -> Result<()> {
-        let pieces = self.context.links.refunds[refund.number].iter();
-        for reversal in pieces.filter(|reversal| reversal.excess == 0) {
+        for (_, reversal) in refund.reversals(self.context).filter(|(_, one)| one.excess == 0) {
             let original = originals.of(reversal)?;
             let id = &*original.transaction_id;
             let line = refund.piece(0, reversal, original);
