@@ -43,12 +43,28 @@ pub struct Digester(Vec<u8>);
 
 impl Digester {
     pub fn digest(&mut self, parts: &[&str]) -> u128 {
-        self.0.clear();
-        for part in parts {
-            self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            self.0.extend_from_slice(part.as_bytes());
-        }
+        self.begin(parts);
         xxh3_128(&self.0)
+    }
+
+    /// Begins with parts; what is begun has one or several [`end`](Digester::end)s.
+    pub fn begin(&mut self, parts: &[&str]) {
+        self.0.clear();
+        parts.iter().for_each(|part| self.add(part));
+    }
+
+    /// The digest of what was begun and a last part.
+    pub fn end(&mut self, part: &str) -> u128 {
+        let begun = self.0.len();
+        self.add(part);
+        let digest = xxh3_128(&self.0);
+        self.0.truncate(begun);
+        digest
+    }
+
+    fn add(&mut self, part: &str) {
+        self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(part.as_bytes());
     }
 }
 
@@ -97,11 +113,18 @@ mod tests {
         assert_ne!(of(&["ab", "c"]), of(&["a", "bc"]));
         assert_ne!(of(&["a", ""]), of(&["a"]));
         assert_eq!(of(&["a", "b"]), of(&["a", "b"]));
-        assert_eq!(of(&["a", "b"]), Digester::default().digest(&["a", "b"]));
+        let digested = |parts: &[&str]| {
+            let (last, first) = parts.split_last().expect("parts");
+            let mut digester = Digester::default();
+            digester.begin(first);
+            assert_eq!(digester.end("another"), of(&[first, &["another"]].concat()));
+            digester.end(last)
+        };
+        assert_eq!(of(&["a", "b"]), digested(&["a", "b"]));
         for length in [0, 1, 100, 223, 224, 225, 300] {
             let long = "x".repeat(length);
             for parts in [vec!["ab", &long], vec![&long, "ab"], vec!["ab", &long, &long]] {
-                assert_eq!(of(&parts), Digester::default().digest(&parts), "{length}");
+                assert_eq!(of(&parts), digested(&parts), "{length}");
             }
         }
         assert_eq!(text(0), "0".repeat(26));

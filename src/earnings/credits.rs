@@ -185,7 +185,7 @@ pub fn credit(context: &Context, closed: CapsClosed, earned: &Spill<usize>) -> R
         all.balances.extend(balances);
         all.rooms.extend(rooms);
     }
-    all.balances.sort_by(|a, b| a.scope.cmp(&b.scope));
+    all.balances.par_sort_by(|a, b| a.scope.cmp(&b.scope));
     all.rooms.sort_by(|a, b| (&a.scope, a.cycle).cmp(&(&b.scope, b.cycle)));
     Ok(all)
 }

@@ -48,7 +48,8 @@ pub fn look(context: &Context, periods: &[PeriodFiles], closed: CapsClosed) -> R
         true => windows::solve(context, &added)?,
         false => Measures::new(context),
     };
-    drop(added);
+    // It takes the system a while to remove its file.
+    rayon::spawn(move || drop(added));
     if context.programs.iter().any(caps_measures) {
         measures.periods().into_par_iter().try_for_each(|period| {
             let mut look = Look::new(context, period, closed, &earned);
@@ -57,6 +58,7 @@ pub fn look(context: &Context, periods: &[PeriodFiles], closed: CapsClosed) -> R
         })?;
     }
     let capped = credits::credit(context, closed, &earned)?;
+    rayon::spawn(move || drop(earned));
     Ok(FirstLook { measures, capped, originals, taken_back })
 }
 

@@ -13,6 +13,7 @@ use super::shares::Shares;
 use super::sink::{Sink, Written};
 use super::unit::{self, RefundLine, SetAside, Taker};
 use crate::error::Result;
+use crate::warehouse::Publisher;
 use earnest_core::calendar::Period;
 
 /// What a period leaves behind.
@@ -28,6 +29,7 @@ pub struct UnitResult {
 pub fn calculate(
     context: &Context,
     first_look: &FirstLook,
+    publisher: &Publisher,
     (period, files): &PeriodFiles,
 ) -> Result<UnitResult> {
     let FirstLook { measures, capped, originals, taken_back } = first_look;
@@ -51,7 +53,7 @@ pub fn calculate(
     }
     aggregates.finish(&mut sink, credits, taken_back)?;
     shares.finish(&mut sink)?;
-    Ok(UnitResult { written: sink.finish()?, aside })
+    Ok(UnitResult { written: sink.finish(publisher)?, aside })
 }
 
 /// Calculates linked refunds of a period by themselves, once all lines are calculated.
@@ -61,6 +63,7 @@ pub fn calculate(
 pub fn reversed(
     context: &Context,
     FirstLook { measures, capped, .. }: &FirstLook,
+    publisher: &Publisher,
     (originals, taken_back): (&Originals, &TakenBack),
     (period, refunds): (Period, Vec<RefundLine>),
 ) -> Result<Written> {
@@ -73,7 +76,7 @@ pub fn reversed(
     // Those of its own period are in its sums already.
     aggregates.of_other_periods(period);
     aggregates.finish(&mut sink, credits, taken_back)?;
-    sink.finish()
+    sink.finish(publisher)
 }
 
 struct Writer<'a> {

@@ -68,8 +68,35 @@ pub struct Added {
     pub last: Option<Part>,
 }
 
-/// What a unit's lines add, by window.
-type AddedByWindow = HashMap<WindowKey, Added, foldhash::fast::RandomState>;
+/// What a unit's lines add, by window. It is kept apart from the keys, so that these stay small, and in
+/// chunks, so that it isn't copied while it grows.
+#[derive(Default)]
+struct AddedByWindow {
+    places: HashMap<WindowKey, usize, foldhash::fast::RandomState>,
+    chunks: Vec<Vec<(WindowKey, Added)>>,
+}
+
+/// Windows of a chunk.
+const CHUNK: usize = 1024;
+
+impl AddedByWindow {
+    fn get_mut(&mut self, key: WindowKey) -> Option<&mut Added> {
+        let place = *self.places.get(&key)?;
+        Some(&mut self.chunks[place / CHUNK][place % CHUNK].1)
+    }
+
+    fn insert(&mut self, key: WindowKey, added: Added) {
+        self.places.insert(key, self.places.len());
+        match self.chunks.last_mut() {
+            Some(chunk) if chunk.len() < CHUNK => chunk.push((key, added)),
+            _ => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push((key, added));
+                self.chunks.push(chunk);
+            }
+        }
+    }
+}
 
 /// What was sold to, or by, somebody, by first day of the window, or by day if days before pick its tier: at
 /// exact scale; `None` if a line of it has no exchange rate.
@@ -109,7 +136,7 @@ impl<'a> Collector<'a> {
         Collector {
             context,
             period,
-            added: HashMap::default(),
+            added: AddedByWindow::default(),
             revenue: HashMap::default(),
             then: HashMap::default(),
         }
@@ -121,7 +148,7 @@ impl<'a> Collector<'a> {
     /// If the disk refuses.
     pub fn finish(self, records: &Spill<usize>) -> Result<()> {
         let mut writer = records.writer();
-        for (key, added) in self.added {
+        for (key, added) in self.added.chunks.into_iter().flatten() {
             let bucket = self.context.bucket(series(&added.subject));
             writer.add(bucket, &Record::Added(key, self.period, added))?;
         }
@@ -243,7 +270,7 @@ impl<'a> Collector<'a> {
             return Ok(());
         };
         let of = outcome.subject;
-        match self.added.get_mut(&key) {
+        match self.added.get_mut(key) {
             Some(known) => {
                 known.exact = sum([known.exact, adds])?;
                 known.parts = sum([known.parts, part.measured])?;
@@ -252,7 +279,11 @@ impl<'a> Collector<'a> {
                 known.source = known.source.min(part.source);
                 let place = (part.source, id, part.original.as_deref());
                 if known.last.as_ref().is_none_or(|last| last.key() < place) {
-                    known.last = Some(Part { transaction_id: id.to_owned(), ..part });
+                    // Its text is written over: in a window of many lines, many are the last so far.
+                    let kept = known.last.take().map(|last| last.transaction_id);
+                    let mut transaction_id = kept.unwrap_or_default();
+                    id.clone_into(&mut transaction_id);
+                    known.last = Some(Part { transaction_id, ..part });
                 }
             }
             None => {

@@ -41,7 +41,7 @@ use crate::error::Result;
 use crate::exchange_rates::ExchangeRates;
 use crate::ingest::InForceFile;
 use crate::schema;
-use crate::warehouse::{DataFile, Store};
+use crate::warehouse::{DataFile, Publisher, Store};
 pub use additions::FrozenAddition;
 use aggregate::TakenBack;
 use arrow::array::RecordBatch;
@@ -168,10 +168,11 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let others = others.filter(|period| !with_lines.contains(period));
     let periods: Vec<PeriodFiles> =
         periods.into_iter().chain(others.map(|period| (period, Vec::new()))).collect();
+    let publisher = Publisher::start();
     let mut units: Vec<_> = largest_first(&periods)
         .into_iter()
         .par_bridge()
-        .map(|unit| lines::calculate(&context, &first_look, unit))
+        .map(|unit| lines::calculate(&context, &first_look, &publisher, unit))
         .collect::<Result<_>>()?;
     units.sort_by_key(|unit| unit.written.period);
     let mut written = Vec::new();
@@ -187,19 +188,21 @@ pub fn earn(request: &Request) -> Result<Earned> {
     let refunded = (&originals, &taken_back);
     let reversals: Vec<Written> = waiting
         .into_par_iter()
-        .map(|refunds| lines::reversed(&context, &first_look, refunded, refunds))
+        .map(|refunds| lines::reversed(&context, &first_look, &publisher, refunded, refunds))
         .collect::<Result<_>>()?;
     written.extend(reversals);
     let added = context.additions.as_ref();
     let added = added.map(|additions| additions.determinations(&context, open)).transpose()?;
     let rooms = cap_rooms::determinations(&context, &first_look.capped.rooms, closed)?;
-    Ok(Earned {
+    let earned = Earned {
         determinations: added.into_iter().chain([rooms]).collect(),
         cap_balances: cap_balances::table(&context, &first_look.capped.balances)?,
         postings: postings(&context, &written),
         files: files(written),
         baselines: first_look.measures.baselines,
-    })
+    };
+    publisher.finish()?;
+    Ok(earned)
 }
 
 /// Periods by rows, so that no thread is left with a large one at the end.

@@ -11,7 +11,7 @@ use super::rows::{
 use super::tier_detail;
 use crate::error::Result;
 use crate::schema;
-use crate::warehouse::{DataFile, TableWriter};
+use crate::warehouse::{DataFile, Publisher, TableWriter};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, MONEY_SCALE, power_of_ten};
 use earnest_core::earning::{Amounts, EarningType, Terms};
@@ -77,9 +77,9 @@ impl<R: Rows + Default> Output<R> {
         Ok(())
     }
 
-    fn finish(mut self, names: &Names) -> Result<Option<DataFile>> {
+    fn finish(mut self, names: &Names, publisher: &Publisher) -> Result<Option<DataFile>> {
         self.writer.write(&self.rows.finish(names)?)?;
-        self.writer.finish()
+        Ok(self.writer.seal()?.map(|sealed| publisher.publish(sealed)))
     }
 }
 
@@ -189,13 +189,12 @@ impl<'a> Sink<'a> {
     ) -> Result<Ids> {
         let context = self.context;
         let mut ids = Ids::default();
+        begin_id(&mut self.digester, &context.names, line, &outcome.subject, origin);
         for (place, earning_type) in terms.shares.types().enumerate() {
             let (earning_amount, program_amount) = amounts.part(earning_type);
             let coop = earning_type == EarningType::Coop;
-            let names = &context.names;
             let subject = &outcome.subject;
-            let earning_id =
-                earning_id(&mut self.digester, names, line, subject, earning_type, origin);
+            let earning_id = self.digester.end(earning_type.name());
             let figures = Figures {
                 earning_id,
                 earning_type: type_key(earning_type),
@@ -275,17 +274,17 @@ impl<'a> Sink<'a> {
         Ok(())
     }
 
-    /// Writes what is left and closes the files.
+    /// Writes what is left and hands the files over.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn finish(self) -> Result<Written> {
+    pub fn finish(self, publisher: &Publisher) -> Result<Written> {
         let names = &self.context.names;
         let finished = [
-            (schema::EARNINGS.name, self.earnings.finish(names)?),
-            (schema::UNEARNED.name, self.unearned.finish(names)?),
-            (schema::OUT_OF_SCOPE.name, self.out_of_scope.finish(names)?),
-            (schema::EARNING_SOURCES.name, self.sources.finish(names)?),
+            (schema::EARNINGS.name, self.earnings.finish(names, publisher)?),
+            (schema::UNEARNED.name, self.unearned.finish(names, publisher)?),
+            (schema::OUT_OF_SCOPE.name, self.out_of_scope.finish(names, publisher)?),
+            (schema::EARNING_SOURCES.name, self.sources.finish(names, publisher)?),
         ];
         Ok(Written {
             files: finished.into_iter().filter_map(|(table, file)| Some((table, file?))).collect(),
@@ -313,40 +312,38 @@ pub fn aggregate_ids(
     (terms, subject): (&Terms, &Subject),
     key: &str,
 ) -> Ids {
-    let parts = [key, ""];
     let mut ids = Ids::default();
+    begin(digester, &context.names, subject, "", [key, ""]);
     for (place, earning_type) in terms.shares.types().enumerate() {
-        let id = digest(digester, &context.names, subject, "", parts, earning_type);
-        ids[place] = Some((id, earning_type));
+        ids[place] = Some((digester.end(earning_type.name()), earning_type));
     }
     ids
 }
 
-/// The digest of program, term, lever, transaction or aggregate key, participant and earning type.
-/// The key of a line includes its role, since one line can pay a participant in two.
-fn earning_id(
+/// An earning's id is the digest of program, term, lever, transaction or aggregate key, participant, and
+/// of the earning type, which ends it. The key of a line includes its role, since one line can pay a
+/// participant in two.
+fn begin_id(
     digester: &mut Digester,
     names: &Names,
     line: &Line,
     subject: &Subject,
-    earning_type: EarningType,
     origin: &Origin,
-) -> u128 {
+) {
     let source = if origin.aggregate_key.is_some() { "" } else { names.sources.text(line.source) };
     let key = line.transaction_id.or(origin.aggregate_key).unwrap_or_default();
     let original = line.original_transaction_id.unwrap_or_default();
-    digest(digester, names, subject, source, [key, original], earning_type)
+    begin(digester, names, subject, source, [key, original]);
 }
 
-fn digest(
+fn begin(
     digester: &mut Digester,
     names: &Names,
     subject: &Subject,
     source: &str,
     [key, original]: [&str; 2],
-    earning_type: EarningType,
-) -> u128 {
-    digester.digest(&[
+) {
+    digester.begin(&[
         names.programs.text(subject.program),
         names.terms.text(subject.term),
         names.levers.text(subject.lever),
@@ -355,8 +352,7 @@ fn digest(
         original,
         names.roles.text(subject.role),
         names.participants.text(subject.participant),
-        earning_type.name(),
-    ])
+    ]);
 }
 
 /// Money scale to amount scale.

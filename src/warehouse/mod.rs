@@ -2,12 +2,14 @@
 //! and snapshots that name them.
 
 mod digest;
+mod publisher;
 mod snapshot;
 mod spill;
 mod store;
 mod writer;
 
 pub use digest::Digest;
+pub use publisher::Publisher;
 pub use snapshot::{Snapshot, TableState};
 pub use spill::{Records, Spill, SpillWriter};
 pub use store::{Fault, Store};

@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Bytes of a part that a writer gathers.
-const EXTENT: usize = 64 * 1024;
+/// Bytes of a part that a writer gathers: those of all parts stay in a core's cache.
+const EXTENT: usize = 16 * 1024;
 
 /// Bytes that stay in memory.
 const IN_MEMORY: usize = 16 * 1024 * 1024;
@@ -173,7 +173,8 @@ impl<K: Copy + Ord> SpillWriter<'_, K> {
     /// If the disk refuses.
     pub fn add(&mut self, part: K, record: &impl Serialize) -> Result<()> {
         let gathered = self.gathered.entry(part).or_default();
-        postcard::to_io(record, &mut gathered.bytes).map_err(|error| broken(&error))?;
+        let bytes = postcard::to_extend(record, std::mem::take(&mut gathered.bytes));
+        gathered.bytes = bytes.map_err(|error| broken(&error))?;
         gathered.records += 1;
         if gathered.bytes.len() >= EXTENT {
             self.spill.keep(part, gathered)?;

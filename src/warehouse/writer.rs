@@ -145,6 +145,12 @@ pub struct SealedFile {
 }
 
 impl SealedFile {
+    /// What it is once it is published.
+    #[must_use]
+    pub fn file(&self) -> &DataFile {
+        &self.file
+    }
+
     /// Puts the file under its content's name, on the disk for good: the caller waits for the disk.
     ///
     /// # Errors
