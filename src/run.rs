@@ -132,8 +132,9 @@ pub(crate) fn finish(
     let (connection, findings) = clock.time("verify", verify)?;
     let attention = failures(check::refuse_failures(findings)?).collect();
     check::refuse_holds(&connection, job.limits.check_fail)?;
-    let reports =
-        clock.time("report", || report::build(&connection, store, next.snapshot, &job.reports))?;
+    let reports = clock.time("report", || {
+        report::build(&connection, store, (next.snapshot, None), &job.reports)
+    })?;
     drop(connection);
     if publishes {
         clock.time("publish", || next.publish(store))?;

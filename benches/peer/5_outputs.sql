@@ -72,8 +72,9 @@ copy (
     from outcomes
 ) to '{out}/unearned' ({format});
 
--- Two or three of the refunds that exceed what was bought have lost an id in four of six benchmarks of 12 million
--- rows (DuckDB 2.0.0), and in none of 13 runs alone; as one union as well as in two statements.
+-- Two or three of the refunds that exceed what was bought have lost an id in 4 of 11 benchmark runs of 12 million
+-- rows (DuckDB 2.0.0), in none of 13 runs alone, and in none of the last five; as one union as well as in two
+-- statements.
 create table refunded as {refunded_outcomes};
 
 copy (

@@ -1,38 +1,72 @@
 //! Summary reports. In: a connection over a snapshot and a folder of SQL files, one SELECT each. Out:
-//! `reports/<snapshot>/<name>.{parquet,csv,json}`, in the order that the SELECT declares.
+//! `reports/<snapshot>/<name>.{parquet,csv,json}`, in the order that the SELECT declares; of one period,
+//! `reports/<snapshot>/<period>/…`.
 
 use crate::error::{Error, Result};
-use crate::query::{Format, render, select};
+use crate::query::{Format, Rows, render, select};
 use crate::warehouse::Store;
+use arrow::array::StringArray;
+use arrow::compute::filter_record_batch;
+use arrow::compute::kernels::cmp::eq;
 use duckdb::Connection;
+use earnest_core::calendar::Period;
 use std::path::{Path, PathBuf};
 
-/// Builds every report of the folder and returns the objects it wrote.
+/// Builds every report of the folder, or the rows of one period of those that have some, and returns the
+/// objects it wrote.
 ///
 /// # Errors
-/// If a file can't be read, isn't a report, or the disk refuses.
+/// If a file can't be read, isn't a report, the disk refuses, or no report has a row of the period.
 pub fn build(
     connection: &Connection,
     store: &Store,
-    number: u64,
+    (number, period): (u64, Option<Period>),
     sql_dir: &Path,
 ) -> Result<Vec<String>> {
     let mut objects = Vec::new();
+    let mut folder = format!("reports/{number:08}");
+    if let Some(period) = period {
+        folder.push_str(&format!("/{period}"));
+    }
     for path in sql_files(sql_dir)? {
         let report = Report::read(&path)?;
-        let rows = select(connection, &report.sql)
+        let mut rows = select(connection, &report.sql)
             .map_err(|error| Error::usage(format!("{}: {error}", path.display())))?;
+        if let Some(period) = period {
+            rows = of_period(rows, period)?;
+            if rows.count() == 0 {
+                continue;
+            }
+        }
         for (format, ending) in
             [(Format::Parquet, "parquet"), (Format::Csv, "csv"), (Format::Json, "json")]
         {
             let metadata = [("description", report.title.as_str()), ("grain", &report.grain)];
             let bytes = render(&rows, format, &metadata)?;
-            let object = format!("reports/{number:08}/{}.{ending}", report.name);
+            let object = format!("{folder}/{}.{ending}", report.name);
             put(store, &object, &bytes)?;
             objects.push(object);
         }
     }
-    Ok(objects)
+    match period {
+        Some(period) if objects.is_empty() => Err(Error::usage(format!(
+            "report: expected a period of which some report has rows, found {period}"
+        ))
+        .hint("`earnest query \"select distinct period from earnings order by 1\"` lists periods")),
+        _ => Ok(objects),
+    }
+}
+
+/// The rows of a period; none of a report that has neither periods nor months.
+fn of_period(rows: Rows, period: Period) -> Result<Rows> {
+    let Rows { schema, batches } = rows;
+    let column = ["period", "month"].iter().find_map(|name| schema.index_of(name).ok());
+    let wanted = StringArray::new_scalar(period.to_string());
+    let batches = column.map(|column| {
+        let of = |batch| Ok(filter_record_batch(&batch, &eq(batch.column(column), &wanted)?)?);
+        batches.into_iter().map(of).collect::<Result<_>>()
+    });
+    Ok(Rows { schema, batches: batches.transpose()?.unwrap_or_default() })
 }
 
 /// One report file: a header of two comments, title and grain, then the SELECT.

@@ -5,10 +5,11 @@ use crate::error::{Error, Result};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-/// A thread that publishes sealed files, one after the other.
+/// A thread that publishes sealed files, one after the other. It ends before its owner does, also if that
+/// fails, so that nothing is published behind its back.
 pub struct Publisher {
-    give: Sender<SealedFile>,
-    thread: JoinHandle<Result<()>>,
+    give: Option<Sender<SealedFile>>,
+    thread: Option<JoinHandle<Result<()>>>,
 }
 
 impl Publisher {
@@ -16,7 +17,7 @@ impl Publisher {
     pub fn start() -> Publisher {
         let (give, sealed) = channel::<SealedFile>();
         let publish = move || sealed.iter().try_for_each(|file| file.publish().map(drop));
-        Publisher { give, thread: std::thread::spawn(publish) }
+        Publisher { give: Some(give), thread: Some(std::thread::spawn(publish)) }
     }
 
     /// Hands over a file. It is on the disk for good once [`finish`](Publisher::finish) has ended well.
@@ -24,7 +25,7 @@ impl Publisher {
     pub fn publish(&self, sealed: SealedFile) -> DataFile {
         let file = sealed.file().clone();
         // If the thread is gone, it has failed, which `finish` says.
-        let _ = self.give.send(sealed);
+        let _ = self.give.as_ref().map(|give| give.send(sealed));
         file
     }
 
@@ -32,9 +33,21 @@ impl Publisher {
     ///
     /// # Errors
     /// The first refusal of the disk.
-    pub fn finish(self) -> Result<()> {
-        drop(self.give);
-        self.thread.join().unwrap_or_else(|_| Err(Error::broken("the publishing thread broke")))
+    pub fn finish(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        drop(self.give.take());
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended.unwrap_or(Ok(Ok(()))).unwrap_or_else(|_| Err(Error::broken("publishing broke off")))
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        // Whoever drops it without `finish` has failed already, and says so.
+        let _ = self.end();
     }
 }
 
@@ -62,30 +75,33 @@ mod tests {
         }],
     };
 
-    fn publish(store: &Store, words: [&str; 3]) -> (Vec<DataFile>, Result<()>) {
-        let sealed = |word: &str| {
-            let mut writer = TableWriter::new(store, &WORDS, "", word).expect("a writer");
-            let column: ArrayRef = Arc::new(StringArray::from(vec![word]));
-            let rows = RecordBatch::try_new(WORDS.arrow(), vec![column]).expect("rows");
-            writer.write(&rows).expect("is written");
-            writer.seal().expect("is sealed").expect("has rows")
-        };
-        let sealed = words.map(sealed);
-        let publisher = Publisher::start();
-        (sealed.map(|file| publisher.publish(file)).to_vec(), publisher.finish())
+    fn sealed(store: &Store, word: &str) -> SealedFile {
+        let mut writer = TableWriter::new(store, &WORDS, "", word).expect("a writer");
+        let column: ArrayRef = Arc::new(StringArray::from(vec![word]));
+        let rows = RecordBatch::try_new(WORDS.arrow(), vec![column]).expect("rows");
+        writer.write(&rows).expect("is written");
+        writer.seal().expect("is sealed").expect("has rows")
     }
 
     #[test]
-    fn all_files_are_there_once_it_has_finished_and_a_refusal_is_told() {
+    fn all_files_are_there_once_it_has_ended_and_a_refusal_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().to_str().expect("a path");
         let store = Store::open(path, None).expect("a store");
-        let (files, published) = publish(&store, ["one", "two", "three"]);
-        published.expect("the disk takes them");
+        let publisher = Publisher::start();
+        let files = ["one", "two", "three"].map(|word| publisher.publish(sealed(&store, word)));
+        publisher.finish().expect("the disk takes them");
         assert!(files.iter().all(|file| store.path(&file.path).exists()));
+        let publisher = Publisher::start();
+        let file = publisher.publish(sealed(&store, "four"));
+        drop(publisher);
+        assert!(store.path(&file.path).exists());
         // Each file is begun, then each is published.
-        let store = Store::open(path, Some(Fault::Full(4))).expect("a store");
-        let (_, published) = publish(&store, ["four", "five", "six"]);
+        let store = Store::open(path, Some(Fault::Full(3))).expect("a store");
+        let begun = ["five", "six"].map(|word| sealed(&store, word));
+        let publisher = Publisher::start();
+        let _ = begun.map(|file| publisher.publish(file));
+        let published = publisher.finish();
         assert!(published.expect_err("the disk is full").to_string().contains("scratch"));
     }
 }

@@ -68,8 +68,35 @@ fn the_sample_story_can_be_asked() {
     assert_eq!(status["current_json_behind"], false);
     assert!(ask(&["status"]).contains("exchange-rates"));
     assert!(ask(&["report"]).contains("reports/00000001/program_summary.csv"));
+    of_one_month(warehouse.path());
     let catalog = ask(&["catalog"]);
     assert!(Path::new(catalog.trim()).is_file(), "{catalog}");
+}
+
+/// Reports of a month have its rows of the whole ones, in their order; a month without any is refused.
+fn of_one_month(warehouse: &Path) {
+    let listed = answer(warehouse, &["report", "--period", "2021-03"]);
+    let of_month = |name: &str| {
+        let whole = warehouse.join("reports/00000001").join(name);
+        let whole = std::fs::read_to_string(whole).expect("the whole report");
+        let mut rows = whole.lines();
+        let header = rows.next().expect("a header");
+        let place = header.split(',').position(|column| column == "period" || column == "month");
+        let place = place.expect("a period");
+        let rows = rows.filter(|row| row.split(',').nth(place) == Some("2021-03"));
+        std::iter::once(header).chain(rows).collect::<Vec<_>>().join("\n") + "\n"
+    };
+    for name in ["program_summary.csv", "participant_statement.csv", "trial_balance.csv"] {
+        let path = warehouse.join("reports/00000001/2021-03").join(name);
+        assert!(listed.contains(&path.display().to_string()), "{listed}");
+        let rows = std::fs::read_to_string(path).expect("the report of a month");
+        assert!(rows.lines().count() > 2, "{rows}");
+        assert_eq!(rows, of_month(name), "{name}");
+    }
+    assert!(!listed.contains("freshness") && !listed.contains("coop."), "{listed}");
+    let none = earnest(warehouse, &["report", "--period", "2031-01"]);
+    assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));
+    assert!(stderr(&none).contains("found 2031-01"), "{}", stderr(&none));
 }
 
 /// What a command says that ends with 0.
