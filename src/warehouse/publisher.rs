@@ -25,7 +25,9 @@ impl Publisher {
     pub fn publish(&self, sealed: SealedFile) -> DataFile {
         let file = sealed.file().clone();
         // If the thread is gone, it has failed, which `finish` says.
-        let _ = self.give.as_ref().map(|give| give.send(sealed));
+        if let Some(give) = &self.give {
+            let _ = give.send(sealed);
+        }
         file
     }
 
