@@ -134,9 +134,14 @@ JOIN revenue_of(refunded) AS originals
     ON originals.source = pieces.source AND originals.transaction_id = pieces.original
 WHERE NOT excess;
 
-CREATE OR REPLACE TEMP TABLE revenue AS
-SELECT program, lever, whose, counts_on, sum(adds) AS adds, bool_or(adds IS NULL) AS missing
-FROM sold_by('plain_lines', 'pieces', 'original_lines')
+-- Filled by months, where something is compared; what a window sums may come from several of them.
+CREATE OR REPLACE TEMP TABLE revenue_by_months (
+    program VARCHAR, lever VARCHAR, whose VARCHAR, counts_on DATE, adds HUGEINT, missing BOOLEAN
+);
+
+CREATE OR REPLACE TEMP VIEW revenue AS
+SELECT program, lever, whose, counts_on, sum(adds) AS adds, bool_or(missing) AS missing
+FROM revenue_by_months
 GROUP BY ALL;
 
 -- A measure with 12 decimals: an amount rounded to minor units, or units as they are.

@@ -276,7 +276,7 @@ FROM (
 );
 
 -- Large, and looked at no longer.
-DROP TABLE revenue;
+DROP TABLE revenue_by_months;
 DROP TABLE own_months;
 DROP TABLE measured_months;
 DROP TABLE measured_totals;

@@ -1,9 +1,9 @@
 //! DuckDB's own recomputation, from staged rows and program data, compared with the published tables.
 //! Its SQL is independent of the code that calculates, down to the linking of refunds.
 
-use super::{Check, How, faults, trailing};
+use super::{Check, How, Months, faults, trailing};
 use crate::error::Result;
-use duckdb::Connection;
+use earnest_core::program::measured::Measured;
 use earnest_core::program::{Lever, Program};
 
 pub const RECOMPUTE: Check = Check {
@@ -20,9 +20,13 @@ pub const RECOMPUTE: Check = Check {
 /// planning them costs as much over no rows as over a thousand.
 struct Step {
     sql: &'static str,
+    /// Run once for some months at a time: `checked(period)` holds for them.
+    by_months: bool,
     asked: fn(&[Program]) -> bool,
     otherwise: &'static str,
 }
+
+const ALWAYS: Step = Step { sql: "", by_months: false, asked: |_| true, otherwise: "" };
 
 /// The text of a file of `pipelines/checks`.
 macro_rules! sql {
@@ -32,52 +36,57 @@ macro_rules! sql {
 }
 
 const fn always(sql: &'static str) -> Step {
-    Step { sql, asked: |_| true, otherwise: "" }
+    Step { sql, ..ALWAYS }
 }
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     always(sql!("recompute_1_dimensions")),
     always(sql!("recompute_2_outcomes")),
     Step {
         sql: sql!("recompute_2_corrected"),
         asked: |programs| adds_customers(programs) || asks_revenue(programs) || compares(programs),
-        otherwise: "",
+        ..ALWAYS
     },
-    Step { sql: sql!("recompute_2_added"), asked: adds_customers, otherwise: "" },
+    Step { sql: sql!("recompute_2_added"), asked: adds_customers, ..ALWAYS },
     Step {
         sql: sql!("recompute_2_followed"),
         asked: |programs| any(programs, |lever| lever.after.is_some()),
-        otherwise: "",
+        ..ALWAYS
     },
     Step {
         sql: sql!("recompute_2_selected"),
         asked: |programs| any(programs, |lever| lever.competes),
-        otherwise: "",
+        ..ALWAYS
     },
     always(sql!("recompute_3_refunds")),
     always(sql!("recompute_4_windows")),
-    Step { sql: sql!("recompute_4_measures"), asked: measures, otherwise: "" },
+    Step { sql: sql!("recompute_4_measures"), asked: measures, ..ALWAYS },
+    Step { sql: sql!("recompute_4_revenue"), asked: looks_back, by_months: true, ..ALWAYS },
     Step {
         sql: sql!("recompute_4_baselines"),
         asked: compares,
         otherwise: sql!("without_baselines"),
+        ..ALWAYS
     },
     Step {
         sql: concat!(sql!("recompute_4_measured"), sql!("recompute_4_tiers")),
         asked: measures,
         otherwise: sql!("without_measures"),
+        ..ALWAYS
     },
     always(sql!("recompute_5_tallies")),
     Step {
         sql: concat!(sql!("recompute_5_caps"), sql!("recompute_5_rooms")),
         asked: caps_anything,
         otherwise: sql!("without_caps"),
+        ..ALWAYS
     },
     always(sql!("recompute_6_totals")),
     Step {
         sql: concat!(sql!("recompute_7_revenue"), sql!("recompute_7_settled_revenue")),
         asked: asks_revenue,
         otherwise: sql!("without_revenue"),
+        ..ALWAYS
     },
 ];
 
@@ -91,7 +100,12 @@ fn measures(programs: &[Program]) -> bool {
 
 /// True if some measure is compared with another one.
 fn compares(programs: &[Program]) -> bool {
-    any(programs, |lever| lever.measured.as_ref().is_some_and(|measured| measured.compares()))
+    any(programs, |lever| lever.measured.as_ref().is_some_and(Measured::compares))
+}
+
+/// True if some measure looks at other days.
+fn looks_back(programs: &[Program]) -> bool {
+    any(programs, |lever| lever.measured.as_ref().is_some_and(Measured::looks_back))
 }
 
 fn adds_customers(programs: &[Program]) -> bool {
@@ -117,9 +131,14 @@ const COMPARE_LINES: &str = sql!("compare_lines");
 ///
 /// # Errors
 /// If DuckDB breaks, e.g. on an overflow.
-pub fn recompute(connection: &Connection, programs: &[Program], deep: bool) -> Result<Vec<String>> {
+pub fn recompute(months: &Months, programs: &[Program], deep: bool) -> Result<Vec<String>> {
+    let connection = months.connection;
     for step in STEPS {
-        connection.execute_batch(if (step.asked)(programs) { step.sql } else { step.otherwise })?;
+        match (step.asked)(programs) {
+            true if step.by_months => months.execute(step.sql)?,
+            true => connection.execute_batch(step.sql)?,
+            false => connection.execute_batch(step.otherwise)?,
+        }
     }
     let mut found = faults(connection, COMPARE_TOTALS)?;
     found.extend(faults(connection, COMPARE_REVENUE)?);

@@ -175,7 +175,7 @@ fn run_one(
         How::SqlByMonths(sql) => months.faults(sql),
         How::Made(make) => faults(connection, &make()),
         How::Run(run) => run(connection),
-        How::Recompute => compare::recompute(connection, programs, deep),
+        How::Recompute => compare::recompute(months, programs, deep),
     };
     let faults =
         found.map_err(|error| Error::broken(format!("check `{}`: {error}", check.name)))?;

@@ -1,5 +1,5 @@
-//! Checks month by month, so that their memory doesn't grow with the years. In: a SELECT of faults over the
-//! months for which `checked(period)` holds. Out: the faults of all months.
+//! Checks month by month, so that their memory doesn't grow with the years. In: a SELECT of faults, or statements,
+//! over the months for which `checked(period)` holds. Out: the faults of all months, or what statements left.
 
 use super::{SHOWN, faults as faults_of};
 use crate::error::Result;
@@ -22,23 +22,45 @@ impl<'a> Months<'a> {
         Months { connection, batches: OnceCell::new() }
     }
 
-    /// The first faults of all months, some months at a time.
+    /// Something for all months, some months at a time, while it says that there is more to do.
     ///
     /// # Errors
     /// If DuckDB breaks.
-    pub fn faults(&self, sql: &str) -> Result<Vec<String>> {
-        let mut found = Vec::new();
+    fn each(&self, mut something: impl FnMut() -> Result<bool>) -> Result<()> {
         for (first, last) in self.batches()? {
             self.connection.execute_batch(&format!(
                 "CREATE OR REPLACE TEMP MACRO checked(period) AS period BETWEEN {} AND {}",
                 literal(first),
                 literal(last)
             ))?;
-            found.extend(faults_of(self.connection, sql)?);
-            if found.len() >= SHOWN {
+            if !something()? {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// Statements, over all months.
+    ///
+    /// # Errors
+    /// If DuckDB breaks.
+    pub fn execute(&self, sql: &str) -> Result<()> {
+        self.each(|| {
+            self.connection.execute_batch(sql)?;
+            Ok(true)
+        })
+    }
+
+    /// The first faults of all months.
+    ///
+    /// # Errors
+    /// If DuckDB breaks.
+    pub fn faults(&self, sql: &str) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        self.each(|| {
+            found.extend(faults_of(self.connection, sql)?);
+            Ok(found.len() < SHOWN)
+        })?;
         found.truncate(SHOWN);
         Ok(found)
     }
