@@ -215,7 +215,10 @@ pub fn round_ratio(
 }
 
 /// `round(a × b ÷ c)`; where `a × b` exceeds 128 bits, common factors are taken out first.
-fn wide_ratio(a: i128, b: i128, c: i128, rounding: Rounding) -> Result<i128, Error> {
+///
+/// # Errors
+/// On overflow, or if `c` is not positive.
+pub fn wide_ratio(a: i128, b: i128, c: i128, rounding: Rounding) -> Result<i128, Error> {
     match a.checked_mul(b) {
         Some(product) => round_div_by(product, c, rounding),
         None => round_ratio_by(a, b, c, rounding),

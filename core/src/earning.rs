@@ -6,8 +6,8 @@
 use crate::Error;
 use crate::calendar::{FiscalHalf, Period};
 use crate::decimal::{
-    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, Unit, multiply, power_of_ten, round_div,
-    round_product, round_ratio,
+    AMOUNT_SCALE, MONEY_SCALE, RATE_SCALE, Rounding, Unit, multiply, power_of_ten, round_product,
+    round_ratio, wide_ratio,
 };
 use crate::program::Program;
 use chrono::NaiveDate;
@@ -402,8 +402,7 @@ pub fn share(amount: i128, base: i128, total: i128) -> Result<i128, Error> {
         return Ok(0);
     }
     let nine = multiply(amount, power_of_ten(RATE_SCALE - MONEY_SCALE))?;
-    let exact = multiply(nine, base)?;
-    let share = round_div(exact * total.signum(), total.abs())?;
+    let share = wide_ratio(nine * total.signum(), base, total.abs(), Rounding::default())?;
     multiply(share, power_of_ten(AMOUNT_SCALE - RATE_SCALE))
 }
 

@@ -126,3 +126,13 @@ fn shares_re_add_and_the_last_takes_the_rest() {
     assert_eq!(netted[0], base("-80"));
     assert_eq!(super::shares(0, &[base("5"), base("-5")]), Ok(vec![0, 0]));
 }
+
+#[test]
+fn shares_of_amounts_in_rupiah_fit() {
+    // 3 % of two lines of IDR 2,000,000,000 and 3,000,000,000.01: the plain product exceeds 128 bits.
+    let bases = [base("2000000000"), base("3000000000.01")];
+    let shares = shares(150_000_000_000, &bases).expect("fits");
+    assert_eq!(shares, vec![base("59999999.999880000"), base("90000000.000120000")]);
+    let back = super::shares(-150_000_000_000, &bases.map(|base| -base)).expect("fits");
+    assert_eq!(back, shares.iter().map(|share| -share).collect::<Vec<_>>());
+}
