@@ -103,7 +103,7 @@ pub fn format(value: i128, scale: u32, decimals: u32) -> String {
 ///
 /// # Errors
 /// If `divisor` is not positive.
-pub fn round_div(value: i128, divisor: i128) -> Result<i128, Error> {
+fn round_div(value: i128, divisor: i128) -> Result<i128, Error> {
     if divisor <= 0 {
         return Err(Error(format!("expected a positive divisor, found {divisor}")));
     }
