@@ -13,12 +13,28 @@ use crate::tiers::{Priced, Terms, TierTable};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
-/// What a month of a window earns. Amounts in program currency.
+/// Where what lines add to a window is booked, in the order in which a window is earned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Booked {
+    /// Refunds of a window's lines may come after its last month.
+    pub period: Period,
+    /// The month whose rules its earning has: `Program::rules_month`.
+    pub rules: Period,
+}
+
+impl Booked {
+    /// Of what has the rules of its own month.
+    #[must_use]
+    pub fn own(period: Period) -> Booked {
+        Booked { period, rules: period }
+    }
+}
+
+/// What a month of a window earns by rules that are the same. Amounts in program currency.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// In which it is booked; refunds of the window's lines may come after its last month.
-    pub period: Period,
-    /// What the month added to the measure, at amount scale: an amount rounded to minor units as a sum
+    pub booked: Booked,
+    /// What it added to the measure, at amount scale: an amount rounded to minor units as a sum
     /// from the window's start, or units.
     pub measured: i128,
     /// The measure from the window's start, at amount scale.
@@ -80,30 +96,32 @@ pub struct WindowTerms<'a> {
     pub unit: Unit,
 }
 
-/// The steps of a window. `months` are its months in order with what each adds, at exact scale.
+/// The steps of a window. `months` are its months in order with what each adds, at exact scale; one by rules
+/// of several months is there once for each. What is guaranteed goes with the last of these.
 ///
 /// # Errors
 /// On overflow.
-pub fn steps(terms: &WindowTerms, months: &[(Period, i128)]) -> Result<Vec<Step>, Error> {
+pub fn steps(terms: &WindowTerms, months: &[(Booked, i128)]) -> Result<Vec<Step>, Error> {
     let mut exact = 0;
-    let (mut cumulated, mut before) = (0, 0);
+    let (mut cumulated, mut before, mut guaranteed) = (0, 0, 0);
     let mut guarantee = terms.guarantee();
     let mut steps = Vec::with_capacity(months.len());
-    for &(period, adds) in months {
+    for (place, &(booked, adds)) in months.iter().enumerate() {
         exact = sum([exact, adds])?;
         let now = terms.rounded(exact)?;
         let (counted, priced) = terms.priced(now)?;
         let reached = priced.is_some();
         let (earned, slices) = terms.money(&priced.unwrap_or_default())?;
         let bounded = terms.measured.at_most.map_or(earned, |most| earned.min(most));
-        let due = match &mut guarantee {
-            Some(guarantee) => guarantee.month(bounded, terms.place(period))?,
-            None => 0,
-        };
-        let after = if reached { sum([bounded, due])? } else { earned };
+        let next = months.get(place + 1).map(|(next, _)| next.period);
+        if let Some(guarantee) = guarantee.as_mut().filter(|_| next != Some(booked.period)) {
+            let due = guarantee.month(bounded, terms.place(booked.period))?;
+            guaranteed = if reached { due } else { 0 };
+        }
+        let after = sum([bounded, guaranteed])?;
         let (measured, topped_up) = (now - cumulated, after - earned);
         steps.push(Step {
-            period,
+            booked,
             measured,
             cumulated: now,
             counted,
@@ -232,6 +250,16 @@ minimum = "0"
 "#;
 
     fn run(text: &str, baseline: &str, months: &[(&str, &str)]) -> Vec<(String, Vec<i128>)> {
+        let own = |period: &str| Booked::own(period.parse().expect("a month"));
+        let months: Vec<_> = months.iter().map(|(period, adds)| (own(period), *adds)).collect();
+        run_booked(text, baseline, &months)
+    }
+
+    fn run_booked(
+        text: &str,
+        baseline: &str,
+        months: &[(Booked, &str)],
+    ) -> Vec<(String, Vec<i128>)> {
         let program = Program::parse("p.toml", text).expect("a program");
         let measured = program.levers[0].measured.as_ref().expect("a measure");
         let first = "2021-01".parse().expect("a month");
@@ -245,9 +273,9 @@ minimum = "0"
         };
         let months: Vec<_> = months
             .iter()
-            .map(|(period, adds)| {
+            .map(|(booked, adds)| {
                 let amount = parse(adds, AMOUNT_SCALE).expect("an amount");
-                (period.parse().expect("a month"), widened(amount).expect("fits"))
+                (*booked, widened(amount).expect("fits"))
             })
             .collect();
         let steps = steps(&terms, &months).expect("fits");
@@ -264,6 +292,21 @@ minimum = "0"
 
     fn amounts(steps: Vec<(String, Vec<i128>)>) -> Vec<String> {
         steps.into_iter().map(|step| step.0).collect()
+    }
+
+    #[test]
+    fn what_is_guaranteed_goes_with_a_month_s_last_part() {
+        let bounded =
+            PROGRAM.replace("\"quarter\"", "\"quarter\"\nat_least = \"5\"\nguarantee = \"start\"");
+        let month = |text: &str| text.parse().expect("a month");
+        let of_january = Booked { period: month("2021-03"), rules: month("2021-01") };
+        let months = [
+            (Booked::own(month("2021-01")), "600"),
+            (of_january, "-200"),
+            (Booked::own(month("2021-03")), "50"),
+        ];
+        // 6.00; 400 earn 4.00, and nothing is added yet; 450 earn 4.50, topped up to 5.00.
+        assert_eq!(amounts(run_booked(&bounded, "0", &months)), ["6000", "-2000", "1000"]);
     }
 
     #[test]

@@ -60,23 +60,28 @@ JOIN product_groups_in_force AS members
     AND coalesce(members.from_on <= transaction_on, true)
     AND coalesce(transaction_on < members.until_on, true);
 
--- Days on which some rule of a lever changes: its aggregates end there. Terms and splits are those of all
--- levers of a program, rates and caps are its own.
-CREATE OR REPLACE TEMP TABLE changes AS
-SELECT program, lever, segment_on
+-- Days on which a lever's term, split or cap changes: terms and splits are those of all levers of a program.
+CREATE OR REPLACE TEMP VIEW changes_but_rates AS
+SELECT program, lever, of_split, segment_on
 FROM (
-    SELECT program, lever, unnest([from_on, until_on]) AS segment_on
+    SELECT program, lever, of_split, unnest([from_on, until_on]) AS segment_on
     FROM (
-        SELECT program, from_on, until_on FROM program_term
+        SELECT program, false AS of_split, from_on, until_on FROM program_term
         UNION ALL
-        SELECT program, from_on, until_on FROM program_split
+        SELECT program, true, from_on, until_on FROM program_split
     )
     JOIN program_lever USING (program)
     UNION
-    SELECT program, lever, unnest([from_on, until_on]) FROM program_rate
-    UNION
-    SELECT program, lever, unnest([from_on, until_on]) FROM program_cap
+    SELECT program, lever, false, unnest([from_on, until_on]) FROM program_cap
 )
+WHERE segment_on IS NOT NULL;
+
+-- Days on which some rule of a lever changes: its aggregates end there.
+CREATE OR REPLACE TEMP TABLE changes AS
+SELECT program, lever, segment_on FROM changes_but_rates
+UNION
+SELECT program, lever, segment_on
+FROM (SELECT program, lever, unnest([from_on, until_on]) AS segment_on FROM program_rate)
 WHERE segment_on IS NOT NULL;
 
 -- Rows of the participant map that share a day are rejected on all their days. A program's old name

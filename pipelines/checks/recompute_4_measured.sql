@@ -1,4 +1,5 @@
--- What each month of a window has measured up to it, and what it is compared with.
+-- What each month of a window has measured up to it (up to each of its parts that have rules of their own),
+-- and what it is compared with.
 
 -- What was measured over the days up to the window's last.
 CREATE OR REPLACE TEMP TABLE days_before AS
@@ -16,13 +17,13 @@ GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE measured_months AS
 WITH months AS (
-    SELECT program, lever, whose, window_on, period, sum(adds) AS adds
+    SELECT program, lever, whose, window_on, period, rules_on, sum(adds) AS adds
     FROM own_months
     GROUP BY ALL
 ),
 running AS (
     SELECT *, sum(adds) OVER (
-        PARTITION BY program, lever, whose, window_on ORDER BY period
+        PARTITION BY program, lever, whose, window_on ORDER BY period, rules_on
     ) AS cumulated
     FROM months
 )

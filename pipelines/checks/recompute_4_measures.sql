@@ -50,11 +50,80 @@ SELECT program, lever, participant_id, role, period, transaction_currency, per, 
 FROM measured_lines
 GROUP BY ALL;
 
+CREATE OR REPLACE TEMP MACRO ruling_day(side, month_on) AS
+    CASE side WHEN 'start' THEN month_on ELSE last_day(month_on) END;
+
+-- The first month of its window from which on each month has the rules that it has: term, split, cap and its
+-- window, and half of the fund. Who belongs to a company may be another one each month.
+CREATE OR REPLACE TEMP TABLE same_rules AS
+WITH months AS (
+    SELECT program, lever, pays_as, per, side, program_measure.fiscal_start,
+        (period || '-01')::DATE AS month_on,
+        ruling_day(side, (period || '-01')::DATE) AS ruled_on,
+        first_of(period, program_measure.months, program_measure.fiscal_start) AS window_on,
+        (window_on + to_months(program_measure.months - 1))::DATE AS last_on,
+        first_of(period, 6, program_measure.fiscal_start) AS half_on
+    FROM program_measure
+    JOIN program_lever USING (program, lever)
+    JOIN (SELECT DISTINCT program, period FROM verdicts) AS periods USING (program)
+),
+changed AS (
+    SELECT months.program, months.lever, month_on,
+        max(CASE side
+            WHEN 'end' THEN date_trunc('month', segment_on)::DATE
+            ELSE (date_trunc('month', segment_on - INTERVAL 1 DAY) + INTERVAL 1 MONTH)::DATE
+        END) AS changed_on
+    FROM months
+    JOIN changes_but_rates AS changes
+        ON changes.program = months.program AND changes.lever = months.lever
+        AND segment_on <= ruled_on AND (pays_as = 'split' OR NOT of_split)
+    GROUP BY ALL
+)
+SELECT months.program, months.lever, months.month_on, last_on,
+    -- What isn't there is null, and the latest of what is there counts.
+    greatest(
+        window_on,
+        changed_on,
+        CASE
+            WHEN of_company AND per <> 'company' THEN months.month_on
+            ELSE first_of(strftime(months.month_on, '%Y-%m'), program_cap.months, program_cap.fiscal_start)
+        END,
+        CASE
+            WHEN rebate_share(pays_as, share) + fee_share(pays_as, program_split.fee_share) <> 1
+            THEN half_on
+        END
+    ) AS from_on
+FROM months
+LEFT JOIN changed
+    ON changed.program = months.program AND changed.lever = months.lever
+    AND changed.month_on = months.month_on
+LEFT JOIN program_split
+    ON program_split.program = months.program
+    AND coalesce(program_split.from_on <= ruled_on, true)
+    AND coalesce(ruled_on < program_split.until_on, true)
+LEFT JOIN program_cap
+    ON program_cap.program = months.program AND program_cap.lever = months.lever
+    AND coalesce(program_cap.from_on <= ruled_on, true)
+    AND coalesce(ruled_on < program_cap.until_on, true);
+
+-- Whose it is, and the month whose rules it has: that in which it is booked, or the last of its window; of
+-- what refunds lines of a month with other rules, the first month with those.
 CREATE OR REPLACE TEMP MACRO with_whose(parts) AS TABLE
 SELECT parts.* EXCLUDE (counted_period, per),
     CASE per WHEN 'company' THEN company END AS company,
-    whose_of(per, parts.participant_id, company, customer_id) AS whose
+    whose_of(per, parts.participant_id, company, customer_id) AS whose,
+    CASE
+        WHEN counted.from_on = greatest(own.from_on, window_on)
+        THEN least((parts.period || '-01')::DATE, counted.last_on)
+        ELSE counted.from_on
+    END AS rules_on
 FROM query_table(parts) AS parts
+LEFT JOIN same_rules AS counted
+    ON counted.program = parts.program AND counted.lever = parts.lever
+    AND counted.month_on = (counted_period || '-01')::DATE
+LEFT JOIN same_rules AS own
+    ON own.program = parts.program AND own.lever = parts.lever
+    AND own.month_on = least((parts.period || '-01')::DATE, counted.last_on)
 LEFT JOIN month_companies
     ON month_companies.program = parts.program
     AND month_companies.participant_id = parts.participant_id
@@ -150,9 +219,6 @@ CREATE OR REPLACE TEMP MACRO measure_of(quantity_of, adds, minor, rounding) AS C
     THEN rounded(adds, minor::HUGEINT * 1000000000000000, rounding) * (minor::HUGEINT * 1000000)
     ELSE divided(adds, 1000000000::HUGEINT) END;
 
-CREATE OR REPLACE TEMP MACRO ruling_day(side, month_on) AS
-    CASE side WHEN 'start' THEN month_on ELSE last_day(month_on) END;
-
 -- The months on whose ruling day a table and a term are in force.
 CREATE OR REPLACE TEMP TABLE measured_in_force AS
 SELECT DISTINCT program, lever, period
@@ -209,19 +275,21 @@ SEMI JOIN (SELECT * FROM verdicts WHERE met) AS eligible
     AND eligible.period = measured_in_force.period
 WHERE at_least IS NOT NULL AND guarantee = 'end';
 
--- Each participant's part of a window, month by month.
+-- Each participant's part of a window, month by month and by the month whose rules it has.
 CREATE OR REPLACE TEMP TABLE own_months AS
-SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, sum(adds) AS adds,
-    bool_or(of_line) AS of_line
+SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, rules_on,
+    sum(adds) AS adds, bool_or(of_line) AS of_line
 FROM (
-    SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, adds,
+    SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, rules_on, adds,
         true AS of_line
     FROM measured_parts
     UNION ALL
-    SELECT program, lever, whose, company, NULL, window_on, participant_id, period, 0, false
+    SELECT program, lever, whose, company, NULL, window_on, participant_id, period,
+        (period || '-01')::DATE, 0, false
     FROM measured_roster
     UNION ALL
-    SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, 0, false
+    SELECT program, lever, whose, company, customer_id, window_on, participant_id, period,
+        (period || '-01')::DATE, 0, false
     FROM measured_ends
 )
 GROUP BY ALL;

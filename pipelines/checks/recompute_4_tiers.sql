@@ -45,7 +45,7 @@ ruled AS (
         AND coalesce(tables.from_on < window_end, true)
         AND coalesce(window_on < tables.until_on, true)
     QUALIFY row_number() OVER (
-        PARTITION BY counted.program, counted.lever, whose, window_on, period
+        PARTITION BY counted.program, counted.lever, whose, window_on, period, rules_on
         ORDER BY CASE side WHEN 'start' THEN tables.place ELSE -tables.place END
     ) = 1
 ),
@@ -92,7 +92,7 @@ tiers AS (
     FROM sliced
 ),
 totals AS (
-    SELECT program, lever, whose, window_on, window_end, period, currency, minor, side,
+    SELECT program, lever, whose, window_on, window_end, period, rules_on, currency, minor, side,
         CASE WHEN any_value(counted) < 0 THEN -1 ELSE 1 END AS side_of_zero,
         any_value(counted) IS NOT NULL AS reached, any_value(at_least) AS least,
         any_value(at_most) AS most, guarantee, recover_from, recover_share, sum(amount) FILTER (entered) AS amount
@@ -110,14 +110,23 @@ in_money AS MATERIALIZED (
         ) AS earned
     FROM totals
 ),
+-- What is guaranteed counts at the end of a month: in the last of its parts.
+parts AS (
+    SELECT *,
+        lead(period) OVER (
+            PARTITION BY program, lever, whose, window_on ORDER BY period, rules_on
+        ) IS DISTINCT FROM period AS ends
+    FROM in_money
+    WHERE least IS NOT NULL
+),
 -- What a month is short of the least, negative above it; how many months the least was due in so far.
 missing AS (
     SELECT *,
         least - earned + coalesce(lag(earned) OVER so_far, 0) AS short,
         count(*) FILTER (period < strftime(window_end, '%Y-%m')) OVER so_far AS months_due,
         bool_or(period = strftime(window_end - INTERVAL 1 MONTH, '%Y-%m')) OVER so_far AS ended
-    FROM in_money
-    WHERE least IS NOT NULL
+    FROM parts
+    WHERE ends
     WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
 ),
 -- What a month is advanced; negative: what it pays back, if there is so much to pay.
@@ -132,22 +141,30 @@ advanced AS (
         END) OVER so_far AS advances
     FROM missing
     WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
-)
-SELECT program, lever, whose, window_on, window_end, period, currency, minor, side, earned AS total
-FROM in_money
-WHERE least IS NULL
-UNION ALL
-SELECT program, lever, whose, window_on, window_end, period, currency, minor, side,
-    earned + CASE
+),
+guaranteed AS (
+    SELECT program, lever, whose, window_on, period, rules_on, CASE
         WHEN NOT reached THEN 0
         WHEN guarantee = 'start' OR guarantee = 'end' AND ended THEN greatest(least - earned, 0)
         WHEN guarantee = 'cumulative' THEN greatest(max(least * months_due - earned) OVER so_far, 0)
         -- As low as the balance of advances would have gone below zero, it is the higher for it.
         WHEN guarantee = 'draw' THEN advances - least(min(advances) OVER so_far, 0)
         ELSE 0
-    END::HUGEINT
-FROM advanced
-WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period);
+    END::HUGEINT AS guaranteed
+    FROM advanced
+    WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
+)
+SELECT program, lever, whose, window_on, window_end, period, rules_on, currency, minor, side, earned AS total
+FROM in_money
+WHERE least IS NULL
+UNION ALL
+-- Before a month's end what was guaranteed at the one before.
+SELECT program, lever, whose, window_on, window_end, period, rules_on, currency, minor, side,
+    earned + coalesce(last_value(guaranteed IGNORE NULLS) OVER (
+        PARTITION BY program, lever, whose, window_on ORDER BY period, rules_on
+    ), 0)::HUGEINT
+FROM parts
+LEFT JOIN guaranteed USING (program, lever, whose, window_on, period, rules_on);
 
 -- Who takes part in a window, and whether alone: whose measure it is says which company's or customer's.
 CREATE OR REPLACE TEMP TABLE window_members AS
@@ -176,7 +193,7 @@ WITH months AS (
         sum(coalesce(adds, 0)) OVER (
             PARTITION BY totals.program, totals.lever, totals.whose, totals.window_on,
                 members.participant_id
-            ORDER BY totals.period
+            ORDER BY totals.period, totals.rules_on
         ) AS cumulated
     FROM measured_totals AS totals
     JOIN program_measure USING (program, lever)
@@ -186,7 +203,8 @@ WITH months AS (
     LEFT JOIN own_months
         ON own_months.program = totals.program AND own_months.lever = totals.lever
         AND own_months.whose = totals.whose AND own_months.window_on = totals.window_on
-        AND own_months.period = totals.period AND own_months.participant_id = members.participant_id
+        AND own_months.period = totals.period AND own_months.rules_on = totals.rules_on
+        AND own_months.participant_id = members.participant_id
     LEFT JOIN program_company_payee
         ON program_company_payee.program = totals.program AND program_company_payee.lever = totals.lever
         AND program_company_payee.company = members.company
@@ -198,7 +216,7 @@ weighed AS (
             ELSE greatest(measure_of(quantity_of, cumulated, minor, program_rounding(program)), 0)
         END AS added_so_far,
         row_number() OVER (
-            PARTITION BY program, lever, whose, window_on, period ORDER BY participant_id
+            PARTITION BY program, lever, whose, window_on, period, rules_on ORDER BY participant_id
         ) AS place
     FROM months
 ),
@@ -209,12 +227,12 @@ weights AS (
             ELSE added_so_far
         END::HUGEINT AS weight
     FROM weighed
-    WINDOW whole AS (PARTITION BY program, lever, whose, window_on, period)
+    WINDOW whole AS (PARTITION BY program, lever, whose, window_on, period, rules_on)
 ),
 parts AS (
     SELECT *, total * weight AS product, sum(weight) OVER whole AS weight_of_all
     FROM weights
-    WINDOW whole AS (PARTITION BY program, lever, whose, window_on, period)
+    WINDOW whole AS (PARTITION BY program, lever, whose, window_on, period, rules_on)
 ),
 floors AS (
     SELECT *,
@@ -224,13 +242,13 @@ floors AS (
         END AS part
     FROM parts
 )
-SELECT program, lever, whose, window_on, window_end, period, currency, minor, side, participant_id, company,
+SELECT program, lever, whose, window_on, window_end, period, rules_on, currency, minor, side, participant_id, company,
     customer_id, of_line,
     part + CASE
         WHEN row_number() OVER (
-            PARTITION BY program, lever, whose, window_on, period
+            PARTITION BY program, lever, whose, window_on, period, rules_on
             ORDER BY product - part * weight_of_all DESC, participant_id
-        ) <= total - sum(part) OVER (PARTITION BY program, lever, whose, window_on, period)
+        ) <= total - sum(part) OVER (PARTITION BY program, lever, whose, window_on, period, rules_on)
         THEN 1 ELSE 0
     END AS own_total
 FROM floors
@@ -238,16 +256,15 @@ UNION ALL BY NAME
 SELECT totals.*, participant_id, company, customer_id, coalesce(of_line, false) AS of_line, total AS own_total
 FROM measured_totals AS totals
 JOIN (FROM window_members WHERE alone) USING (program, lever, whose, window_on)
-LEFT JOIN (SELECT program, lever, whose, window_on, period, of_line FROM own_months)
-    USING (program, lever, whose, window_on, period);
+LEFT JOIN (SELECT program, lever, whose, window_on, period, rules_on, of_line FROM own_months)
+    USING (program, lever, whose, window_on, period, rules_on);
 
 CREATE OR REPLACE TEMP TABLE measured_earnings AS
 WITH steps AS (
     SELECT *,
         (own_total - coalesce(lag(own_total) OVER (
-            PARTITION BY program, lever, whose, window_on, participant_id ORDER BY period
-        ), 0))::BIGINT AS earned,
-        least((period || '-01')::DATE, (window_end - INTERVAL 1 MONTH)::DATE) AS month_on
+            PARTITION BY program, lever, whose, window_on, participant_id ORDER BY period, rules_on
+        ), 0))::BIGINT AS earned
     FROM own_totals
 ),
 shared AS (
@@ -259,15 +276,15 @@ shared AS (
     JOIN program_lever USING (program, lever)
     LEFT JOIN program_split
         ON program_split.program = steps.program
-        AND coalesce(program_split.from_on <= ruling_day(side, month_on), true)
-        AND coalesce(ruling_day(side, month_on) < program_split.until_on, true)
+        AND coalesce(program_split.from_on <= ruling_day(side, rules_on), true)
+        AND coalesce(ruling_day(side, rules_on) < program_split.until_on, true)
     LEFT JOIN program_cap
         ON program_cap.program = steps.program AND program_cap.lever = steps.lever
-        AND coalesce(program_cap.from_on <= ruling_day(side, month_on), true)
-        AND coalesce(ruling_day(side, month_on) < program_cap.until_on, true)
+        AND coalesce(program_cap.from_on <= ruling_day(side, rules_on), true)
+        AND coalesce(ruling_day(side, rules_on) < program_cap.until_on, true)
     WHERE of_line OR earned <> 0
 )
-SELECT program, lever, participant_id, company, customer_id, window_on, window_end, month_on, period,
+SELECT program, lever, participant_id, company, customer_id, window_on, window_end, rules_on, period,
     currency, minor, cap, pays_as, share, fee_share, rebate_rounding, earned, rebate,
     fee_of(earned - rebate, share, fee_share, program_rounding(program)) AS fee
 FROM (

@@ -88,10 +88,13 @@ WITH items AS (
     UNION ALL BY NAME
     SELECT '' AS source,
         concat_ws('/', coalesce(customer_id, company, ''), strftime(window_on, '%Y-%m'),
-            strftime(window_end - INTERVAL 1 MONTH, '%Y-%m'), period) AS transaction_id,
+            strftime(window_end - INTERVAL 1 MONTH, '%Y-%m'), period,
+            CASE WHEN rules_on <> least((period || '-01')::DATE, (window_end - INTERVAL 1 MONTH)::DATE)
+                THEN strftime(rules_on, '%Y-%m')
+            END) AS transaction_id,
         program, lever, cap, participant_id, company, customer_id, last_day((period || '-01')::DATE)
             AS transaction_on,
-        period, strftime(month_on, '%Y-%m') AS window_period, currency AS transaction_currency, pays_as,
+        period, strftime(rules_on, '%Y-%m') AS window_period, currency AS transaction_currency, pays_as,
         share, fee_share, part_of(share) AS share_part, whole_of(share) AS share_whole, rebate_rounding, minor,
         minor AS program_minor, earned, rebate, fee, earned AS program_earned,
         rebate AS program_rebate, fee AS program_fee

@@ -12,6 +12,7 @@ use crate::warehouse::Spill;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale, sum, widened};
 use earnest_core::id;
+use earnest_core::measure::Booked;
 use earnest_core::program::measured::{Measured, Per, Quantity};
 use earnest_core::program::{Lever, Program};
 use serde::{Deserialize, Serialize};
@@ -50,12 +51,13 @@ impl Part {
     }
 }
 
-/// What the lines of a subject's window add in one period.
+/// What the lines of a subject's window add in one period under the same rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Added {
     pub subject: Subject,
     /// First month of the window.
     pub window: Period,
+    pub booked: Booked,
     /// At exact scale.
     pub exact: i128,
     /// Sum of the parts' measures, which shares are taken of.
@@ -68,11 +70,11 @@ pub struct Added {
     pub last: Option<Part>,
 }
 
-/// What a unit's lines add, by window. It is kept apart from the keys, so that these stay small, and in
+/// What a unit's lines add, by window and the month whose rules rule. It is kept apart from the keys, so that these stay small, and in
 /// chunks, so that it isn't copied while it grows.
 #[derive(Default)]
 struct AddedByWindow {
-    places: HashMap<WindowKey, usize, foldhash::fast::RandomState>,
+    places: HashMap<(WindowKey, Period), usize, foldhash::fast::RandomState>,
     chunks: Vec<Vec<(WindowKey, Added)>>,
 }
 
@@ -80,13 +82,13 @@ struct AddedByWindow {
 const CHUNK: usize = 1024;
 
 impl AddedByWindow {
-    fn get_mut(&mut self, key: WindowKey) -> Option<&mut Added> {
+    fn get_mut(&mut self, key: (WindowKey, Period)) -> Option<&mut Added> {
         let place = *self.places.get(&key)?;
         Some(&mut self.chunks[place / CHUNK][place % CHUNK].1)
     }
 
     fn insert(&mut self, key: WindowKey, added: Added) {
-        self.places.insert(key, self.places.len());
+        self.places.insert((key, added.booked.rules), self.places.len());
         match self.chunks.last_mut() {
             Some(chunk) if chunk.len() < CHUNK => chunk.push((key, added)),
             _ => {
@@ -114,7 +116,7 @@ pub struct Revenue {
 /// in one bucket, with the revenue that it is compared with.
 #[derive(Serialize, Deserialize)]
 pub enum Record {
-    Added(WindowKey, Period, Added),
+    Added(WindowKey, Added),
     /// By key and day of [`Revenue`].
     Revenue(u128, i32, Option<i128>),
     /// The same, of lines that counted when a cycle was closed.
@@ -150,7 +152,7 @@ impl<'a> Collector<'a> {
         let mut writer = records.writer();
         for (key, added) in self.added.chunks.into_iter().flatten() {
             let bucket = self.context.bucket(series(&added.subject));
-            writer.add(bucket, &Record::Added(key, self.period, added))?;
+            writer.add(bucket, &Record::Added(key, added))?;
         }
         for ((key, day), amount) in self.revenue {
             writer.add(self.context.bucket(key), &Record::Revenue(key, day, amount))?;
@@ -270,7 +272,8 @@ impl<'a> Collector<'a> {
             return Ok(());
         };
         let of = outcome.subject;
-        match self.added.get_mut(key) {
+        let booked = booked(context, outcome, (period, self.period));
+        match self.added.get_mut((key, booked.rules)) {
             Some(known) => {
                 known.exact = sum([known.exact, adds])?;
                 known.parts = sum([known.parts, part.measured])?;
@@ -292,7 +295,8 @@ impl<'a> Collector<'a> {
                     (of.role, of.partner, part.source, part.measured);
                 let last = Some(Part { transaction_id: id.to_owned(), ..part });
                 let exact = adds;
-                let new = Added { subject, window, exact, parts, role, partner, source, last };
+                let new =
+                    Added { subject, window, booked, exact, parts, role, partner, source, last };
                 self.added.insert(key, new);
             }
         }
@@ -410,6 +414,12 @@ pub fn window_of(
     let whose = (outcome.program, outcome.lever, participant);
     let named = (company, customer_of(measured, customer));
     Some((key(whose, named, Some(window)), window))
+}
+
+/// Where what a line adds under an outcome is booked: a line, or a refund's original, of a period, in one.
+pub fn booked(context: &Context, outcome: &Outcome, (of, period): (Period, Period)) -> Booked {
+    let rules = context.programs[outcome.program].rules_month(outcome.lever, of, period);
+    Booked { period, rules }
 }
 
 /// The company whose measure a participant's lines of a period add to.

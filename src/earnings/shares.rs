@@ -1,10 +1,10 @@
-//! The rows of measured earnings: one earning per window and period, and the share of every line.
+//! The rows of measured earnings: one earning per window, period and rules, and the share of every line.
 
 use super::context::Context;
 use super::credits::Credits;
 use super::evaluate::{Outcome, Verdict};
 use super::measures::Subject;
-use super::measures::{WindowKey, line_adds, piece_adds, window_of};
+use super::measures::{WindowKey, booked, line_adds, piece_adds, window_of};
 use super::originals::Original;
 use super::rows::{self, Line, Share};
 use super::sink::{Ids, Origin, Sink};
@@ -14,6 +14,7 @@ use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, rescale};
 use earnest_core::earning::{Amounts, share};
 use earnest_core::id::Digester;
+use earnest_core::measure::Booked;
 use earnest_core::reason::Reason;
 use std::collections::HashMap;
 
@@ -24,8 +25,8 @@ pub struct Shares<'a> {
     windows: Vec<Window>,
     /// What lines take of them; `None`: it is held.
     takings: Vec<Option<Taking>>,
-    /// Places of windows.
-    places: HashMap<WindowKey, usize, foldhash::fast::RandomState>,
+    /// Places of windows, by the month whose rules rule too.
+    places: HashMap<(WindowKey, Period), usize, foldhash::fast::RandomState>,
 }
 
 /// A window with what it earns in the period.
@@ -76,11 +77,11 @@ impl<'a> Shares<'a> {
         let mut digester = Digester::default();
         for window in solved.iter::<SolvedWindow>() {
             let (key, solved) = window?;
-            let earning = Earning::of(context, &solved, credits, period, &mut digester)?;
+            let earning = Earning::of(context, &solved, credits, &mut digester)?;
             let (earning, ids) = earning.unzip();
             let taking = |(earning, ids)| Taking::new(&solved, earning, ids);
             takings.push(earning.as_ref().zip(ids).map(taking));
-            places.insert(key, windows.len());
+            places.insert((key, solved.booked.rules), windows.len());
             windows.push(Window { solved, earning });
         }
         Ok(Shares { context, period, windows, takings, places })
@@ -133,7 +134,8 @@ impl<'a> Shares<'a> {
         adds: i128,
     ) -> Result<()> {
         let Some((key, _)) = window_of(self.context, outcome, of) else { return Ok(()) };
-        let Some(&place) = self.places.get(&key) else { return Ok(()) };
+        let rules = booked(self.context, outcome, (of.0, self.period)).rules;
+        let Some(&place) = self.places.get(&(key, rules)) else { return Ok(()) };
         let Some(taking) = &mut self.takings[place] else {
             return sink.refused(line, &outcome.subject, &[Reason::NoRate], None);
         };
@@ -174,10 +176,12 @@ impl<'a> Shares<'a> {
     pub fn finish(self, sink: &mut Sink) -> Result<()> {
         // Windows are large: they stay where they are.
         let mut ordered: Vec<_> = self.windows.iter().zip(&self.takings).collect();
-        ordered.sort_unstable_by_key(|(window, _)| (&window.solved.subject, window.solved.window));
+        ordered.sort_unstable_by_key(|(Window { solved, .. }, _)| {
+            (&solved.subject, solved.window, solved.booked)
+        });
         for (Window { solved, earning }, taking) in ordered {
             let (Some(earning), Some(earned)) = (earning, &solved.earned) else { continue };
-            earning.write(sink, self.context, (solved, earned), self.period)?;
+            earning.write(sink, self.context, (solved, earned))?;
             let Some(last) = &solved.last else { continue };
             for taken in taking.iter().flat_map(|taking| taking.taken.iter().flatten()) {
                 let amount = super::sink::widen(taken.amount) - taken.given;
@@ -226,14 +230,13 @@ impl Earning {
         context: &Context,
         solved: &Solved,
         credits: &Credits,
-        period: Period,
         digester: &mut Digester,
     ) -> Result<Option<(Earning, Ids)>> {
         let Some(earned) = &solved.earned else { return Ok(None) };
         let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
         let outcome = solved.outcome(context, earned);
-        let key = solved.key(context, period);
-        let line = solved.line(context, earned, period);
+        let key = solved.key(context);
+        let line = solved.line(context, earned);
         let amounts = credits.of((&line, Some(&key)), &outcome, &earned.terms, &gross)?;
         let of = (&earned.terms, &outcome.subject);
         let ids = super::sink::aggregate_ids(context, digester, of, &key);
@@ -245,15 +248,13 @@ impl Earning {
         sink: &mut Sink,
         context: &Context,
         (solved, earned): (&Solved, &Earned),
-        period: Period,
     ) -> Result<()> {
-        let last = solved.last_month(context);
         let origin = Origin {
-            fund_period: last.min(period),
+            fund_period: solved.booked.rules,
             aggregate_key: Some(&self.key),
-            tier_detail: Some(super::tier_detail::json(solved, earned, last)),
+            tier_detail: Some(super::tier_detail::json(context, solved, earned)),
         };
-        let line = solved.line(context, earned, period);
+        let line = solved.line(context, earned);
         let outcome = solved.outcome(context, earned);
         let gross = Amounts::of_earned(earned.amount(), &earned.terms)?;
         sink.earned(&line, &outcome, &earned.terms, (&gross, &self.amounts), &origin)?;
@@ -268,15 +269,28 @@ impl Solved {
         lever.measured.as_ref().map_or(self.window, |measured| measured.window.last(self.window))
     }
 
-    /// `customer or company/first month/last month/month`: what tells earnings of a lever apart.
-    pub fn key(&self, context: &Context, period: Period) -> String {
+    /// The month whose lines were refunded, if it has other rules than that in which that is booked.
+    pub fn refunded(&self, context: &Context) -> Option<Period> {
+        let Booked { period, rules } = self.booked;
+        (rules != period.min(self.last_month(context))).then_some(rules)
+    }
+
+    /// `customer or company/first month/last month/month`, of refunds under other rules `/refunded month`
+    /// too: what tells earnings of a lever apart.
+    pub fn key(&self, context: &Context) -> String {
         let Subject { customer, company, .. } = &self.subject;
         let whose = customer.as_deref().or(company.as_deref()).unwrap_or_default();
-        format!("{whose}/{}/{}/{period}", self.window, self.last_month(context))
+        let key =
+            format!("{whose}/{}/{}/{}", self.window, self.last_month(context), self.booked.period);
+        match self.refunded(context) {
+            Some(month) => format!("{key}/{month}"),
+            None => key,
+        }
     }
 
     /// The earning of a month as a line: of its last day.
-    pub fn line(&self, context: &Context, earned: &Earned, period: Period) -> Line<'_> {
+    pub fn line(&self, context: &Context, earned: &Earned) -> Line<'_> {
+        let period = self.booked.period;
         Line {
             source: self.source,
             transaction_id: None,

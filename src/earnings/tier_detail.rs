@@ -1,13 +1,14 @@
 //! How an earning came about that isn't a line's base × rate, as JSON. Of a measure: the window, what it
-//! measures, its tiers; the tiers' amounts and what they are `topped_up` by (negative: reduced by) where the
+//! measures, its tiers, and the month from which on what was `refunded` was sold
+//! if that has other rules; the tiers' amounts and what they are `topped_up` by (negative: reduced by) where the
 //! window earns at least or at most something re-add to `window_amount`, and that less `booked_before` is the
 //! earning, gross; a company's stands on each of its locations' earnings, which re-add. Of a line: the
 //! fixed `amount` in program currency, what levers before it `left` of the base, what the one before
 //! `earned`, the `payee_share` that its payee has. Decimals are strings.
 
+use super::context::Context;
 use super::evaluate::Outcome;
 use super::windows::{Earned, Solved};
-use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, MONEY_SCALE, RATE_SCALE, Unit, format};
 use earnest_core::measure::TierSlice;
 use earnest_core::tiers::Terms;
@@ -39,6 +40,8 @@ struct Detail<'a> {
     company: Option<&'a str>,
     counted: String,
     measured: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunded: Option<String>,
     tiers: Vec<Tier>,
     #[serde(skip_serializing_if = "Option::is_none")]
     topped_up: Option<String>,
@@ -66,7 +69,7 @@ struct Tier {
 }
 
 /// Of a measure.
-pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
+pub fn json(context: &Context, solved: &Solved, earned: &Earned) -> String {
     let step = &earned.step;
     let unit = earned.terms.unit;
     let detail = Detail {
@@ -75,10 +78,11 @@ pub fn json(solved: &Solved, earned: &Earned, last: Period) -> String {
         company: solved.subject.company.as_deref(),
         counted: quantity(step.counted),
         measured: quantity(step.cumulated),
+        refunded: solved.refunded(context).map(|month| month.to_string()),
         tiers: step.slices.iter().map(|slice| tier(slice, unit)).collect(),
         topped_up: (step.topped_up != 0).then(|| money(step.topped_up, unit)),
         trailing: earned.trailing.map(quantity),
-        window: [solved.window.to_string(), last.to_string()],
+        window: [solved.window, solved.last_month(context)].map(|month| month.to_string()),
         window_amount: money(step.after, unit),
     };
     serde_json::to_string(&detail).unwrap_or_default()

@@ -13,7 +13,7 @@ use crate::warehouse::{Records, Spill};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{Unit, sum};
 use earnest_core::earning::Terms;
-use earnest_core::measure::{Step, WindowTerms, by_location, rounded, steps};
+use earnest_core::measure::{Booked, Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::measured::{Baseline, Measured};
 use location::Location;
 use nothing::{add_roster, due_at_end, nothing};
@@ -21,11 +21,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// The earning of a subject's window in a period, or why there is none.
+/// The earning of a subject's window in a period by the same rules, or why there is none.
 #[derive(Serialize, Deserialize)]
 pub struct Solved {
     pub subject: Subject,
     pub window: Period,
+    pub booked: Booked,
     /// `None`: what it is compared with lacks an exchange rate, so the window's lines are held.
     pub earned: Option<Earned>,
     pub role: i32,
@@ -54,6 +55,13 @@ pub struct Earned {
     pub terms: Terms,
     /// Key of the term.
     pub term: i32,
+}
+
+impl Solved {
+    fn of(added: Added, earned: Option<Earned>) -> Solved {
+        let Added { subject, window, booked, role, partner, source, parts, last, .. } = added;
+        Solved { subject, window, booked, earned, role, partner, source, parts, last }
+    }
 }
 
 impl Earned {
@@ -91,17 +99,14 @@ impl Measures {
     }
 }
 
-/// What a subject's lines add to a window, in order of months.
+/// What a subject's lines add to a window, in order of where it is booked.
 struct Window {
     key: WindowKey,
-    months: Vec<(Period, Added)>,
+    months: Vec<Added>,
 }
 
 /// A window and what it earns in a period.
 pub type SolvedWindow = (WindowKey, Solved);
-
-/// What a window earns in a month.
-type SolvedMonth = (Period, WindowKey, Solved);
 
 /// Earns every window, month by month, bucket by bucket.
 ///
@@ -115,8 +120,8 @@ pub fn solve(context: &Context, records: &Spill<usize>) -> Result<Measures> {
         let (mut solved, mut compared) = (measures.solved.writer(), measures.baselines.writer());
         for windows in windows {
             let (months, baseline) = solve_whole(context, windows, &revenue)?;
-            for (period, key, month) in months {
-                solved.add(period, &(key, month))?;
+            for window in months {
+                solved.add(window.1.booked.period, &window)?;
             }
             if let Some(row) = baseline {
                 compared.add(bucket, &row)?;
@@ -134,10 +139,10 @@ fn bucket_of(context: &Context, records: &Records) -> Result<(Vec<Vec<Window>>, 
     let mut revenue = Revenue::default();
     for record in records.iter() {
         match record? {
-            Record::Added(key, period, added) => {
+            Record::Added(key, added) => {
                 let window =
                     windows.entry(key).or_insert_with(|| Window { key, months: Vec::new() });
-                window.months.push((period, added));
+                window.months.push(added);
             }
             Record::Revenue(key, day, amount) => {
                 let days = revenue.now.entry(key).or_default();
@@ -154,7 +159,7 @@ fn bucket_of(context: &Context, records: &Records) -> Result<(Vec<Vec<Window>>, 
     let mut whole = Vec::with_capacity(windows.len());
     for window in windows.into_values() {
         let window = window.in_order(context)?;
-        let Some((_, added)) = window.months.first() else { continue };
+        let Some(added) = window.months.first() else { continue };
         if added.subject.company.is_some() {
             let of = (series(&added.subject), added.window);
             of_companies.entry(of).or_default().push(window);
@@ -167,23 +172,23 @@ fn bucket_of(context: &Context, records: &Records) -> Result<(Vec<Vec<Window>>, 
 }
 
 impl Window {
-    /// Each month once, in order, with the last one if something is due then.
+    /// What is booked alike once, in order, with the last one if something is due then.
     fn in_order(mut self, context: &Context) -> Result<Window> {
-        self.months.sort_by_key(|(period, _)| *period);
-        let mut months: Vec<(Period, Added)> = Vec::with_capacity(self.months.len());
-        for (period, added) in self.months {
+        self.months.sort_by_key(|added| added.booked);
+        let mut months: Vec<Added> = Vec::with_capacity(self.months.len());
+        for added in self.months {
             match months.last_mut() {
-                Some((last, known)) if *last == period => known.merge(added)?,
-                _ => months.push((period, added)),
+                Some(known) if known.booked == added.booked => known.merge(added)?,
+                _ => months.push(added),
             }
         }
-        if let Some((_, any)) = months.first()
-            && let Some(last) = due_at_end(context, any)
-            && let Err(place) = months.binary_search_by_key(&last, |(period, _)| *period)
+        if let Some(any) = months.first()
+            && let Some(last) = due_at_end(context, any).map(Booked::own)
+            && let Err(place) = months.binary_search_by_key(&last, |added| added.booked)
         {
             let program = &context.programs[any.subject.program];
-            let nothing = nothing(program, any.subject.clone(), any.window);
-            months.insert(place, (last, nothing));
+            let nothing = nothing(program, any.subject.clone(), (any.window, last));
+            months.insert(place, nothing);
         }
         Ok(Window { key: self.key, months })
     }
@@ -195,9 +200,9 @@ fn solve_whole(
     context: &Context,
     mut windows: Vec<Window>,
     revenue: &Revenue,
-) -> Result<(Vec<SolvedMonth>, Option<baselines::Row>)> {
-    windows.sort_by_key(|window| window.months.first().map(|(_, added)| added.subject.participant));
-    let Some((_, any)) = windows.first().and_then(|window| window.months.first()) else {
+) -> Result<(Vec<SolvedWindow>, Option<baselines::Row>)> {
+    windows.sort_by_key(|window| window.months.first().map(|added| added.subject.participant));
+    let Some(any) = windows.first().and_then(|window| window.months.first()) else {
         return Ok((Vec::new(), None));
     };
     let (subject, window) = (any.subject.clone(), any.window);
@@ -212,12 +217,12 @@ fn solve_whole(
         let subject = Subject { participant: payee, ..subject.clone() };
         windows.push(Window { key: window_key(&subject, window), months: Vec::new() });
     }
-    let mut months: BTreeMap<Period, i128> = BTreeMap::new();
-    for (period, added) in windows.iter().flat_map(|window| &window.months) {
-        let exact = months.entry(*period).or_default();
+    let mut months: BTreeMap<Booked, i128> = BTreeMap::new();
+    for added in windows.iter().flat_map(|window| &window.months) {
+        let exact = months.entry(added.booked).or_default();
         *exact = sum([*exact, added.exact])?;
     }
-    let months: Vec<(Period, i128)> = months.into_iter().collect();
+    let months: Vec<(Booked, i128)> = months.into_iter().collect();
     let whole = Whole { context, subject, window, measured, payee };
     let decided = whole.decided();
     let Some((baseline, trailing)) = whole.compared(revenue, &decided)? else {
@@ -233,7 +238,7 @@ fn solve_whole(
 
 impl Window {
     fn is_of(&self, participant: i32) -> bool {
-        self.months.iter().any(|(_, added)| added.subject.participant == participant)
+        self.months.iter().any(|added| added.subject.participant == participant)
     }
 }
 
@@ -269,10 +274,10 @@ impl Whole<'_> {
     }
 
     /// What `determinations` say of the baseline. `months` are those that add to the window, in order.
-    fn row(&self, months: &[(Period, i128)], decided: (&Decided, i128)) -> Option<baselines::Row> {
+    fn row(&self, months: &[(Booked, i128)], decided: (&Decided, i128)) -> Option<baselines::Row> {
         let (first, _) = months.first()?;
         let baselines = self.context.baselines.as_ref()?;
-        let of = (&self.subject, self.window, *first);
+        let of = (&self.subject, self.window, first.period);
         baselines.row(self.context, self.measured, of, decided)
     }
 
@@ -332,16 +337,12 @@ impl Whole<'_> {
     }
 
     /// What is known of windows that don't earn for want of an exchange rate.
-    fn held(&self, windows: Vec<Window>) -> Vec<SolvedMonth> {
-        let solved = |added: Added| {
-            let Added { subject, window, role, partner, source, parts, last, .. } = added;
-            Solved { subject, window, earned: None, role, partner, source, parts, last }
-        };
-        let months = windows.into_iter().flat_map(|window| {
-            window.months.into_iter().map(move |(period, added)| (period, window.key, added))
-        });
-        let with_lines = months.filter(|(_, _, added)| added.last.is_some());
-        with_lines.map(|(period, key, added)| (period, key, solved(added))).collect()
+    fn held(&self, windows: Vec<Window>) -> Vec<SolvedWindow> {
+        let months = windows
+            .into_iter()
+            .flat_map(|window| window.months.into_iter().map(move |added| (window.key, added)));
+        let with_lines = months.filter(|(_, added)| added.last.is_some());
+        with_lines.map(|(key, added)| (key, Solved::of(added, None))).collect()
     }
 
     /// Each subject's part of each step. Months in which a subject adds and earns nothing are left out.
@@ -350,12 +351,12 @@ impl Whole<'_> {
         windows: Vec<Window>,
         steps: Vec<Step>,
         compared: (i128, Option<i128>),
-    ) -> Result<Vec<SolvedMonth>> {
+    ) -> Result<Vec<SolvedWindow>> {
         let mut parts: Vec<Location> = windows.into_iter().map(Location::new).collect();
         let mut solved = Vec::with_capacity(steps.len() * parts.len());
         for step in steps {
             for part in &mut parts {
-                part.add(step.period, self)?;
+                part.add(step.booked, self)?;
             }
             let afters = self.afters(&parts, &step)?;
             for (part, after) in parts.iter_mut().zip(afters) {
@@ -369,9 +370,7 @@ impl Whole<'_> {
                 let step = Step { ..step.clone() };
                 let own = (before, after, measured);
                 let earned = self.earned(step, own, compared);
-                let key = part.key;
-                let period = earned.step.period;
-                solved.push((period, key, part.solved(added, self, earned)));
+                solved.push((part.key, part.solved(added, self, earned)));
             }
         }
         Ok(solved)
@@ -397,10 +396,11 @@ impl Whole<'_> {
         (baseline, trailing): (i128, Option<i128>),
     ) -> Earned {
         let program = &self.context.programs[self.subject.program];
-        let day = self.measured.rules_day(self.window, step.period);
+        let month = step.booked.rules;
+        let day = self.measured.rules_day(self.window, month);
         let pays_as = program.levers[self.subject.lever].pays_as;
-        let term = program.term_on(day).or_else(|| program.term_on(step.period.last_day()));
-        let term = term.or_else(|| program.term_on(step.period.first_day()));
+        let term = program.term_on(day).or_else(|| program.term_on(month.last_day()));
+        let term = term.or_else(|| program.term_on(month.first_day()));
         let unit = self.unit();
         Earned {
             terms: Terms {

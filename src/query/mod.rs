@@ -50,7 +50,8 @@ const TIER_TEXT: &str = "
         json_extract_string(detail, '$.measured'),
         ', baseline ' || json_extract_string(detail, '$.baseline'),
         ', days before ' || json_extract_string(detail, '$.trailing'),
-        ', of company ' || json_extract_string(detail, '$.company'), ': ',
+        ', of company ' || json_extract_string(detail, '$.company'),
+        ', takes back by the rules of ' || json_extract_string(detail, '$.refunded'), ': ',
         coalesce((SELECT string_agg(concat(
                 'tier ', json_extract_string(tier, '$.tier'), ' ', json_extract_string(tier, '$.of'),
                 ' × ' || coalesce(json_extract_string(tier, '$.rate'),

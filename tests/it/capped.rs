@@ -1,9 +1,10 @@
 //! Caps in random programs, over random lines, with linked refunds and caps that levers share; see
 //! `random.rs`.
 
-use crate::measured::{Sums, program, window_name};
+use crate::measured::window_name;
 use crate::random::{
-    Cents, FIRST_MONTH, Job, Line, Random, Terms, agree, by_date, lines, money, sold, window,
+    Cents, FIRST_MONTH, Job, Line, Random, Sums, Terms, agree, by_date, lines, money, program,
+    sold, window,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -196,7 +197,7 @@ pub fn line_earnings<'a>(
 
 /// What is earned, and how many credits a cap changed: of sales, of refunds, of either by a company's cap.
 fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (Sums, [usize; 3]) {
-    let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::new(), [0; 3]);
+    let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::default(), [0; 3]);
     let mut taken_back = TakenBack::new();
     let earnings: Vec<_> =
         levers.iter().map(|lever| line_earnings(terms, lever.rate, lines)).collect();
@@ -215,7 +216,7 @@ fn evaluate(terms: &Terms, levers: &[Capped], caps: &[Cap], lines: &[Line]) -> (
             let credited = cap.credit(gross, terms, (base, earns), taken);
             changed[usize::from(line.refunds.is_some())] += usize::from(credited != earns);
             changed[2] += usize::from(credited != earns && cap.of_company());
-            *sums.entry((number, line.participant, line.month)).or_default() += credited;
+            sums.add((number, line.participant, line.month), terms, credited);
         }
     }
     (sums, changed)

@@ -2,8 +2,10 @@
 //! see `random.rs`.
 
 use crate::capped::{Cap, MEMBERSHIPS, Rooms, Taken, TakenBack, cap, cap_text, line_earnings};
-use crate::measured::{self, Sums, program, text_of};
-use crate::random::{Cents, Job, Line, Random, Terms, agree, date, lines, month, sold};
+use crate::measured::{self, text_of};
+use crate::random::{
+    Cents, Job, Line, Random, Sums, Terms, agree, date, lines, month, program, sold, window,
+};
 use std::collections::BTreeMap;
 
 const SEED: u64 = 20_261_201;
@@ -37,19 +39,26 @@ fn last_day(month: i32) -> i128 {
     last[8..].parse().expect("a day")
 }
 
-fn of_measure(terms: &Terms, lever: &measured::Lever, number: usize, lines: &[Line]) -> Vec<Item> {
-    let earned = measured::evaluate(terms, lever, lines).into_iter();
-    let item =
-        |((participant, customer, window), booked, earns): (measured::Subject, i32, i128)| {
-            let last = window + lever.months - 1;
-            let customer_id =
-                customer.map_or(String::new(), |customer: usize| format!("C{customer}"));
-            let key = format!("{customer_id}/{}/{}/{}", month(window), month(last), month(booked));
-            let place = ((booked, last_day(booked)), key, number, participant);
-            let (counts, earns) = (booked.min(last), terms.split(earns));
-            Item { place, customer, counts, earns, base: 0, refunds: None }
-        };
-    earned.map(item).collect()
+fn of_measure(
+    terms: &Terms,
+    (lever, cap): (&measured::Lever, &Cap),
+    number: usize,
+    lines: &[Line],
+) -> Vec<Item> {
+    type Earned = (measured::Subject, measured::Part, i128);
+    // Who belongs to a company may be another one each month.
+    let months = if cap.participant && cap.company { 1 } else { cap.months };
+    let earned = measured::evaluate(terms, lever, lines, |month| window(month, months));
+    let item = |((participant, customer, window), (booked, rules), earns): Earned| {
+        let last = window + lever.months - 1;
+        let customer_id = customer.map_or(String::new(), |customer: usize| format!("C{customer}"));
+        let key = format!("{customer_id}/{}/{}/{}", month(window), month(last), month(booked));
+        let refunded = format!("{key}/{}", month(rules));
+        let key = if rules == booked.min(last) { key } else { refunded };
+        let place = ((booked, last_day(booked)), key, number, participant);
+        Item { place, customer, counts: rules, earns: terms.split(earns), base: 0, refunds: None }
+    };
+    earned.into_iter().map(item).collect()
 }
 
 fn of_sums(terms: &Terms, rate: i128, number: usize, lines: &[Line]) -> Vec<Item> {
@@ -104,13 +113,16 @@ fn evaluate(terms: &Terms, rules: &Rules, lines: &[Line]) -> (Sums, [usize; 3]) 
     let mut items: Vec<Item> = Vec::new();
     for (number, lever) in rules.levers.iter().enumerate() {
         items.extend(match lever {
-            Lever::Measured(lever) => of_measure(terms, lever, number, lines),
+            Lever::Measured(lever) => {
+                let cap = &rules.caps[rules.cap_of[number]];
+                of_measure(terms, (lever, cap), number, lines)
+            }
             Lever::Summed(rate) => of_sums(terms, *rate, number, lines),
             Lever::Line(rate) => of_lines(terms, *rate, number, lines),
         });
     }
     items.sort_by(|a, b| a.place.cmp(&b.place));
-    let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::new(), [0; 3]);
+    let (mut rooms, mut sums, mut changed) = (Rooms::new(), Sums::default(), [0; 3]);
     let mut taken_back = TakenBack::new();
     for item in items {
         let ((booked, _), _, number, participant) = item.place;
@@ -130,7 +142,7 @@ fn evaluate(terms: &Terms, rules: &Rules, lines: &[Line]) -> (Sums, [usize; 3]) 
             Lever::Line(_) => 2,
         };
         changed[kind] += usize::from(credited != item.earns);
-        *sums.entry((number, participant, booked)).or_default() += credited;
+        sums.add((number, participant, booked), terms, credited);
     }
     (sums, changed)
 }

@@ -1,8 +1,8 @@
 //! Levers over a measure in random programs, over random lines with linked refunds; see `random.rs`.
 
 use crate::random::{
-    Cents, FIRST_MONTH, Job, Line, MONTHS, Program, Random, Terms, agree, by_date, date, divided,
-    lines, money, month, participant, sold, window,
+    FIRST_MONTH, Job, Line, MONTHS, Random, Sums, Terms, agree, by_date, date, day_before, divided,
+    lines, money, program, rules_month, sold, window,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -136,6 +136,11 @@ pub fn lever(random: &mut Random) -> Lever {
 // The second evaluator.
 
 impl Lever {
+    /// The day whose split a month has.
+    pub fn rules_day(&self, month: i32) -> (i32, i128) {
+        (month, if self.at_end { 31 } else { 1 })
+    }
+
     fn covers(&self, line: &Line) -> bool {
         let day = (line.month, line.day);
         self.tables.iter().any(|table| {
@@ -179,16 +184,19 @@ impl Lever {
         Some(self.at_most.map_or(earned, |most| earned.min(most)))
     }
 
-    /// What a window pays month by month, of what it has earned by then; a guarantee per month is paid beside
-    /// what the month itself earns.
-    fn paid(&self, terms: &Terms, window: i32, months: &[(i32, Option<i128>)]) -> Vec<i128> {
+    /// What a window pays part by part of its months, of what it has earned by then; a guarantee per month is
+    /// paid beside what the month itself earns, with its last part.
+    fn paid(&self, terms: &Terms, window: i32, parts: &[(Part, Option<i128>)]) -> Vec<i128> {
         let Some(least) = self.at_least else {
-            return months.iter().map(|(_, earned)| earned.unwrap_or(0)).collect();
+            return parts.iter().map(|(_, earned)| earned.unwrap_or(0)).collect();
         };
         let end = window + self.months;
         let (mut paid, mut before, mut advanced, mut due) = (0, 0, 0, 0);
-        let step = |&(month, earned): &(i32, Option<i128>)| {
+        let step = |(place, &((month, _), earned)): (usize, &(Part, Option<i128>))| {
             let now = earned.unwrap_or(0);
+            if parts.get(place + 1).is_some_and(|((next, _), _)| *next == month) {
+                return now + paid - before;
+            }
             let month_earned = now - before;
             before = now;
             due += usize::from(month < end);
@@ -214,7 +222,7 @@ impl Lever {
             };
             paid
         };
-        months.iter().map(step).collect()
+        parts.iter().enumerate().map(step).collect()
     }
 }
 
@@ -241,10 +249,23 @@ fn added(
 /// Participant, customer if it is measured per customer, first month of the window.
 pub type Subject = (usize, Option<usize>, i32);
 
-/// Cents by subject and month.
-pub fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(Subject, i32, i128)> {
+/// The month in which it is booked, and the one whose rules it has.
+pub type Part = (i32, i32);
+
+/// Cents by subject and part. `capped` is the first month of a month's window of the cap, if there is one.
+pub fn evaluate(
+    terms: &Terms,
+    lever: &Lever,
+    lines: &[Line],
+    capped: impl Fn(i32) -> i32,
+) -> Vec<(Subject, Part, i128)> {
     let mut refunded = vec![0; lines.len()];
-    let mut measured: BTreeMap<Subject, BTreeMap<i32, i128>> = BTreeMap::new();
+    let mut measured: BTreeMap<Subject, BTreeMap<Part, i128>> = BTreeMap::new();
+    let rules = |month: i32| {
+        let day = lever.rules_day(month);
+        let half = (terms.on(day).rebate != 100).then(|| window(month, 6));
+        (terms.later.is_some_and(|(from, _)| from <= day), half, capped(month))
+    };
     let mut revenue: BTreeMap<Subject, i128> = BTreeMap::new();
     for line in by_date(lines) {
         let sold = sold(lines, line);
@@ -253,18 +274,21 @@ pub fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(Subject, i
         let subject = (line.participant, customer, window(sold.month, lever.months));
         *revenue.entry(subject).or_default() += adds;
         if lever.covers(sold) {
-            *measured.entry(subject).or_default().entry(line.month).or_default() += adds;
+            let months = subject.2..subject.2 + lever.months;
+            let part = (line.month, rules_month((sold.month, line.month), months, rules));
+            *measured.entry(subject).or_default().entry(part).or_default() += adds;
         }
     }
     let rounded = |sum: i128| if lever.units { sum } else { terms.divided(sum, 100) };
     let mut earned = Vec::new();
     let newest = lines.iter().map(|line| line.month).max().unwrap_or_default();
-    for ((participant, customer, window), mut months) in measured {
+    for ((participant, customer, window), mut parts) in measured {
         let last = window + lever.months - 1;
         let ends = lever.guarantee == Some(Due::End) && last <= newest;
-        let without_lines = ends && !months.contains_key(&last);
+        let own = (last, last);
+        let without_lines = ends && !parts.contains_key(&own);
         if without_lines {
-            months.insert(last, 0);
+            parts.insert(own, 0);
         }
         let compared = |back: i32| {
             rounded(
@@ -279,16 +303,16 @@ pub fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(Subject, i
             Baseline::Fixed(fixed) => fixed,
         };
         let mut sum = 0;
-        let cumulated = months.into_iter().map(|(month, adds)| {
+        let cumulated = parts.into_iter().map(|(part, adds)| {
             sum += adds;
-            (month, lever.earned(terms, window, rounded(sum), baseline))
+            (part, lever.earned(terms, window, rounded(sum), baseline))
         });
         let cumulated: Vec<_> = cumulated.collect();
         let mut before = 0;
-        for (&(month, _), now) in cumulated.iter().zip(lever.paid(terms, window, &cumulated)) {
+        for (&(part, _), now) in cumulated.iter().zip(lever.paid(terms, window, &cumulated)) {
             // Who sold nothing in the last month has a row only of what is missing to the least.
-            if month != last || !without_lines || now != before {
-                earned.push(((participant, customer, window), month, now - before));
+            if part != own || !without_lines || now != before {
+                earned.push(((participant, customer, window), part, now - before));
             }
             before = now;
         }
@@ -335,9 +359,8 @@ pub fn text_of(lever: &Lever, name: &str) -> String {
         if let Some(from) = table.from {
             add(format!("from = \"{}\"", date(from)));
         }
-        if let Some((month, day)) = table.until {
-            // Inclusive in the file; days of change lie after the first of a month.
-            add(format!("until = \"{}\"", before(month, day)));
+        if let Some(until) = table.until {
+            add(format!("until = \"{}\"", day_before(until)));
         }
         let tiers: Vec<String> = table
             .tiers
@@ -358,11 +381,6 @@ pub fn text_of(lever: &Lever, name: &str) -> String {
     text
 }
 
-fn before(month: i32, day: i128) -> String {
-    let first = chrono::NaiveDate::parse_from_str(&date((month, day)), "%Y-%m-%d").expect("a day");
-    first.pred_opt().expect("a day").to_string()
-}
-
 pub fn window_name(months: i32) -> &'static str {
     match months {
         1 => "month",
@@ -370,20 +388,6 @@ pub fn window_name(months: i32) -> &'static str {
         6 => "half",
         _ => "year",
     }
-}
-
-/// Cents by lever, participant and month.
-pub type Sums = BTreeMap<(usize, usize, i32), Cents>;
-
-/// Of a program of levers `lever-00`, `lever-01` …
-pub fn program(terms: Terms, rules: String, sums: &Sums) -> Program {
-    let rows = sums.iter().flat_map(|(&(lever, whose, booked), &cents)| {
-        terms.types(cents).map(move |(kind, cents)| {
-            let (lever, kind) = (format!("lever-{lever:02}"), kind.to_owned());
-            [lever, participant(whose), kind, month(booked), money(cents)]
-        })
-    });
-    Program { terms, rules, expected: rows.collect() }
 }
 
 /// How often what the test is about occurred: programs that earn anything, a minimum that isn't reached, …
@@ -398,10 +402,11 @@ struct Seen {
     by_baseline: [usize; 3],
     guaranteed: [usize; 4],
     changed_tables: usize,
+    refunded_apart: usize,
 }
 
 impl Seen {
-    fn of(&mut self, terms: &Terms, lever: &Lever, earned: &[(Subject, i32, i128)]) {
+    fn of(&mut self, terms: &Terms, lever: &Lever, earned: &[(Subject, Part, i128)]) {
         let any = |is: fn(i128) -> bool| usize::from(earned.iter().any(|(.., cents)| is(*cents)));
         let fired = any(|cents| cents != 0);
         self.fired += fired;
@@ -416,6 +421,9 @@ impl Seen {
         if let Some(due) = lever.guarantee {
             self.guaranteed[due.place()] += fired;
         }
+        self.refunded_apart += usize::from(earned.iter().any(|((_, _, window), part, cents)| {
+            *cents != 0 && part.1 != part.0.min(window + lever.months - 1)
+        }));
         self.changed_tables += fired * usize::from(lever.tables.len() > 1);
         match lever.baseline {
             Baseline::None => {}
@@ -431,15 +439,15 @@ fn job(random: &mut Random, programs: usize) -> Job<Seen> {
     let lines = lines(random, LINES);
     let mut seen = Seen::default();
     let programs = (0..programs).map(|_| {
-        let terms = Terms::random(random);
+        let terms = Terms::random_dated(random, 28);
         let levers: Vec<Lever> = (0..1 + random.below(2)).map(|_| lever(random)).collect();
-        let (mut sums, mut rules) = (Sums::new(), String::new());
+        let (mut sums, mut rules) = (Sums::default(), String::new());
         for (number, lever) in levers.iter().enumerate() {
             rules.push_str(&text_of(lever, &format!("lever-{number:02}")));
-            let earned = evaluate(&terms, lever, &lines);
-            for &((participant, ..), month, cents) in &earned {
-                let sum = sums.entry((number, participant, month)).or_default();
-                *sum += terms.split(cents);
+            let earned = evaluate(&terms, lever, &lines, |_| 0);
+            for &((participant, ..), (month, rules), cents) in &earned {
+                let terms = terms.on(lever.rules_day(rules));
+                sums.add((number, participant, month), &terms, terms.split(cents));
             }
             seen.of(&terms, lever, &earned);
         }
@@ -460,6 +468,7 @@ fn random_measured_levers_earn_what_a_second_evaluator_says() {
         for often in
             [split, taken_back, below_minimum, &seen.topped_up, &seen.reduced, changed_tables]
                 .into_iter()
+                .chain([&seen.refunded_apart])
                 .chain(by_baseline)
                 .chain(&seen.guaranteed)
         {

@@ -1,9 +1,10 @@
 //! Measures of companies, with days before, high water, flats without a line and all shapes of tables, in
 //! random programs, over random lines with linked refunds; see `random.rs`.
 
-use crate::measured::{Sums, program, window_name};
+use crate::measured::window_name;
 use crate::random::{
-    Job, Line, Random, Terms, agree, by_date, date, divided, lines, money, sold, window,
+    Job, Line, Random, Sums, Terms, agree, by_date, date, divided, lines, money, program,
+    rules_month, sold, window,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -202,6 +203,8 @@ struct Sold {
     participant: usize,
     customer: usize,
     booked: i32,
+    /// The month whose rules it has.
+    rules: i32,
     on: i64,
     counts: i32,
     adds: i128,
@@ -230,6 +233,15 @@ fn all_sold(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<Sold> {
             participant: line.participant,
             customer: line.customer,
             booked: line.month,
+            rules: {
+                let first = window(original.month, lever.months);
+                let months = (original.month, line.month);
+                rules_month(months, first..first + lever.months, |month| {
+                    let day = (month, 1);
+                    let half = (terms.on(day).rebate != 100).then(|| window(month, 6));
+                    (terms.later.is_some_and(|(from, _)| from <= day), half)
+                })
+            },
             on: day(line.month, line.day),
             counts: original.month,
             adds,
@@ -256,10 +268,10 @@ fn split(total: i128, weights: &[i128]) -> Vec<i128> {
     parts
 }
 
-/// Cents by participant and month, one for each window.
-fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, i32, i128)> {
+/// Cents by participant, month and that whose rules they have, one for each window.
+fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, (i32, i32), i128)> {
     type Whose = (usize, Option<usize>);
-    type Parts = BTreeMap<(i32, usize), (i128, bool)>;
+    type Parts = BTreeMap<((i32, i32), usize), (i128, bool)>;
     let whose = |participant: usize, customer: usize| -> Whose {
         match lever.per {
             Per::Participant => (participant, None),
@@ -278,7 +290,8 @@ fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, i32, i1
     for one in &all {
         let of = (whose(one.participant, one.customer), window(one.counts, lever.months));
         *whole.entry(of).or_default() += one.adds;
-        let month = added.entry(of).or_default().entry((one.booked, one.participant));
+        let part = ((one.booked, one.rules), one.participant);
+        let month = added.entry(of).or_default().entry(part);
         let month = month.or_default();
         *month = (month.0 + one.adds, true);
     }
@@ -287,7 +300,7 @@ fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, i32, i1
     for month in (first..=last).filter(|_| lever.zero) {
         for participant in 0..3 {
             let of = (whose(participant, 0), window(month, lever.months));
-            added.entry(of).or_default().entry((month, participant)).or_default();
+            added.entry(of).or_default().entry(((month, month), participant)).or_default();
         }
     }
     let mut earned = Vec::new();
@@ -307,7 +320,7 @@ fn evaluate(terms: &Terms, lever: &Lever, lines: &[Line]) -> Vec<(usize, i32, i1
         let members: Vec<usize> = members.into_iter().collect();
         let mut sums = vec![0; members.len()];
         let mut had = vec![0; members.len()];
-        let booked: BTreeSet<i32> = months.keys().map(|(month, _)| *month).collect();
+        let booked: BTreeSet<(i32, i32)> = months.keys().map(|(month, _)| *month).collect();
         for month in booked {
             for (sum, member) in sums.iter_mut().zip(&members) {
                 *sum += months.get(&(month, *member)).map_or(0, |added| added.0);
@@ -348,7 +361,11 @@ fn idle_lines(random: &mut Random) -> Vec<Line> {
 }
 
 /// How often what the test is about earned anything.
-fn count(seen: &mut BTreeMap<&'static str, usize>, lever: &Lever, earned: &[(usize, i32, i128)]) {
+fn count(
+    seen: &mut BTreeMap<&'static str, usize>,
+    lever: &Lever,
+    earned: &[(usize, (i32, i32), i128)],
+) {
     let company = lever.per == Per::Company;
     let packages = lever.tiers.iter().any(|(.., per)| per.is_some());
     let fired = earned.iter().any(|(.., cents)| *cents != 0);
@@ -364,6 +381,13 @@ fn count(seen: &mut BTreeMap<&'static str, usize>, lever: &Lever, earned: &[(usi
         ("high water", lever.high_water),
         ("unit scale", lever.scale.is_some()),
         ("package", packages),
+        (
+            "refunded apart",
+            earned.iter().any(|(_, (booked, rules), cents)| {
+                *cents != 0
+                    && *rules != (*booked).min(window(*rules, lever.months) + lever.months - 1)
+            }),
+        ),
         ("taken back", earned.iter().any(|(.., cents)| *cents < 0)),
     ] {
         *seen.entry(what).or_default() += usize::from(fired && occurs);
@@ -375,14 +399,15 @@ fn job(random: &mut Random, programs: usize) -> Job<BTreeMap<&'static str, usize
     let lines = idle_lines(random);
     let mut seen = BTreeMap::new();
     let programs = (0..programs).map(|_| {
-        let terms = Terms::random(random);
+        let terms = Terms::random_dated(random, 1);
         let levers: Vec<Lever> = (0..1 + random.below(2)).map(|_| lever(random)).collect();
-        let (mut sums, mut rules) = (Sums::new(), String::new());
+        let (mut sums, mut rules) = (Sums::default(), String::new());
         for (number, lever) in levers.iter().enumerate() {
             rules.push_str(&text_of(lever, number));
             let earned = evaluate(&terms, lever, &lines);
-            for &(participant, month, cents) in &earned {
-                *sums.entry((number, participant, month)).or_default() += terms.split(cents);
+            for &(participant, (month, rules), cents) in &earned {
+                let terms = terms.on((rules, 1));
+                sums.add((number, participant, month), &terms, terms.split(cents));
             }
             count(&mut seen, lever, &earned);
         }
@@ -397,7 +422,7 @@ fn random_companies_days_marks_flats_and_shapes_earn_what_a_second_evaluator_say
     let seen = agree(SEED, RUNS, |random| job(random, PROGRAMS));
     for seen in seen {
         assert!(seen["any"] > PROGRAMS * 3 / 4, "{seen:?}");
-        assert!(seen.len() > 15 && seen.values().all(|often| *often > PROGRAMS / 50), "{seen:?}");
+        assert!(seen.len() > 16 && seen.values().all(|often| *often > PROGRAMS / 50), "{seen:?}");
     }
 }
 

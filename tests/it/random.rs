@@ -8,11 +8,13 @@
 //! of rules together see more than 10,000 program files.
 
 mod jobs;
+mod sums;
 
 use std::fmt::Write as _;
 use std::ops::{AddAssign, Sub};
 
 pub use jobs::{EARLY, Job, Program, agree, agree_on, agree_with_refusals, is_early, name};
+pub use sums::{Sums, program};
 
 pub const FIRST_MONTH: i32 = 2020 * 12;
 pub const MONTHS: i32 = 24;
@@ -49,6 +51,27 @@ pub fn date((month, day): (i32, i128)) -> String {
 
 pub fn month(month: i32) -> String {
     date((month, 1))[..7].to_owned()
+}
+
+/// The day before; bounds are inclusive in files.
+pub fn day_before(day: (i32, i128)) -> String {
+    let first = chrono::NaiveDate::parse_from_str(&date(day), "%Y-%m-%d").expect("a day");
+    first.pred_opt().expect("a day").to_string()
+}
+
+/// The month whose rules has what lines of a month changed in a window (its months), booked in another: the
+/// booked one's, or the window's last; of a refund of a month with other rules, the first one's with those.
+pub fn rules_month<R: PartialEq>(
+    (of, booked): (i32, i32),
+    window: std::ops::Range<i32>,
+    rules: impl Fn(i32) -> R,
+) -> i32 {
+    let own = booked.min(window.end - 1);
+    let from = |month: i32| {
+        let same = (window.start..=month).rev().take_while(|one| rules(*one) == rules(month));
+        same.last().expect("the month itself")
+    };
+    if from(of) == from(own) { own } else { from(of) }
 }
 
 /// First month of a window of so many months; the fiscal year begins in July.
@@ -140,6 +163,8 @@ pub struct Terms {
     pub rounds: Rounds,
     /// How its split rounds the rebate, where it says so.
     pub rebate_rounds: Option<Rounds>,
+    /// From which day on another part is rebate.
+    pub later: Option<((i32, i128), i128)>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -226,7 +251,20 @@ impl Terms {
         // Halves come of shares that are halves.
         let rebate_rounds = random.yes(3).then(|| random.of(&ways));
         let rebate = if rebate_rounds.is_some() { 50 } else { rebate };
-        Terms { euro: random.yes(3), rebate, fee: 0, rounds, rebate_rounds }
+        Terms { euro: random.yes(3), rebate, fee: 0, rounds, rebate_rounds, later: None }
+    }
+
+    /// So, but often with a split that changes, on a day of a month before `end`.
+    pub fn random_dated(random: &mut Random, end: i128) -> Terms {
+        let change = (FIRST_MONTH + random.0.i32(1..MONTHS), 1 + random.below(end));
+        let later = random.yes(5).then(|| (change, random.below(101)));
+        Terms { later, ..Terms::random(random) }
+    }
+
+    /// The terms of a day.
+    pub fn on(self, day: (i32, i128)) -> Terms {
+        let rebate = self.later.filter(|(from, _)| *from <= day).map(|(_, rebate)| rebate);
+        Terms { rebate: rebate.unwrap_or(self.rebate), later: None, ..self }
     }
 
     /// Rounded as the program does.
@@ -273,9 +311,16 @@ impl Terms {
         .map(|(_, name, cents)| (name, cents))
     }
 
-    /// Of a program file, the split.
+    /// Of a program file, the splits.
     pub fn text(&self) -> String {
-        let mut text = "[[split]]\n".to_owned();
+        let Some((from, rebate)) = self.later else { return self.split_text("") };
+        let later = Terms { rebate, later: None, ..*self };
+        let until = format!("until = \"{}\"\n", day_before(from));
+        self.split_text(&until) + &later.split_text(&format!("from = \"{}\"\n", date(from)))
+    }
+
+    fn split_text(&self, days: &str) -> String {
+        let mut text = format!("[[split]]\n{days}");
         if let Some(rounds) = self.rebate_rounds {
             writeln!(text, "rounding = \"{}\"", rounds.name()).expect("memory");
         }

@@ -6,8 +6,9 @@ mod read;
 pub use read::{RawMeasure, RawTable};
 pub(super) use read::{check, measured};
 
-use super::{Days, Redecide};
+use super::{Days, Follow, PaysAs, Program, Redecide};
 use crate::calendar::Period;
+use crate::earning::EarningType;
 use crate::guarantee::Due;
 use crate::tiers::TierTable;
 use chrono::NaiveDate;
@@ -191,14 +192,142 @@ impl Measured {
         found.map(|dated| &dated.table)
     }
 
-    /// The day whose term, split and cap an earning has that is booked in a month, of the window that
-    /// begins with `first`.
+    /// The day whose term, split and cap an earning has by the rules of a month, of the window that begins
+    /// with `first`; after the window, its last month's.
     #[must_use]
-    pub fn rules_day(&self, first: Period, booked: Period) -> NaiveDate {
-        let period = booked.min(self.window.last(first));
+    pub fn rules_day(&self, first: Period, month: Period) -> NaiveDate {
+        let period = month.min(self.window.last(first));
         match self.at {
             Side::Start => period.first_day(),
             Side::End => period.last_day(),
         }
+    }
+}
+
+impl Program {
+    /// The month whose rules (term, split, cap, half of the fund) an earning of a measure has that is booked in
+    /// a month and that lines of month `of` brought about: what is sold has the booked month's; a refund its
+    /// line's, as the first month shows that has the same ones, unless the booked month (after the window, its
+    /// last one) has these too. Source: RULES 2, a refund reverses its original's.
+    #[must_use]
+    pub fn rules_month(&self, lever: usize, of: Period, booked: Period) -> Period {
+        let Some(measured) = &self.levers[lever].measured else { return booked };
+        let first = measured.window.first(of, self.fiscal_year_start);
+        let own = booked.min(measured.window.last(first));
+        if of == own {
+            return own;
+        }
+        let from = |month| self.same_rules_from(lever, measured, (first, month));
+        let refunded = from(of);
+        if refunded == from(own) { own } else { refunded }
+    }
+
+    /// The first month of a window from which on no rule of its earnings changed up to `month`.
+    fn same_rules_from(
+        &self,
+        lever: usize,
+        measured: &Measured,
+        (first, month): (Period, Period),
+    ) -> Period {
+        let day = measured.rules_day(first, month);
+        let caps = self.caps.iter().filter(|cap| cap.levers.contains(&lever)).map(|cap| cap.days);
+        let terms = self.terms.iter().map(|term| term.days);
+        let pays_as = self.levers[lever].pays_as;
+        let splits = self.splits.iter().filter(|_| pays_as == PaysAs::Split);
+        let days = terms.chain(splits.map(|split| split.days)).chain(caps);
+        let changes = days.flat_map(|days| [days.from, days.until]).flatten();
+        let changes = changes.filter(|change| *change <= day).map(|change| {
+            let month = Period::of(change);
+            month.plus(i32::from(measured.rules_day(first, month) < change))
+        });
+        let cap = self.cap_on(lever, day).map(|(_, cap)| match (cap.follow, measured.per) {
+            // Who belongs to a company may be another one each month.
+            (Follow::Company, Per::Participant | Per::Customer) => month,
+            _ => cap.window.first(month, self.fiscal_year_start),
+        });
+        let coop = self.shares_on(pays_as, day).of(EarningType::Coop) != 0;
+        let half = coop.then(|| self.fund_half(month).first());
+        changes.chain(cap).chain(half).fold(first, Period::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAM: &str = r#"
+program = "p"
+name = "P"
+currency = "USD"
+pays = ["direct"]
+[[term]]
+term = "T1"
+[[split]]
+until = "2021-02-14"
+rebate = "0.6"
+coop = "0.4"
+[[split]]
+from = "2021-02-15"
+rebate = "0.9"
+coop = "0.1"
+[[lever]]
+lever = "volume"
+name = "Volume"
+draws = "billing"
+product_groups = ["*"]
+[lever.measure]
+window = "year"
+at = "start"
+[[lever.tiers]]
+shape = "whole"
+tier = [{ rate = "0.01" }]
+[payment]
+minimum = "0"
+"#;
+
+    fn month(text: &str) -> Period {
+        text.parse().expect("a month")
+    }
+
+    fn check(text: &str, months: &[(&str, &str, &str)]) {
+        let program = Program::parse("p.toml", text).expect("a program");
+        for (of, booked, rules) in months {
+            let found = program.rules_month(0, month(of), month(booked));
+            assert_eq!(found, month(rules), "of {of}, booked in {booked}");
+        }
+    }
+
+    #[test]
+    fn a_refund_has_its_line_s_rules_from_the_first_month_that_has_them() {
+        // Halves begin in July and January; the split changes within February.
+        let at_start = [
+            ("2021-01", "2021-01", "2021-01"),
+            ("2020-11", "2020-12", "2020-12"),
+            ("2020-11", "2021-01", "2020-07"),
+            ("2021-01", "2021-02", "2021-02"),
+            ("2021-01", "2021-03", "2021-01"),
+            ("2021-03", "2021-06", "2021-06"),
+            ("2021-03", "2021-09", "2021-06"),
+            ("2020-11", "2021-09", "2020-07"),
+        ];
+        check(PROGRAM, &at_start);
+        let at_end = PROGRAM.replace("\"start\"", "\"end\"");
+        check(&at_end, &[("2021-01", "2021-02", "2021-01"), ("2021-02", "2021-03", "2021-03")]);
+        let rebate = PROGRAM.replace("product_groups", "pays_as = \"rebate\"\nproduct_groups");
+        check(&rebate, &[("2020-11", "2021-03", "2021-03"), ("2020-11", "2021-09", "2021-06")]);
+    }
+
+    #[test]
+    fn caps_and_their_windows_are_rules_too() {
+        let cap =
+            "[[cap]]\ncap = \"c\"\nper = \"participant\"\nlimit = \"9\"\nlevers = [\"volume\"]\n";
+        let rebate = PROGRAM.replace("product_groups", "pays_as = \"rebate\"\nproduct_groups");
+        let capped = |more: &str| rebate.replace("[payment]", &format!("{cap}{more}[payment]"));
+        check(&capped("window = \"quarter\"\n"), &[("2020-12", "2021-03", "2020-10")]);
+        check(&capped("window = \"year\"\n"), &[("2020-12", "2021-03", "2021-03")]);
+        let until = capped("window = \"year\"\nuntil = \"2021-01-31\"\n");
+        check(&until, &[("2020-12", "2021-03", "2020-07"), ("2021-02", "2021-03", "2021-03")]);
+        let follow = capped("window = \"year\"\nfollow = \"company\"\n");
+        check(&follow, &[("2020-12", "2021-03", "2020-12"), ("2021-03", "2021-03", "2021-03")]);
     }
 }

@@ -188,12 +188,12 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// Takes what measures earn in the period; after their window they count in its last month.
+    /// Takes what measures earn in the period; it counts in the month whose rules it has.
     ///
     /// # Errors
     /// If the disk refuses, or on overflow.
     pub fn measured(&mut self, measured: &Records) -> Result<()> {
-        let (context, period) = (self.context, self.period);
+        let context = self.context;
         for solved in measured.iter::<SolvedWindow>() {
             let (_, solved) = solved?;
             let program = &context.programs[solved.subject.program];
@@ -202,7 +202,7 @@ impl<'a> Look<'a> {
             }
             let measured = &program.levers[solved.subject.lever].measured;
             let (Some(earned), Some(measured)) = (&solved.earned, measured) else { continue };
-            let on = measured.rules_day(solved.window, period);
+            let on = measured.rules_day(solved.window, solved.booked.rules);
             let ruled = Ruled {
                 on,
                 period: Period::of(on),
@@ -210,8 +210,8 @@ impl<'a> Look<'a> {
                 measured: Some(&solved.subject),
             };
             let item = Gross {
-                line: &solved.line(context, earned, period),
-                aggregate: Some(&solved.key(context, period)),
+                line: &solved.line(context, earned),
+                aggregate: Some(&solved.key(context)),
                 outcome: &solved.outcome(context, earned),
                 terms: &earned.terms,
                 amounts: &Amounts::of_earned(earned.amount(), &earned.terms)?,

@@ -4,14 +4,14 @@ use super::super::measures::{Added, Subject, WindowKey};
 use super::nothing::nothing;
 use super::{Earned, Solved, Whole, Window};
 use crate::error::Result;
-use earnest_core::calendar::Period;
 use earnest_core::decimal::sum;
+use earnest_core::measure::Booked;
 
-/// A subject's part of a measure, month by month.
+/// A subject's part of a measure, step by step.
 pub struct Location {
     pub key: WindowKey,
-    months: std::iter::Peekable<std::vec::IntoIter<(Period, Added)>>,
-    /// What it adds in the month at hand.
+    months: std::iter::Peekable<std::vec::IntoIter<Added>>,
+    /// What it adds at the step at hand.
     pub now: Option<Added>,
     /// Sums of what it added, at exact scale, and as they count, at amount scale.
     exact: i128,
@@ -26,8 +26,8 @@ pub struct Location {
 impl Location {
     pub fn new(window: Window) -> Location {
         let first = window.months.first();
-        let whose = first
-            .map(|(_, added)| (added.subject.clone(), added.role, added.partner, added.source));
+        let whose =
+            first.map(|added| (added.subject.clone(), added.role, added.partner, added.source));
         Location {
             key: window.key,
             months: window.months.into_iter().peekable(),
@@ -40,8 +40,8 @@ impl Location {
         }
     }
 
-    pub fn add(&mut self, period: Period, whole: &Whole) -> Result<()> {
-        self.now = self.months.next_if(|(month, _)| *month == period).map(|(_, added)| added);
+    pub fn add(&mut self, booked: Booked, whole: &Whole) -> Result<()> {
+        self.now = self.months.next_if(|added| added.booked == booked);
         self.exact = sum([self.exact, self.now.as_ref().map_or(0, |added| added.exact)])?;
         self.cumulated_before = self.cumulated;
         self.cumulated = whole.rounded(self.exact)?;
@@ -59,13 +59,12 @@ impl Location {
         let program = &whole.context.programs[whole.subject.program];
         let subject = self.subject(whole);
         let added = added.unwrap_or_else(|| {
-            let nothing = nothing(program, subject, whole.window);
+            let nothing = nothing(program, subject, (whole.window, earned.step.booked));
             match self.whose {
                 Some((_, role, partner, source)) => Added { role, partner, source, ..nothing },
                 None => nothing,
             }
         });
-        let Added { subject, window, role, partner, source, parts, last, .. } = added;
-        Solved { subject, window, earned: Some(earned), role, partner, source, parts, last }
+        Solved::of(added, Some(earned))
     }
 }

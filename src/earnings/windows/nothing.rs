@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::warehouse::Spill;
 use earnest_core::calendar::Period;
 use earnest_core::guarantee::Due;
+use earnest_core::measure::Booked;
 use earnest_core::program::Program;
 use earnest_core::program::measured::{Measured, Per};
 
@@ -42,8 +43,8 @@ pub fn add_roster(context: &Context, records: &Spill<usize>) -> Result<()> {
                     let window = measured.window.first(period, program.fiscal_year_start);
                     let (bucket, key) =
                         (context.bucket(series(&subject)), window_key(&subject, window));
-                    let nothing = nothing(program, subject, window);
-                    writer.add(bucket, &Record::Added(key, period, nothing))?;
+                    let nothing = nothing(program, subject, (window, Booked::own(period)));
+                    writer.add(bucket, &Record::Added(key, nothing))?;
                 }
             }
         }
@@ -80,7 +81,8 @@ fn in_force(program: &Program, measured: &Measured, period: Period) -> bool {
 }
 
 /// Nothing, added to a window.
-pub fn nothing(program: &Program, subject: Subject, window: Period) -> Added {
+pub fn nothing(program: &Program, subject: Subject, (window, booked): (Period, Booked)) -> Added {
     let role = program.pays.first().map_or(0, |role| role_key(*role));
-    Added { subject, window, exact: 0, parts: 0, role, partner: -1, source: -1, last: None }
+    let (partner, source) = (-1, -1);
+    Added { subject, window, booked, exact: 0, parts: 0, role, partner, source, last: None }
 }
