@@ -15,7 +15,7 @@ create table candidates as
 select {columns}, reference_target, link_key, charge_start_on, charge_end_on,
        (base::decimal(14,3) * 1000::decimal(4,0))::bigint as thousandths
 from transactions t
-where base > 0 and (link_key in (select link_key from refunds)
+where base >= 0 and (link_key in (select link_key from refunds)
     or reference_target in (select reference_id from refunds where reference_id is not null));
 
 create table steps_by_reference as

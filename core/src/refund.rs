@@ -14,12 +14,12 @@ pub struct Refund {
     pub base: i128,
 }
 
-/// A positive line that may be refunded.
+/// A line that may be refunded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub transaction_id: String,
     pub charge: Option<(NaiveDate, NaiveDate)>,
-    /// Positive, at amount scale.
+    /// Not negative, at amount scale; of nothing that was sold, all of a refund exceeds.
     pub base: i128,
     /// How much of it was refunded already.
     pub refunded: i128,

@@ -12,7 +12,7 @@ SELECT source, transaction_id AS original, transaction_currency AS currency, bas
     CASE WHEN charge_start_on IS NOT NULL THEN charge_end_on END AS charge_end_on,
     reference_target, link_key
 FROM transactions_in_force
-WHERE base > 0 AND (
+WHERE base >= 0 AND (
     link_key IN (SELECT link_key FROM refund_lines)
     OR reference_target IN (SELECT reference_id FROM refund_lines)
 );

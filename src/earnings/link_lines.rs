@@ -64,7 +64,7 @@ pub fn refunds(files: &[InForceFile]) -> Result<Vec<LinkLine>> {
     })
 }
 
-/// Positive lines that a refund could be linked to: lines whose charge period holds that of a refund
+/// Lines, none negative, that a refund could be linked to: lines whose charge period holds that of a refund
 /// with the same link key, and lines that a refund refers to.
 ///
 /// # Errors
@@ -94,7 +94,7 @@ pub fn candidates(files: &[InForceFile], refunds: &[LinkLine]) -> Result<Vec<Lin
             Ok((0..batch.num_rows()).map(takes).collect())
         })?);
     }
-    lines.retain(|line| line.base > 0);
+    lines.retain(|line| line.base >= 0);
     if !periods.by_key.is_empty() && !references.is_empty() {
         lines.sort_unstable_by_key(|line| line.place);
         lines.dedup_by_key(|line| line.place);

@@ -228,6 +228,7 @@ fn context<'a>(request: &Request<'a>, first: Period, last: Period) -> Result<Con
         last,
     );
     let products = ProductGroups::build(request.product_groups, &names);
+    products.drawn_once(request.programs, &names)?;
     let rates = ExchangeRates::read(request.exchange_rates, "earning")?;
     let decided = (request.decisions, request.map);
     let ineligible = Ineligible::read(request.programs, request.ineligibilities)?;

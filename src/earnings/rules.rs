@@ -1,6 +1,8 @@
 //! Which levers cover a product on a day, and the two other small look-ups: product groups and
 //! exchange rates. All are built once and asked by key.
 
+mod drawn_once;
+
 use super::names::Names;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;
