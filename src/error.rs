@@ -69,6 +69,17 @@ impl Error {
         Error { message: words(&self.message), hint, ..self }
     }
 
+    /// Says whose amount it is that is too large to calculate with; other errors stay as they are.
+    #[must_use]
+    pub fn too_large(self, source: &str, transaction_id: &str) -> Error {
+        if !self.message.starts_with("overflow") {
+            return self;
+        }
+        let message =
+            format!("source `{source}`: transaction `{transaction_id}`: {}", self.message);
+        Error::check(message).hint("an amount or rate is far too large: correct it, and run again")
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {

@@ -205,7 +205,10 @@ impl<T: Taker> Unit<'_, T> {
             let product = *self.products.entry(pair).or_insert_with(|| {
                 self.evaluator.product(columns.product.text(row), columns.sku.text(row))
             });
-            self.row(columns, row, product, linked)?;
+            self.row(columns, row, product, linked).map_err(|error| {
+                let id = columns.transaction_id.value(row);
+                error.too_large(columns.source.text(row).unwrap_or_default(), id)
+            })?;
         }
         Ok(())
     }

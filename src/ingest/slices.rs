@@ -139,9 +139,13 @@ fn same_content(versions: &Versions, slice: &str, a: &[&Part], b: &[&Part]) -> R
     }
     let (a, b) = (a[0].version, b[0].version);
     let (known_on, sequence) = a.rank;
+    let found = match a.file == b.file {
+        true => format!("`{}` twice,", a.file),
+        false => format!("`{}` and `{}`", a.file, b.file),
+    };
     Err(Error::check(format!(
-        "source `{}`: slice `{slice}`: expected one delivery known on {known_on} with sequence {sequence}, found `{}` and `{}` with different content",
-        versions.source, a.file, b.file
+        "source `{}`: slice `{slice}`: expected one delivery known on {known_on} with sequence {sequence}, found {found} with different content",
+        versions.source
     ))
     .hint("give the newer one a higher sequence in its name or manifest; parts of one delivery are named by one delivery, and those that came before lie there unchanged"))
 }
