@@ -307,6 +307,17 @@ fn parts_of_a_delivery_add_up_in_whatever_runs_they_come() {
 }
 
 #[test]
+fn a_file_that_comes_again_changed_under_its_name_is_named_once() {
+    let mut feed = Feed::invoices();
+    feed.put("invoice_2021-02-08.csv", invoice(&[("I1", "10")]));
+    feed.must();
+    feed.put("invoice_2021-02-08.csv", invoice(&[("I1", "12")]));
+    let said = feed.fails().1;
+    let found = "found `invoice_2021-02-08.csv` twice, with different content";
+    assert!(said.contains(found), "{said}");
+}
+
+#[test]
 fn a_part_that_comes_again_changed_contradicts_what_it_was() {
     let mut feed = Feed::invoices();
     feed.put("invoice_2021-02-08_part1.csv", invoice(&[("I1", "10")]));
