@@ -211,7 +211,8 @@ impl Program {
     /// last one) has these too. Source: RULES 2, a refund reverses its original's.
     #[must_use]
     pub fn rules_month(&self, lever: usize, of: Period, booked: Period) -> Period {
-        let Some(measured) = &self.levers[lever].measured else { return booked };
+        let measured = self.levers[lever].measured.as_ref().filter(|_| of != booked);
+        let Some(measured) = measured else { return booked };
         let first = measured.window.first(of, self.fiscal_year_start);
         let own = booked.min(measured.window.last(first));
         if of == own {
