@@ -32,7 +32,8 @@ pub struct Recovery {
 pub enum Month {
     Within,
     Last,
-    /// After the window, where only refunds of its lines are booked.
+    /// After the window, or a month of it in which only refunds of other months' lines are booked: nothing new
+    /// is due.
     After,
 }
 

@@ -96,18 +96,29 @@ pub struct WindowTerms<'a> {
     pub unit: Unit,
 }
 
-/// The steps of a window. `months` are its months in order with what each adds, at exact scale; one by rules
-/// of several months is there once for each. What is guaranteed goes with the last of these.
+/// What is added to a window by the same rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adds {
+    /// At exact scale.
+    pub exact: i128,
+    /// Some of it is the month's own, not only refunds of other months' lines: what is guaranteed falls due.
+    pub own: bool,
+}
+
+/// The steps of a window. `months` are its months in order with what each adds; one by rules of several
+/// months is there once for each. What is guaranteed goes with the last of these.
 ///
 /// # Errors
 /// On overflow.
-pub fn steps(terms: &WindowTerms, months: &[(Booked, i128)]) -> Result<Vec<Step>, Error> {
+pub fn steps(terms: &WindowTerms, months: &[(Booked, Adds)]) -> Result<Vec<Step>, Error> {
     let mut exact = 0;
     let (mut cumulated, mut before, mut guaranteed) = (0, 0, 0);
     let mut guarantee = terms.guarantee();
     let mut steps = Vec::with_capacity(months.len());
+    let mut own = false;
     for (place, &(booked, adds)) in months.iter().enumerate() {
-        exact = sum([exact, adds])?;
+        exact = sum([exact, adds.exact])?;
+        own |= adds.own;
         let now = terms.rounded(exact)?;
         let (counted, priced) = terms.priced(now)?;
         let reached = priced.is_some();
@@ -115,8 +126,10 @@ pub fn steps(terms: &WindowTerms, months: &[(Booked, i128)]) -> Result<Vec<Step>
         let bounded = terms.measured.at_most.map_or(earned, |most| earned.min(most));
         let next = months.get(place + 1).map(|(next, _)| next.period);
         if let Some(guarantee) = guarantee.as_mut().filter(|_| next != Some(booked.period)) {
-            let due = guarantee.month(bounded, terms.place(booked.period))?;
+            let month = if own { terms.place(booked.period) } else { Month::After };
+            let due = guarantee.month(bounded, month)?;
             guaranteed = if reached { due } else { 0 };
+            own = false;
         }
         let after = sum([bounded, guaranteed])?;
         let (measured, topped_up) = (now - cumulated, after - earned);
@@ -275,7 +288,8 @@ minimum = "0"
             .iter()
             .map(|(booked, adds)| {
                 let amount = parse(adds, AMOUNT_SCALE).expect("an amount");
-                (*booked, widened(amount).expect("fits"))
+                let exact = widened(amount).expect("fits");
+                (*booked, Adds { exact, own: booked.period == booked.rules })
             })
             .collect();
         let steps = steps(&terms, &months).expect("fits");

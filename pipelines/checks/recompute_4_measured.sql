@@ -17,7 +17,8 @@ GROUP BY ALL;
 
 CREATE OR REPLACE TEMP TABLE measured_months AS
 WITH months AS (
-    SELECT program, lever, whose, window_on, period, rules_on, sum(adds) AS adds
+    SELECT program, lever, whose, window_on, period, rules_on, sum(adds) AS adds,
+        bool_or(of_month) AS of_month
     FROM own_months
     GROUP BY ALL
 ),

@@ -109,7 +109,7 @@ LEFT JOIN program_cap
 -- Whose it is, and the month whose rules it has: that in which it is booked, or the last of its window; of
 -- what refunds lines of a month with other rules, the first month with those.
 CREATE OR REPLACE TEMP MACRO with_whose(parts) AS TABLE
-SELECT parts.* EXCLUDE (counted_period, per),
+SELECT parts.* EXCLUDE (counted_period, per), counted_period = parts.period AS of_month,
     CASE per WHEN 'company' THEN company END AS company,
     whose_of(per, parts.participant_id, company, customer_id) AS whose,
     CASE
@@ -278,18 +278,18 @@ WHERE at_least IS NOT NULL AND guarantee = 'end';
 -- Each participant's part of a window, month by month and by the month whose rules it has.
 CREATE OR REPLACE TEMP TABLE own_months AS
 SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, rules_on,
-    sum(adds) AS adds, bool_or(of_line) AS of_line
+    sum(adds) AS adds, bool_or(of_line) AS of_line, bool_or(of_month) AS of_month
 FROM (
     SELECT program, lever, whose, company, customer_id, window_on, participant_id, period, rules_on, adds,
-        true AS of_line
+        true AS of_line, of_month
     FROM measured_parts
     UNION ALL
     SELECT program, lever, whose, company, NULL, window_on, participant_id, period,
-        (period || '-01')::DATE, 0, false
+        (period || '-01')::DATE, 0, false, true
     FROM measured_roster
     UNION ALL
     SELECT program, lever, whose, company, customer_id, window_on, participant_id, period,
-        (period || '-01')::DATE, 0, false
+        (period || '-01')::DATE, 0, false, true
     FROM measured_ends
 )
 GROUP BY ALL;

@@ -95,7 +95,7 @@ totals AS (
     SELECT program, lever, whose, window_on, window_end, period, rules_on, currency, minor, side,
         CASE WHEN any_value(counted) < 0 THEN -1 ELSE 1 END AS side_of_zero,
         any_value(counted) IS NOT NULL AS reached, any_value(at_least) AS least,
-        any_value(at_most) AS most, guarantee, recover_from, recover_share, sum(amount) FILTER (entered) AS amount
+        any_value(at_most) AS most, guarantee, recover_from, recover_share, of_month, sum(amount) FILTER (entered) AS amount
     FROM tiers
     GROUP BY ALL
 ),
@@ -115,7 +115,9 @@ parts AS (
     SELECT *,
         lead(period) OVER (
             PARTITION BY program, lever, whose, window_on ORDER BY period, rules_on
-        ) IS DISTINCT FROM period AS ends
+        ) IS DISTINCT FROM period AS ends,
+        -- In a month of refunds of others' lines only, nothing new is due.
+        bool_or(of_month) OVER (PARTITION BY program, lever, whose, window_on, period) AS falls_due
     FROM in_money
     WHERE least IS NOT NULL
 ),
@@ -123,8 +125,8 @@ parts AS (
 missing AS (
     SELECT *,
         least - earned + coalesce(lag(earned) OVER so_far, 0) AS short,
-        count(*) FILTER (period < strftime(window_end, '%Y-%m')) OVER so_far AS months_due,
-        bool_or(period = strftime(window_end - INTERVAL 1 MONTH, '%Y-%m')) OVER so_far AS ended
+        count(*) FILTER (falls_due AND period < strftime(window_end, '%Y-%m')) OVER so_far AS months_due,
+        bool_or(falls_due AND period = strftime(window_end - INTERVAL 1 MONTH, '%Y-%m')) OVER so_far AS ended
     FROM parts
     WHERE ends
     WINDOW so_far AS (PARTITION BY program, lever, whose, window_on ORDER BY period)
@@ -133,7 +135,7 @@ missing AS (
 advanced AS (
     SELECT *,
         sum(CASE
-            WHEN period >= strftime(window_end, '%Y-%m') THEN 0
+            WHEN period >= strftime(window_end, '%Y-%m') OR NOT falls_due THEN 0
             WHEN short >= 0 THEN short
             WHEN months_due >= recover_from
             THEN rounded(short * recover_share, 1000000000::HUGEINT, program_rounding(program))

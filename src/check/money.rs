@@ -26,7 +26,9 @@ const FORGONE: &str = "
     FROM earnings WHERE gross_amount <> earning_amount + forgone_amount";
 
 /// Rows of the same line and lever show how the others share in it. What is fixed, in `tier_detail`, is
-/// in program currency, and split there.
+/// in program currency, and split there. What a window of a measure earns is what its detail says. Only the
+/// recomputation follows what isn't base × rate by itself: where levers meet, payees, locations of a company,
+/// and refunds of sums of another month.
 const ARITHMETIC: &str = "
     WITH lines AS (
         SELECT * EXCLUDE (split_program, split_from, split_until),
@@ -46,6 +48,14 @@ const ARITHMETIC: &str = "
         ) ON split_program = program AND coalesce(split_from <= transaction_on, true)
             AND coalesce(transaction_on < split_until, true)
         WHERE original_transaction_id IS NULL
+            AND coalesce(
+                json_extract_string(tier_detail, '$.window[0]'),
+                json_extract_string(tier_detail, '$.left'),
+                json_extract_string(tier_detail, '$.earned'),
+                json_extract_string(tier_detail, '$.payee_share')
+            ) IS NULL
+            -- The key of a sum ends with a day of the month that it sums.
+            AND (aggregate_key IS NULL OR left(right(aggregate_key, 10), 7) = period)
         WINDOW siblings AS (
             PARTITION BY program, lever, participant_id, role, source, transaction_id, aggregate_key
         )
@@ -82,6 +92,18 @@ const ARITHMETIC: &str = "
     FROM expected
     WHERE fixed IS NULL AND gross <> gross_amount
         OR forgone_amount = 0 AND program_gross <> program_amount
+    UNION ALL
+    SELECT concat('aggregate ', aggregate_key, ' of ', program, ', ', lever, ', ', participant_id,
+        ': expected ', any_value(earned), ', found ', sum(gross_amount))
+    FROM (
+        SELECT *, json_extract_string(tier_detail, '$.window_amount')::DECIMAL(18, 3)
+            - json_extract_string(tier_detail, '$.booked_before')::DECIMAL(18, 3) AS earned
+        FROM earnings
+        WHERE json_extract_string(tier_detail, '$.window[0]') IS NOT NULL
+            AND json_extract_string(tier_detail, '$.company') IS NULL
+    )
+    GROUP BY program, lever, participant_id, aggregate_key
+    HAVING sum(gross_amount) <> any_value(earned)
     UNION ALL
     SELECT concat('earning ', earning_id, ': expected gross ', gross_amount, ', found ',
         earning_amount, ' earned and ', forgone_amount, ' forgone')

@@ -58,6 +58,8 @@ pub struct Added {
     /// First month of the window.
     pub window: Period,
     pub booked: Booked,
+    /// Some of it is the month's own: lines, or who is due something without one.
+    pub own: bool,
     /// At exact scale.
     pub exact: i128,
     /// Sum of the parts' measures, which shares are taken of.
@@ -273,9 +275,11 @@ impl<'a> Collector<'a> {
         };
         let of = outcome.subject;
         let booked = booked(context, outcome, (period, self.period));
+        let own = period == self.period;
         match self.added.get_mut((key, booked.rules)) {
             Some(known) => {
                 known.exact = sum([known.exact, adds])?;
+                known.own |= own;
                 known.parts = sum([known.parts, part.measured])?;
                 known.role = known.role.min(of.role);
                 known.partner = known.partner.min(of.partner);
@@ -295,8 +299,18 @@ impl<'a> Collector<'a> {
                     (of.role, of.partner, part.source, part.measured);
                 let last = Some(Part { transaction_id: id.to_owned(), ..part });
                 let exact = adds;
-                let new =
-                    Added { subject, window, booked, exact, parts, role, partner, source, last };
+                let new = Added {
+                    subject,
+                    window,
+                    booked,
+                    own,
+                    exact,
+                    parts,
+                    role,
+                    partner,
+                    source,
+                    last,
+                };
                 self.added.insert(key, new);
             }
         }
@@ -310,12 +324,15 @@ impl Added {
     /// # Errors
     /// On overflow.
     pub fn merge(&mut self, other: Added) -> Result<()> {
+        let own = self.own || other.own;
         let (Some(last), Some(others)) = (&self.last, &other.last) else {
             if self.last.is_none() {
                 *self = other;
             }
+            self.own = own;
             return Ok(());
         };
+        self.own = own;
         let later = last.key() < others.key();
         self.exact = sum([self.exact, other.exact])?;
         self.parts = sum([self.parts, other.parts])?;

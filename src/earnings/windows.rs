@@ -13,7 +13,7 @@ use crate::warehouse::{Records, Spill};
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{Unit, sum};
 use earnest_core::earning::Terms;
-use earnest_core::measure::{Booked, Step, WindowTerms, by_location, rounded, steps};
+use earnest_core::measure::{Adds, Booked, Step, WindowTerms, by_location, rounded, steps};
 use earnest_core::program::measured::{Baseline, Measured};
 use location::Location;
 use nothing::{add_roster, due_at_end, nothing};
@@ -184,11 +184,15 @@ impl Window {
         }
         if let Some(any) = months.first()
             && let Some(last) = due_at_end(context, any).map(Booked::own)
-            && let Err(place) = months.binary_search_by_key(&last, |added| added.booked)
         {
-            let program = &context.programs[any.subject.program];
-            let nothing = nothing(program, any.subject.clone(), (any.window, last));
-            months.insert(place, nothing);
+            match months.binary_search_by_key(&last, |added| added.booked) {
+                Ok(place) => months[place].own = true,
+                Err(place) => {
+                    let program = &context.programs[any.subject.program];
+                    let nothing = nothing(program, any.subject.clone(), (any.window, last));
+                    months.insert(place, nothing);
+                }
+            }
         }
         Ok(Window { key: self.key, months })
     }
@@ -217,12 +221,13 @@ fn solve_whole(
         let subject = Subject { participant: payee, ..subject.clone() };
         windows.push(Window { key: window_key(&subject, window), months: Vec::new() });
     }
-    let mut months: BTreeMap<Booked, i128> = BTreeMap::new();
+    let mut months: BTreeMap<Booked, Adds> = BTreeMap::new();
     for added in windows.iter().flat_map(|window| &window.months) {
-        let exact = months.entry(added.booked).or_default();
-        *exact = sum([*exact, added.exact])?;
+        let adds = months.entry(added.booked).or_default();
+        adds.exact = sum([adds.exact, added.exact])?;
+        adds.own |= added.own;
     }
-    let months: Vec<(Booked, i128)> = months.into_iter().collect();
+    let months: Vec<(Booked, Adds)> = months.into_iter().collect();
     let whole = Whole { context, subject, window, measured, payee };
     let decided = whole.decided();
     let Some((baseline, trailing)) = whole.compared(revenue, &decided)? else {
@@ -274,7 +279,7 @@ impl Whole<'_> {
     }
 
     /// What `determinations` say of the baseline. `months` are those that add to the window, in order.
-    fn row(&self, months: &[(Booked, i128)], decided: (&Decided, i128)) -> Option<baselines::Row> {
+    fn row(&self, months: &[(Booked, Adds)], decided: (&Decided, i128)) -> Option<baselines::Row> {
         let (first, _) = months.first()?;
         let baselines = self.context.baselines.as_ref()?;
         let of = (&self.subject, self.window, first.period);

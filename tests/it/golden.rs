@@ -3,7 +3,10 @@
 //! `EARNEST_GOLDEN=NAME` runs only the cases whose name contains it.
 
 use crate::support::{closing, must_run, options, orders_digest, project, rows, side_by_side};
+use earnest::check::{Status, run_all};
 use earnest::close::Act;
+use earnest::job::{Job, Limits};
+use earnest::run::load_programs;
 use earnest::schema::{self, Kind};
 use earnest::warehouse::{Snapshot, Store};
 use earnest_core::decimal::{AMOUNT_SCALE, format, parse};
@@ -74,7 +77,18 @@ fn check(folder: &Path) -> Vec<String> {
         let table = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         differences.extend(difference(&name, &file, &table, "", &store, &snapshot));
     }
+    differences.extend(doubted(&name, folder, &store, &snapshot));
     differences
+}
+
+/// What the check of amounts says of right ones.
+fn doubted(name: &str, folder: &Path, store: &Store, snapshot: &Snapshot) -> Option<String> {
+    let programs = Job::load(&folder.join("job.toml")).and_then(|job| load_programs(&job));
+    let programs = programs.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let connection = earnest::query::connect(store, snapshot, &Limits::default()).expect("tables");
+    let found = run_all(&connection, &programs, &["amounts".to_owned()], true).expect("a check");
+    let failed = found.into_iter().find(|finding| finding.status == Status::Failed)?;
+    Some(format!("{name}: {}: {}", failed.check, failed.detail))
 }
 
 /// Takes one step of a case, e.g. `run 2021-06-20`, `close 2021-06 on 2021-06-20`, `approve 2021-06`,

@@ -186,28 +186,32 @@ impl Lever {
 
     /// What a window pays part by part of its months, of what it has earned by then; a guarantee per month is
     /// paid beside what the month itself earns, with its last part.
-    fn paid(&self, terms: &Terms, window: i32, parts: &[(Part, Option<i128>)]) -> Vec<i128> {
+    fn paid(&self, terms: &Terms, window: i32, parts: &[(Part, bool, Option<i128>)]) -> Vec<i128> {
         let Some(least) = self.at_least else {
-            return parts.iter().map(|(_, earned)| earned.unwrap_or(0)).collect();
+            return parts.iter().map(|(.., earned)| earned.unwrap_or(0)).collect();
         };
         let end = window + self.months;
         let (mut paid, mut before, mut advanced, mut due) = (0, 0, 0, 0);
-        let step = |(place, &((month, _), earned)): (usize, &(Part, Option<i128>))| {
+        let mut ended = false;
+        let step = |(place, &((month, _), _, earned)): (usize, &(Part, bool, Option<i128>))| {
             let now = earned.unwrap_or(0);
-            if parts.get(place + 1).is_some_and(|((next, _), _)| *next == month) {
+            if parts.get(place + 1).is_some_and(|((next, _), ..)| *next == month) {
                 return now + paid - before;
             }
             let month_earned = now - before;
             before = now;
-            due += usize::from(month < end);
+            // Nothing new is due in a month that has but refunds of others' lines.
+            let own = parts.iter().any(|((of, _), own, _)| *of == month && *own);
+            due += usize::from(own && month < end);
+            ended |= own && month == end - 1;
             paid = match self.guarantee.unwrap_or(Due::Start) {
                 _ if earned.is_none() => 0,
-                Due::End if month < end - 1 => now,
+                Due::End if !ended => now,
                 Due::Start | Due::End => now.max(least),
                 Due::Cumulative => {
                     (paid + month_earned).max(least * i128::try_from(due).expect("few"))
                 }
-                Due::Draw(_) if month >= end => paid + month_earned,
+                Due::Draw(_) if !own || month >= end => paid + month_earned,
                 Due::Draw(_) if month_earned <= least => {
                     advanced += least - month_earned;
                     paid + least
@@ -260,7 +264,7 @@ pub fn evaluate(
     capped: impl Fn(i32) -> i32,
 ) -> Vec<(Subject, Part, i128)> {
     let mut refunded = vec![0; lines.len()];
-    let mut measured: BTreeMap<Subject, BTreeMap<Part, i128>> = BTreeMap::new();
+    let mut measured: BTreeMap<Subject, BTreeMap<Part, (i128, bool)>> = BTreeMap::new();
     let rules = |month: i32| {
         let day = lever.rules_day(month);
         let half = (terms.on(day).rebate != 100).then(|| window(month, 6));
@@ -276,7 +280,8 @@ pub fn evaluate(
         if lever.covers(sold) {
             let months = subject.2..subject.2 + lever.months;
             let part = (line.month, rules_month((sold.month, line.month), months, rules));
-            *measured.entry(subject).or_default().entry(part).or_default() += adds;
+            let part = measured.entry(subject).or_default().entry(part).or_default();
+            *part = (part.0 + adds, part.1 || sold.month == line.month);
         }
     }
     let rounded = |sum: i128| if lever.units { sum } else { terms.divided(sum, 100) };
@@ -287,8 +292,8 @@ pub fn evaluate(
         let ends = lever.guarantee == Some(Due::End) && last <= newest;
         let own = (last, last);
         let without_lines = ends && !parts.contains_key(&own);
-        if without_lines {
-            parts.insert(own, 0);
+        if ends {
+            parts.entry(own).or_default().1 = true;
         }
         let compared = |back: i32| {
             rounded(
@@ -303,13 +308,13 @@ pub fn evaluate(
             Baseline::Fixed(fixed) => fixed,
         };
         let mut sum = 0;
-        let cumulated = parts.into_iter().map(|(part, adds)| {
+        let cumulated = parts.into_iter().map(|(part, (adds, is_own))| {
             sum += adds;
-            (part, lever.earned(terms, window, rounded(sum), baseline))
+            (part, is_own, lever.earned(terms, window, rounded(sum), baseline))
         });
         let cumulated: Vec<_> = cumulated.collect();
         let mut before = 0;
-        for (&(part, _), now) in cumulated.iter().zip(lever.paid(terms, window, &cumulated)) {
+        for (&(part, ..), now) in cumulated.iter().zip(lever.paid(terms, window, &cumulated)) {
             // Who sold nothing in the last month has a row only of what is missing to the least.
             if part != own || !without_lines || now != before {
                 earned.push(((participant, customer, window), part, now - before));

@@ -84,5 +84,6 @@ fn in_force(program: &Program, measured: &Measured, period: Period) -> bool {
 pub fn nothing(program: &Program, subject: Subject, (window, booked): (Period, Booked)) -> Added {
     let role = program.pays.first().map_or(0, |role| role_key(*role));
     let (partner, source) = (-1, -1);
-    Added { subject, window, booked, exact: 0, parts: 0, role, partner, source, last: None }
+    let own = true;
+    Added { subject, window, booked, own, exact: 0, parts: 0, role, partner, source, last: None }
 }
