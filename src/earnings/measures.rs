@@ -2,6 +2,8 @@
 //! are earned (`windows.rs`). Closure key: participant (or its customer), or company; windows span
 //! periods, so this is done before rows are written.
 
+mod by_window;
+
 use super::context::Context;
 use super::evaluate::{Evaluated, Outcome, Verdict};
 use super::originals::{Original, Originals};
@@ -9,6 +11,7 @@ use super::rows::Line;
 use super::unit::RefundLine;
 use crate::error::Result;
 use crate::warehouse::Spill;
+use by_window::AddedByWindow;
 use earnest_core::calendar::Period;
 use earnest_core::decimal::{AMOUNT_SCALE, EXACT_SCALE, Rounding, exact, rescale, sum, widened};
 use earnest_core::id;
@@ -70,36 +73,6 @@ pub struct Added {
     pub source: i32,
     /// The last part in key order: it takes the rest. `None`: no line adds anything.
     pub last: Option<Part>,
-}
-
-/// What a unit's lines add, by window and the month whose rules rule. It is kept apart from the keys, so that these stay small, and in
-/// chunks, so that it isn't copied while it grows.
-#[derive(Default)]
-struct AddedByWindow {
-    places: HashMap<(WindowKey, Period), usize, foldhash::fast::RandomState>,
-    chunks: Vec<Vec<(WindowKey, Added)>>,
-}
-
-/// Windows of a chunk.
-const CHUNK: usize = 1024;
-
-impl AddedByWindow {
-    fn get_mut(&mut self, key: (WindowKey, Period)) -> Option<&mut Added> {
-        let place = *self.places.get(&key)?;
-        Some(&mut self.chunks[place / CHUNK][place % CHUNK].1)
-    }
-
-    fn insert(&mut self, key: WindowKey, added: Added) {
-        self.places.insert((key, added.booked.rules), self.places.len());
-        match self.chunks.last_mut() {
-            Some(chunk) if chunk.len() < CHUNK => chunk.push((key, added)),
-            _ => {
-                let mut chunk = Vec::with_capacity(CHUNK);
-                chunk.push((key, added));
-                self.chunks.push(chunk);
-            }
-        }
-    }
 }
 
 /// What was sold to, or by, somebody, by first day of the window, or by day if days before pick its tier: at
