@@ -4,7 +4,8 @@
 use crate::capped::{Cap, MEMBERSHIPS, Rooms, Taken, TakenBack, cap, cap_text, line_earnings};
 use crate::measured::{self, text_of};
 use crate::random::{
-    Cents, Job, Line, Random, Sums, Terms, agree, date, lines, month, program, sold, window,
+    Cents, Job, Line, Random, Sums, Terms, agree, date, day_before, lines, month, program, sold,
+    window,
 };
 use std::collections::BTreeMap;
 
@@ -34,9 +35,7 @@ struct Item {
 }
 
 fn last_day(month: i32) -> i128 {
-    let next = chrono::NaiveDate::parse_from_str(&date((month + 1, 1)), "%Y-%m-%d");
-    let last = next.expect("a day").pred_opt().expect("a day").to_string();
-    last[8..].parse().expect("a day")
+    day_before((month + 1, 1))[8..].parse().expect("a day")
 }
 
 fn of_measure(

@@ -215,9 +215,6 @@ impl Program {
         let Some(measured) = measured else { return booked };
         let first = measured.window.first(of, self.fiscal_year_start);
         let own = booked.min(measured.window.last(first));
-        if of == own {
-            return own;
-        }
         let from = |month| self.same_rules_from(lever, measured, (first, month));
         let refunded = from(of);
         if refunded == from(own) { own } else { refunded }
